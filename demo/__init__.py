@@ -1,0 +1,1 @@
+"""A made-up organisation, and a GitHub that serves it."""

@@ -1,0 +1,1 @@
+"""What ingest and api share: settings, database, secrets, logging, the `dora` command."""

@@ -1,0 +1,1 @@
+"""The configured database: its address, its roles, its schemas."""

@@ -1,0 +1,67 @@
+"""Every setting of the product, read once, at call time, from the environment or `.env`."""
+
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from dora.errors import ConfigurationError
+
+REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
+
+
+class Settings(BaseSettings):
+    """The configuration table of the README; an empty value counts as unset."""
+
+    model_config = SettingsConfigDict(
+        env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
+
+    github_pat: SecretStr | None = None
+    github_api_url: str = "https://api.github.com"
+    repositories: str | None = None
+    team_config_json: str | None = None
+    db_url: SecretStr | None = None
+    api_keys: SecretStr | None = None
+    dora_home: Path = Path(".dora")
+    log_level: str = "INFO"
+
+    @field_validator("github_api_url")
+    @classmethod
+    def _http(cls, value: str) -> str:
+        parts = urlsplit(value)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise ValueError("is no http(s) address")
+        return value.rstrip("/")
+
+    @field_validator("db_url")
+    @classmethod
+    def _postgres(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            parts = urlsplit(value.get_secret_value())
+            if parts.scheme not in {"postgresql", "postgres"}:
+                raise ValueError("is no Postgres URL; it should begin with postgresql://")
+        return value
+
+    @field_validator("log_level")
+    @classmethod
+    def _level(cls, value: str) -> str:
+        if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
+            raise ValueError(f"{value!r} is no log level; use DEBUG, INFO, WARNING or ERROR")
+        return value.upper()
+
+
+def load_settings() -> Settings:
+    """Read the settings; raise `ConfigurationError` with every fault if any is malformed."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise ConfigurationError(
+            [
+                f"{'.'.join(map(str, fault['loc'])).upper()} "
+                f"{fault['msg'].removeprefix('Value error, ')}"
+                for fault in error.errors(include_input=False, include_url=False)
+            ]
+        ) from None

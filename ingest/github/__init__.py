@@ -1,0 +1,1 @@
+"""GitHub's GraphQL API: the client, the walk, the dlt source."""
