@@ -1,4 +1,4 @@
-"""The errors a user can meet, each with the exit code of INTERFACES: raised where known, shown once.
+"""The errors a user can meet, each with its exit code: raised where known, shown once.
 
 A message names the thing, the value and what to do about it.
 """

@@ -1,6 +1,5 @@
 """Every setting of the product, read once, at call time, from the environment or `.env`."""
 
-import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -8,8 +7,6 @@ from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dora.errors import ConfigurationError
-
-REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/[A-Za-z0-9._-]+")
 
 
 class Settings(BaseSettings):

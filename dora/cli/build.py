@@ -1,0 +1,106 @@
+"""`dora build`: `dbt build` against the configured database."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.progress import Progress, TaskID
+
+from dora.cli.console import bars, out, say, set_up_logging
+from dora.database import Database, open_database
+from dora.errors import TransformError
+from dora.roles import TRANSFORM
+from dora.settings import load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+_RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
+_RESULTS |= {"LogNodeResult", "LogFunctionResult"}
+
+
+def build(context: typer.Context) -> None:
+    """Run `dbt build`; what follows is handed to dbt (`dora build --select marts`)."""
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    build_once(open_database(settings), context.args)
+
+
+def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
+    """Build the marts of a database; raise `TransformError` with what failed."""
+    with bars() as progress:
+        watch = _Watch(progress)
+        code = _dbt(database, ["build", *arguments], watch)
+    if code != 0:
+        failures = "\n".join(watch.failures) or "dbt gave no reason"
+        raise TransformError(f"dbt build failed:\n{failures}")
+    for warning in watch.warnings:
+        say(f"dbt: {warning}", "yellow")
+    counts = ", ".join(f"{count} {status}" for status, count in watch.statuses.most_common())
+    out.print(f"dbt build: {counts or 'nothing to do'}")
+
+
+def _dbt(database: Database, arguments: Sequence[str], watch: "_Watch") -> int:
+    command = [
+        *(sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors"),
+        *arguments,
+        *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT)),
+    ]
+    environment = os.environ | database.environment(TRANSFORM)
+    environment["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
+    with subprocess.Popen(
+        command,
+        env=environment,
+        text=True,
+        encoding="utf-8",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            watch.line(line)
+    return process.returncode
+
+
+class _Watch:
+    """Reads dbt's JSON log: moves the bar, keeps what went wrong."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task: TaskID = progress.add_task("dbt build", total=None, note="starting")
+        self.statuses: Counter[str] = Counter()
+        self.failures: list[str] = []
+        self.warnings: list[str] = []
+
+    def line(self, line: str) -> None:
+        """Take in a line; one that is no JSON is dbt dying before it could log."""
+        try:
+            event = json.loads(line)
+            info, data = event["info"], event.get("data", {})
+        except (ValueError, KeyError, TypeError):
+            self.failures.append(line.rstrip())
+            return
+        if info["name"] in _RESULTS:
+            self._result(data)
+        elif info["level"] == "error":
+            self.failures.append(info["msg"])
+
+    def _result(self, data: dict[str, Any]) -> None:
+        status = str(data.get("status", "")).split(" ")[0].lower()
+        node = data.get("node_info", {})
+        self.statuses[_WORDS.get(status, status)] += 1
+        name = str(node.get("node_name", ""))
+        if status == "warn":
+            self.warnings.append(f"{name}: {data.get('num_failures', 0)} rows")
+        self._progress.update(
+            self._task, completed=data.get("index", 0), total=data.get("total"), note=name
+        )
+
+
+_WORDS = {"pass": "tests passed", "warn": "warnings", "fail": "failed", "error": "errors"}
+_WORDS |= {"create": "models built", "select": "models built", "insert": "models built"}
+_WORDS |= {"merge": "models built", "skip": "skipped", "success": "built"}

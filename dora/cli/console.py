@@ -1,0 +1,68 @@
+"""The terminal: a person gets bars and tables, a log collector JSON lines."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+err = Console(stderr=True, highlight=False)
+out = Console(highlight=False)
+
+
+class _JsonLines(logging.Formatter):
+    """One JSON object a line: `at`, `level`, `logger`, `message`, and a traceback as `error`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["error"] = self.formatException(record.exc_info)
+        return json.dumps(line, ensure_ascii=False)
+
+
+def set_up_logging(level: str) -> None:
+    """Log to stderr: on a terminal warnings only, as the bars tell the rest."""
+    if err.is_terminal:
+        handler: logging.Handler = RichHandler(console=err, show_path=False, show_time=False)
+        level = "WARNING" if level == "INFO" else level
+    else:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_JsonLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Each request is counted already; these would log every one.
+    for noisy in ("httpx", "httpcore", "sqlalchemy", "botocore"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+@contextmanager
+def bars() -> Iterator[Progress]:
+    """Show progress bars on a terminal; elsewhere nothing."""
+    with Progress(
+        TextColumn("{task.description:<16}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}", style="dim"),
+        console=err,
+        disable=not err.is_terminal,
+    ) as progress:
+        yield progress
+
+
+def say(message: str, style: str = "") -> None:
+    """Tell a person something on stderr: plain on a terminal, a JSON line elsewhere."""
+    if err.is_terminal:
+        err.print(message, style=style or None, markup=False)
+    else:
+        level = logging.WARNING if style else logging.INFO
+        logging.getLogger("dora").log(level, message)

@@ -1,0 +1,87 @@
+"""`dora ingest`: one ingest run."""
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import Progress
+
+from dora.cli.console import bars, out, say, set_up_logging
+from dora.database import Database, open_database
+from dora.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from ingest.record import RunResult
+
+
+def ingest(
+    since: Annotated[
+        datetime | None,
+        typer.Option(
+            formats=["%Y-%m-%d"],
+            help="How far back to read at first; a later run with an earlier date extends it.",
+        ),
+    ] = None,
+    repository: Annotated[
+        list[str] | None,
+        typer.Option(help="owner/name: read this one only (may be repeated)."),
+    ] = None,
+) -> None:
+    """Read what has changed on GitHub into the schema raw."""
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    exit_code = ingest_once(settings, since=since, only=repository or [])
+    raise typer.Exit(exit_code)
+
+
+def ingest_once(
+    settings: Settings,
+    database: Database | None = None,
+    *,
+    since: datetime | None = None,
+    only: list[str] | None = None,
+) -> int:
+    """Ingest into the database, or the configured one; say how it went; return the exit code."""
+    from ingest.config import read_config
+    from ingest.pipeline import run
+
+    since = since.replace(tzinfo=UTC) if since else None
+    config = read_config(settings, since=since, only=only or ())
+    for warning in config.warnings:
+        say(f"team configuration: {warning}", "yellow")
+    database = database or open_database(settings)
+    with bars() as progress:
+        result = run(config, database, settings.dora_home, _Bar(progress))
+    if result is None:
+        out.print("another ingest run is under way; this one leaves it to that")
+        return 0
+    _tell(result)
+    return result.exit_code
+
+
+def _tell(result: "RunResult") -> None:
+    for message in result.messages:
+        say(message, "yellow")
+    usage = result.usage
+    out.print(
+        f"{result.pull_requests:,} pull requests with {result.reviews:,} reviews landed from "
+        f"{result.repositories:,} repositories ({usage.requests:,} requests, "
+        f"{usage.points:,} points)"
+    )
+    if result.failures:
+        out.print(f"{result.failures:,} records could not be used: see raw.ingest_failures")
+
+
+class _Bar:
+    """The ingest's progress bar: pull requests landed, of those expected."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._task = progress.add_task("ingest", total=None, note="")
+
+    def planned(self, repositories: int, behind: int, pull_requests: int) -> None:
+        note = f"pull requests; {behind} of {repositories} repositories have changed"
+        self._progress.update(self._task, total=pull_requests or None, note=note)
+
+    def landed(self, pull_requests: int) -> None:
+        self._progress.advance(self._task, pull_requests)

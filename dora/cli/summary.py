@@ -1,0 +1,68 @@
+"""The table at the end of `dora run`: each team's last weeks."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg.rows import dict_row
+from rich.table import Table
+
+from dora.cli.console import out
+from dora.database import Database
+from dora.roles import READER
+
+WEEKS = 6
+_LAST_WEEKS = """
+    with last_weeks as (
+        select distinct week from marts.fct_team_velocity_weekly order by week desc limit %s
+    )
+    select team_name, week, prs_merged, weighted_prs_merged, avg_cycle_time_hours, is_complete
+    from marts.dim_teams
+    inner join marts.fct_team_velocity_weekly using (team_id)
+    inner join last_weeks using (week)
+    order by team_name, week
+"""
+
+
+def print_summary(database: Database) -> None:
+    """Print the last weeks of every team that has any."""
+    with database.connect(READER) as connection:
+        cursor = connection.cursor(row_factory=dict_row)
+        rows = cursor.execute(_LAST_WEEKS, [WEEKS]).fetchall()
+    if not rows:
+        out.print("No team has a week with figures yet.")
+        return
+    out.print(_table(rows))
+    out.print("* the week is not over, or not wholly loaded", style="dim")
+
+
+def _table(rows: Sequence[dict[str, Any]]) -> Table:
+    weeks = sorted({row["week"] for row in rows})
+    open_weeks = {row["week"] for row in rows if not row["is_complete"]}
+    teams: dict[str, dict[Any, dict[str, Any]]] = defaultdict(dict)
+    for row in rows:
+        teams[row["team_name"]][row["week"]] = row
+    table = Table(title=f"The last {len(weeks)} weeks (pull requests merged in them)")
+    table.add_column("team")
+    table.add_column("")
+    for week in weeks:
+        table.add_column(f"{week:%d %b}{'*' if week in open_weeks else ''}", justify="right")
+    for name, by_week in teams.items():
+        found = [by_week.get(week) for week in weeks]
+        table.add_row(name, "merged", *(_figure(row, "prs_merged", "{:d}") for row in found))
+        table.add_row(
+            "", "weighted", *(_figure(row, "weighted_prs_merged", "{:.1f}") for row in found)
+        )
+        table.add_row(
+            "",
+            "mean hours",
+            *(_figure(row, "avg_cycle_time_hours", "{:.1f}") for row in found),
+            end_section=True,
+        )
+    return table
+
+
+def _figure(row: dict[str, Any] | None, name: str, form: str) -> str:
+    """Show a figure; no data is a dash, never a zero."""
+    value = row[name] if row else None
+    return "–" if value is None else form.format(value)

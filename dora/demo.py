@@ -1,0 +1,50 @@
+"""The demo organisation for `dora run`: its GitHub as a process, a database of its own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from dora import embedded
+from dora.database import Database
+from dora.errors import UnavailableError
+from dora.settings import Settings
+
+NAME = "demo"
+
+
+def demo_database(home: Path) -> Database:
+    """Return the demo's database on the embedded server; `DB_URL` is not looked at."""
+    server = embedded.start(home)
+    server.create_database(NAME)
+    return Database(server.url(NAME))
+
+
+@contextmanager
+def demo_github(settings: Settings) -> Iterator[Settings]:
+    """Serve the demo organisation; yield settings that lead to it."""
+    home = settings.dora_home
+    home.mkdir(parents=True, exist_ok=True)
+    teams = home / "demo-teams.json"
+    command = [sys.executable, "-m", "demo", "serve", "--teams-out", str(teams)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout is not None
+            ready = process.stdout.readline()
+            if not ready:
+                raise UnavailableError("the demo organisation did not start")
+            served = json.loads(ready)
+            yield settings.model_copy(
+                update={
+                    "github_pat": SecretStr(served["token"]),
+                    "github_api_url": served["url"],
+                    "repositories": ",".join(served["repositories"]),
+                    "team_config_json": str(teams),
+                }
+            )
+        finally:
+            process.terminate()

@@ -1,0 +1,77 @@
+"""What a run is told: teams, repositories and the way into GitHub, checked all at once."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+import httpx
+
+from dora.errors import ConfigurationError
+from dora.settings import Settings
+from ingest.github.client import TokenAuth
+from ingest.repositories import Selection, parse_repositories
+from ingest.teams import SOURCE, Team, over_allocations, read_teams
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Config:
+    """A run's configuration; `only` narrows it to some of the configured repositories."""
+
+    url: str
+    auth: httpx.Auth
+    selection: Selection
+    teams: list[Team]
+    warnings: list[str]
+    since: datetime | None = None
+    only: frozenset[str] = frozenset()
+
+    @property
+    def teams_hash(self) -> str:
+        """What changes when the team configuration does."""
+        text = "\n".join(team.model_dump_json() for team in self.teams)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_config(
+    settings: Settings, *, since: datetime | None = None, only: Sequence[str] = ()
+) -> Config:
+    """Check what an ingest is told; raise `ConfigurationError` with every fault of it all."""
+    faults: list[str] = []
+
+    def checked(read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except ConfigurationError as error:
+            faults.extend(error.faults)
+            return None
+
+    teams = checked(lambda: _teams(settings))
+    selection = checked(lambda: parse_repositories(settings.repositories))
+    narrowed = checked(lambda: parse_repositories(",".join(only), "--repository")) if only else None
+    if settings.github_pat is None:
+        faults.append("GITHUB_PAT is not set; give it a token that can read the repositories")
+    if narrowed and (narrowed.owners or narrowed.left_out):
+        faults.append("--repository takes owner/name")
+    if faults or teams is None or selection is None or settings.github_pat is None:
+        raise ConfigurationError(faults)
+    return Config(
+        url=settings.github_api_url,
+        auth=TokenAuth(settings.github_pat.get_secret_value()),
+        selection=selection,
+        teams=teams,
+        warnings=over_allocations(teams),
+        since=since,
+        only=frozenset(name.casefold() for name in narrowed.names) if narrowed else frozenset(),
+    )
+
+
+def _teams(settings: Settings) -> list[Team]:
+    if settings.team_config_json is None:
+        raise ConfigurationError(
+            f"{SOURCE} is not set; give it the JSON of your teams, or its file"
+        )
+    return read_teams(settings.team_config_json)

@@ -1,0 +1,80 @@
+"""Which repositories there are, and which of them have changed: many in one request."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ingest.github.client import Answer, GitHub, PageSize
+from ingest.github.models import Probed
+from ingest.github.queries import resolve_document
+
+AT_ONCE = 100
+
+
+@dataclass
+class Found:
+    """Repositories that GitHub shows, and those (by name or id) that it does not, with its reason.
+
+    `named` says which configured name led to which id.
+    """
+
+    repositories: dict[str, Probed] = field(default_factory=dict)
+    named: dict[str, str] = field(default_factory=dict)
+    away: dict[str, str] = field(default_factory=dict)
+
+    def add(self, node: Any, answer: Answer) -> str:
+        """Keep a repository; return its id."""
+        probed = Probed.model_validate({**node, "at": answer.at})
+        self.repositories[probed.id] = probed
+        return probed.id
+
+
+async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
+    """Look at known repositories: one request for 100."""
+    for start in range(0, len(ids), AT_ONCE):
+        chunk = list(ids[start : start + AT_ONCE])
+        answer = await github.query("probe", {"ids": chunk})
+        for index, (repository_id, node) in enumerate(
+            zip(chunk, answer.data["nodes"], strict=True)
+        ):
+            if node and node["__typename"] == "Repository":
+                found.add(node, answer)
+            else:
+                found.away[repository_id] = _reason(answer, "nodes", index)
+
+
+async def resolve(github: GitHub, names: Sequence[str], found: Found) -> None:
+    """Look up `owner/name`s that were never seen before: one request for 100."""
+    for start in range(0, len(names), AT_ONCE):
+        chunk = names[start : start + AT_ONCE]
+        variables = {}
+        for index, name in enumerate(chunk):
+            variables[f"o{index}"], variables[f"n{index}"] = name.split("/", 1)
+        answer = await github.query("resolve", variables, text=resolve_document(len(chunk)))
+        for index, name in enumerate(chunk):
+            if node := answer.data.get(f"r{index}"):
+                found.named[name.casefold()] = found.add(node, answer)
+            else:
+                found.away[name] = _reason(answer, f"r{index}")
+
+
+async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
+    """List an owner's repositories, 100 in a request; return their ids."""
+    ids: list[str] = []
+    size = PageSize(AT_ONCE)
+    after = None
+    while True:
+        answer = await github.query("owned", {"owner": owner, "after": after}, size=size)
+        if answer.data["repositoryOwner"] is None:
+            found.away[f"{owner}/*"] = f"there is no user or organisation {owner!r}"
+            return ids
+        page = answer.data["repositoryOwner"]["repositories"]
+        ids += [found.add(node, answer) for node in page["nodes"] if node]
+        if not page["pageInfo"]["hasNextPage"]:
+            return ids
+        after = page["pageInfo"]["endCursor"]
+
+
+def _reason(answer: Answer, *path: str | int) -> str:
+    error = answer.error_at(*path)
+    return str(error["message"]) if error else "GitHub gives nothing for it"

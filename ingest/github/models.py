@@ -1,0 +1,211 @@
+"""GitHub's answers, validated, and the rows of `raw` that they become.
+
+Names and nullability: the types PullRequest, PullRequestReview and Actor of GitHub's schema.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AliasPath,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+Row = dict[str, Any]
+
+_EVENTS = {
+    "ReadyForReviewEvent": "ready_for_review",
+    "ConvertToDraftEvent": "convert_to_draft",
+}
+
+
+def _storable(value: Any) -> Any:
+    """Postgres knows neither NUL nor half a surrogate pair; JSON knows both."""
+    if isinstance(value, str) and not value.isascii():
+        value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return value.replace("\0", "") if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(_storable)]
+
+
+class _Node(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
+
+
+class Actor(_Node):
+    """Who did it: a user, a bot, a mannequin…; GitHub gives null for somebody deleted."""
+
+    typename: str = Field(alias="__typename")
+    login: Text
+    id: str | None = None
+
+
+class Review(_Node):
+    """A review; a pending one has no `submitted_at`."""
+
+    id: str
+    state: str
+    submitted_at: AwareDatetime | None
+    author: Actor | None
+
+    def row(self, pull_request_id: str) -> Row:
+        """Return the row of `raw.pull_request_reviews`."""
+        return {
+            "id": self.id,
+            "pull_request_id": pull_request_id,
+            **_author(self.author),
+            "state": self.state,
+            "submitted_at": self.submitted_at,
+        }
+
+
+class DraftEvent(_Node):
+    """A switch between draft and ready for review."""
+
+    typename: str = Field(alias="__typename")
+    id: str
+    created_at: AwareDatetime
+
+    def row(self, pull_request_id: str, position: int) -> Row:
+        """Return the row of `raw.pull_request_draft_events`; `position` counts from 0."""
+        return {
+            "id": self.id,
+            "pull_request_id": pull_request_id,
+            "event": _EVENTS[self.typename],
+            "created_at": self.created_at,
+            "position": position,
+        }
+
+
+class PageInfo(_Node):
+    """Where a connection goes on; `end_cursor` is null on an empty page."""
+
+    has_next_page: bool
+    end_cursor: str | None
+
+
+class Reviews(_Node):
+    """A page of a pull request's reviews."""
+
+    total_count: int
+    page_info: PageInfo
+    nodes: list[Review]
+
+
+class DraftEvents(_Node):
+    """A page of a pull request's draft events."""
+
+    page_info: PageInfo
+    nodes: list[DraftEvent]
+
+
+class Details(_Node):
+    """What hangs on a pull request; `is_whole` once every page of it is here."""
+
+    id: str
+    reviews: Reviews
+    draft_events: DraftEvents = Field(alias="timelineItems")
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left behind a next page."""
+        pages = (self.reviews.page_info, self.draft_events.page_info)
+        return not any(page.has_next_page for page in pages)
+
+
+class PullRequest(Details):
+    """A pull request as a walk's page carries it."""
+
+    number: int
+    title: Text
+    url: str
+    state: str
+    is_draft: bool
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    closed_at: AwareDatetime | None
+    merged_at: AwareDatetime | None
+    additions: int
+    deletions: int
+    changed_files: int
+    base_ref: Text = Field(alias="baseRefName")
+    head_ref: Text = Field(alias="headRefName")
+    author: Actor | None
+    merged_by: Actor | None
+    merge_commit_sha: str | None = Field(
+        default=None, validation_alias=AliasPath("mergeCommit", "oid")
+    )
+    commits: int = Field(validation_alias=AliasPath("commits", "totalCount"))
+    first_commit_at: AwareDatetime | None = Field(
+        default=None,
+        validation_alias=AliasPath("commits", "nodes", 0, "commit", "authoredDate"),
+    )
+    labels: list[Text] = Field(default_factory=list)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _flatten_labels(cls, node: Any) -> Any:
+        if isinstance(node, dict) and isinstance(node.get("labels"), dict):
+            return {**node, "labels": [label["name"] for label in node["labels"]["nodes"]]}
+        return node
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> Self:
+        for name, instant in (("merged_at", self.merged_at), ("closed_at", self.closed_at)):
+            if instant is not None and instant < self.created_at:
+                raise ValueError(
+                    f"{name} {instant.isoformat()} is before created_at "
+                    f"{self.created_at.isoformat()}"
+                )
+        return self
+
+    def row(self, repository_id: str, repository: str) -> Row:
+        """Return the row of `raw.pull_requests` with its nested reviews and draft events."""
+        columns = self.model_dump(
+            exclude={"author", "merged_by", "reviews", "draft_events"}, by_alias=False
+        )
+        return {
+            **columns,
+            "repository_id": repository_id,
+            "repository": repository,
+            **_author(self.author),
+            "merged_by_login": self.merged_by.login if self.merged_by else None,
+            "reviews": [review.row(self.id) for review in self.reviews.nodes],
+            "draft_events": [
+                event.row(self.id, position)
+                for position, event in enumerate(self.draft_events.nodes)
+            ],
+        }
+
+    def logins(self) -> set[tuple[str, str]]:
+        """Return every (node id, login) seen on it."""
+        actors = [self.author, *(review.author for review in self.reviews.nodes)]
+        return {(actor.id, actor.login) for actor in actors if actor and actor.id}
+
+
+class Probed(_Node):
+    """A repository as the probe sees it: `newest` is its latest `updatedAt`, null without any."""
+
+    id: str
+    repository: str = Field(alias="nameWithOwner")
+    is_archived: bool
+    pull_requests: int = Field(validation_alias=AliasPath("pullRequests", "totalCount"))
+    newest: AwareDatetime | None = Field(
+        default=None, validation_alias=AliasPath("pullRequests", "nodes", 0, "updatedAt")
+    )
+    at: datetime
+
+
+def _author(actor: Actor | None) -> Row:
+    return {
+        "author_id": actor.id if actor else None,
+        "author_login": actor.login if actor else None,
+        "author_type": actor.typename if actor else None,
+    }

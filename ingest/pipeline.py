@@ -1,0 +1,190 @@
+"""One ingest run: plan, walk, land, look again, record.
+
+A run ends in good order whatever happens to GitHub: what is finished lands, with the state that
+lets the next run go on from there, and a row in `raw.ingest_runs` says how it went.
+"""
+
+import asyncio
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from psycopg.rows import dict_row
+
+from dora.database import Database
+from dora.errors import ConfigurationError, DoraError
+from ingest.clock import Budget, Clock, SystemClock
+from ingest.config import Config
+from ingest.github.client import GitHub
+from ingest.github.discover import Found, probe
+from ingest.github.walk import HEADS, OVERLAP, Progress, Walk, Walker
+from ingest.load import ROLE, Landing
+from ingest.lock import exclusive
+from ingest.plan import Known, discover
+from ingest.record import RunResult
+from ingest.reporting import LogReporter, Reporter
+from ingest.stream import Stream
+
+# How often a run goes round again for what changed while it walked.
+ROUNDS = 3
+_REPOSITORIES = """
+    select id, repository, is_archived, is_configured, pull_requests,
+        covered_from, covered_to, unreachable_since, unreachable_reason
+    from raw.repositories
+"""
+
+
+def run(
+    config: Config,
+    database: Database,
+    home: Path,
+    reporter: Reporter | None = None,
+    *,
+    clock: Clock | None = None,
+    seconds: float | None = None,
+) -> RunResult | None:
+    """Ingest once, within `seconds` if given; None where another run is under way.
+
+    dlt works in a folder below `home`. Raises `ConfigurationError` where GitHub refuses the token;
+    nothing has landed then.
+    """
+    with exclusive(database) as is_alone:
+        if not is_alone:
+            return None
+        landing = Landing(database, home)
+        try:
+            return _run(config, database, landing, reporter or LogReporter(), clock, seconds)
+        finally:
+            landing.close()
+
+
+def _run(
+    config: Config,
+    database: Database,
+    landing: Landing,
+    reporter: Reporter,
+    clock: Clock | None,
+    seconds: float | None,
+) -> RunResult:
+    clock = clock or SystemClock()
+    state = landing.open()
+    with database.connect(ROLE) as connection:
+        rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
+    known = Known.from_state(state, rows)
+    result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())
+    github = GitHub(config.url, config.auth, clock, Budget(clock, seconds), result.usage)
+    stream = Stream(config, known, Walker(github), landing, result, reporter)
+    return asyncio.run(_Run(stream).run())
+
+
+class _Run:
+    """A run under way."""
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.config = stream.config
+        self.known = stream.known
+        self.result = stream.result
+        self.walker = stream.walker
+        self.github = stream.walker.github
+
+    async def run(self) -> RunResult:
+        """Do it all; a stop or a fault on the way still lands what is finished."""
+        result = self.result
+        async with self.github:
+            try:
+                await self._follow()
+            except ConfigurationError:
+                raise
+            except DoraError as error:
+                result.stopped(error)
+        self._note_lost()
+        result.finished_at = self.github.clock.now()
+        await self.stream.land(runs=[result.row()])
+        return result
+
+    async def _follow(self) -> None:
+        found = await discover(self.github, self.config, self.known)
+        self._note(found)
+        fresh = self._begin_backfills(found)
+        ids = list(found.repositories)
+        behind = [key for key in ids if self._is_behind(key, found)]
+        unread = [key for key in ids if self.known.progress[key].has_backfill()]
+        self.result.repositories = len(ids)
+        self.stream.reporter.planned(
+            len(ids),
+            len({*behind, *unread}),
+            sum(found.repositories[key].pull_requests for key in fresh),
+        )
+        await self._catch_up(behind, found)
+        await self.stream.drain(
+            self.walker.backfill(key, self.known.progress[key]) for key in unread
+        )
+        await self._look_again({*behind, *unread})
+
+    async def _look_again(self, walked: set[str]) -> None:
+        """Go round again for what changed while it was walked."""
+        for _ in range(ROUNDS):
+            found = Found()
+            await probe(self.github, sorted(walked - set(self.stream.lost)), found)
+            self._note(found)
+            walked = {key for key in found.repositories if self._has_newer(key, found)}
+            if not walked:
+                return
+            await self._catch_up(walked, found)
+
+    def _has_newer(self, key: str, found: Found) -> bool:
+        newest, watermark = found.repositories[key].newest, self.known.progress[key].watermark
+        return newest is not None and (watermark is None or newest > watermark)
+
+    def _is_behind(self, key: str, found: Found) -> bool:
+        progress = self.known.progress[key]
+        return progress.head is not None or progress.is_behind(found.repositories[key].newest)
+
+    def _begin_backfills(self, found: Found) -> list[str]:
+        """Set out the first walk of every new repository; return these."""
+        fresh = []
+        for key, probed in found.repositories.items():
+            progress = self.known.progress[key]
+            if progress.is_new():
+                fresh.append(key)
+                walk = Walk(began_at=probed.at, target=probed.newest)
+                progress = progress.model_copy(update={"backfill": walk})
+            self.known.progress[key] = progress.bounded_by(self.config.since)
+        return fresh
+
+    async def _catch_up(self, behind: Iterable[str], found: Found) -> None:
+        """Walk from the top down to the watermarks: first what was cut off, then what is new."""
+        keys = list(behind)
+        cut = [key for key in keys if self.known.progress[key].head is not None]
+        await self.stream.drain(
+            self.walker.resumed_head(key, self.known.progress[key]) for key in cut
+        )
+        keys = [key for key in keys if self._is_behind(key, found)]
+        groups = [keys[start : start + HEADS] for start in range(0, len(keys), HEADS)]
+        await self.stream.drain(
+            self.walker.heads({key: self._head(key, found) for key in group}) for group in groups
+        )
+
+    def _head(self, key: str, found: Found) -> tuple[Progress, Walk]:
+        progress, probed = self.known.progress[key], found.repositories[key]
+        floor = progress.watermark - OVERLAP if progress.watermark else None
+        return progress, Walk(began_at=probed.at, target=probed.newest, floor=floor)
+
+    def _note(self, found: Found) -> None:
+        """Take in what GitHub shows and what it does not."""
+        for probed in found.repositories.values():
+            self.known.saw(probed)
+        self.stream.lost.update(found.away)
+
+    def _note_lost(self) -> None:
+        """Say which repositories are out of reach; keep a record of those never seen."""
+        at = self.github.clock.now()
+        for key, reason in sorted(self.stream.lost.items()):
+            if row := self.known.repositories.get(key):
+                self.result.lost(row.repository, reason, is_new=self.known.lost(key, reason, at))
+                continue
+            is_new = key.casefold() not in self.known.unresolved
+            self.known.unresolved.setdefault(key.casefold(), at.isoformat())
+            self.result.lost(key, reason, is_new=is_new)
+            self.stream.failures.append(self.result.failure("repository", key, reason, at))

@@ -1,0 +1,163 @@
+"""Which of the configured repositories to walk, and the row that each has in `raw.repositories`."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from dora.errors import ConfigurationError
+from ingest.config import Config
+from ingest.github.client import GitHub
+from ingest.github.discover import Found, owned, probe, resolve
+from ingest.github.models import Probed, Row
+from ingest.github.walk import Progress
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A row of `raw.repositories`."""
+
+    id: str
+    repository: str
+    is_archived: bool | None = None
+    is_configured: bool = True
+    pull_requests: int | None = None
+    covered_from: datetime | None = None
+    covered_to: datetime | None = None
+    unreachable_since: datetime | None = None
+    unreachable_reason: str | None = None
+
+
+@dataclass
+class Known:
+    """What the database holds when the run begins, and what the run makes of it.
+
+    `names` leads from a configured name to an id, `unresolved` says since when a name leads to
+    nothing. `landed` is what `raw.repositories` holds.
+    """
+
+    repositories: dict[str, Repository] = field(default_factory=dict)
+    progress: dict[str, Progress] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    unresolved: dict[str, str] = field(default_factory=dict)
+    teams_hash: str | None = None
+    landed: dict[str, Repository] = field(default_factory=dict)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], rows: Iterable[Row]) -> "Known":
+        """Read dlt's state and the rows of `raw.repositories`."""
+        repositories = {row["id"]: Repository(**row) for row in rows}
+        return cls(
+            repositories=repositories,
+            landed=dict(repositories),
+            progress={
+                key: Progress.model_validate(value)
+                for key, value in state.get("repositories", {}).items()
+            },
+            names=dict(state.get("names", {})),
+            unresolved=dict(state.get("unresolved", {})),
+            teams_hash=state.get("teams_hash"),
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what dlt's state is to hold."""
+        return {
+            "repositories": {
+                key: progress.model_dump(mode="json", exclude_none=True)
+                for key, progress in self.progress.items()
+            },
+            "names": self.names,
+            "unresolved": self.unresolved,
+            "teams_hash": self.teams_hash,
+        }
+
+    def changed_rows(self) -> list[Row]:
+        """Return the rows of `raw.repositories` that differ from what has landed."""
+        return [
+            vars(row).copy()
+            for key, row in self.repositories.items()
+            if self.landed.get(key) != row
+        ]
+
+    def saw(self, probed: Probed) -> None:
+        """Take in what a probe tells of a repository."""
+        row = self.repositories.get(probed.id) or Repository(probed.id, probed.repository)
+        progress = self.progress.setdefault(probed.id, Progress())
+        quiet = not progress.is_new() and not progress.is_behind(probed.newest)
+        quiet = quiet and progress.head is None
+        self.repositories[probed.id] = replace(
+            row,
+            repository=probed.repository,
+            is_archived=probed.is_archived,
+            is_configured=True,
+            pull_requests=probed.pull_requests,
+            covered_to=probed.at if quiet else row.covered_to,
+            unreachable_since=None,
+            unreachable_reason=None,
+        )
+
+    def advanced(self, repository_id: str, progress: Progress) -> None:
+        """Take in a landed page's progress."""
+        row = self.repositories[repository_id]
+        covered_to = max(filter(None, (row.covered_to, progress.walked_at)), default=None)
+        self.progress[repository_id] = progress
+        self.repositories[repository_id] = replace(
+            row, covered_from=progress.covered_from, covered_to=covered_to
+        )
+
+    def lost(self, repository_id: str, reason: str, at: datetime) -> bool:
+        """Mark a repository as out of reach; say whether that is new."""
+        row = self.repositories.get(repository_id)
+        if row is None or row.unreachable_since is not None:
+            return False
+        self.repositories[repository_id] = replace(
+            row, unreachable_since=at, unreachable_reason=reason
+        )
+        return True
+
+
+async def discover(github: GitHub, config: Config, known: Known) -> Found:
+    """Ask GitHub for every configured repository, or for those that `--repository` names.
+
+    One request for 100 repositories, and one more for every 100 names not seen before.
+    """
+    found = Found()
+    configured: set[str] = set()
+    for owner in config.selection.owners:
+        ids = await owned(github, owner, found)
+        configured.update(i for i in ids if config.selection.has(found.repositories[i].repository))
+    names = [name for name in config.selection.names if _is_wanted(name, config)]
+    ids = [known.names[name.casefold()] for name in names if name.casefold() in known.names]
+    await probe(github, [i for i in dict.fromkeys(ids) if i not in found.repositories], found)
+    await resolve(github, [name for name in names if name.casefold() not in known.names], found)
+    known.names.update(found.named)
+    for name in found.named:
+        known.unresolved.pop(name, None)
+    configured.update(known.names[n.casefold()] for n in names if n.casefold() in known.names)
+    found.repositories = {
+        key: probed
+        for key, probed in found.repositories.items()
+        if key in configured and _is_wanted(probed.repository, config, *_names_of(key, known))
+    }
+    if config.only and not found.repositories and not found.away:
+        raise ConfigurationError(
+            f"--repository {', '.join(sorted(config.only))} is not among the REPOSITORIES"
+        )
+    if not config.only:
+        _forget_unconfigured(known, configured)
+    return found
+
+
+def _is_wanted(name: str, config: Config, *other_names: str) -> bool:
+    wanted = config.only
+    return not wanted or bool(wanted & {name.casefold(), *other_names})
+
+
+def _names_of(repository_id: str, known: Known) -> list[str]:
+    return [name for name, key in known.names.items() if key == repository_id]
+
+
+def _forget_unconfigured(known: Known, configured: set[str]) -> None:
+    for key, row in known.repositories.items():
+        if key not in configured and row.is_configured:
+            known.repositories[key] = replace(row, is_configured=False)

@@ -1,0 +1,169 @@
+"""From walks to landings: pages are read ahead while dlt lands what came before."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ingest.clock import Clock
+from ingest.config import Config
+from ingest.github.client import IN_FLIGHT
+from ingest.github.models import Row
+from ingest.github.source import Batch
+from ingest.github.walk import Page, RepositoryAway, Walker
+from ingest.load import Landing
+from ingest.plan import Known
+from ingest.record import RunResult
+from ingest.reporting import Reporter
+
+# What has been read lands after so many pull requests or seconds.
+LAND_AFTER, LAND_EVERY = 1000, 60.0
+# Pages read ahead of the landing: bounds the memory.
+AHEAD = 8
+
+
+class Stream:
+    """Runs walks, a few at a time, and lands their pages as they come."""
+
+    def __init__(
+        self,
+        config: Config,
+        known: Known,
+        walker: Walker,
+        landing: Landing,
+        result: RunResult,
+        reporter: Reporter,
+    ) -> None:
+        self.config = config
+        self.known = known
+        self.walker = walker
+        self.landing = landing
+        self.result = result
+        self.reporter = reporter
+        self.failures: list[Row] = []
+        self.lost: dict[str, str] = {}
+        self._pages: list[Page] = []
+        self._logins: set[tuple[str, str]] = set()
+        self._landed_at = self._clock.now()
+        self._is_broken = False
+        # dlt works in one thread of its own, so that pages are read on while it lands.
+        self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")
+
+    @property
+    def _clock(self) -> Clock:
+        return self.walker.github.clock
+
+    async def drain(self, walks: Iterable[AsyncIterator[Page]]) -> None:
+        """Run the walks to their end and land every page; a stop on the way lands what is whole."""
+        pages: asyncio.Queue[Page | None] = asyncio.Queue(maxsize=AHEAD)
+        producer = asyncio.create_task(self._produce(deque(walks), pages))
+        try:
+            while (page := await pages.get()) is not None:
+                self._pages.append(page)
+                if self._is_landing_due():
+                    await self.land()
+            await producer
+        finally:
+            producer.cancel()
+            await self.land()
+
+    async def land(self, *, runs: Sequence[Row] = ()) -> None:
+        """Complete and land what has been read; what cannot be completed waits for another run."""
+        if self._is_broken:
+            return
+        try:
+            await self.walker.complete(self._pages)
+        finally:
+            pages, self._pages = _whole(self._pages), []
+            if pages or runs:
+                await self._load(self._batch(pages, runs))
+
+    async def _load(self, batch: Batch) -> None:
+        loop = asyncio.get_running_loop()
+        # Progress counts from here on what is in the batch: should that not land, nothing may.
+        self._is_broken = True
+        await loop.run_in_executor(self._dlt, self.landing.land, batch)
+        self._is_broken = False
+        self.known.landed = dict(self.known.repositories)
+        self._landed_at = self._clock.now()
+        self.reporter.landed(len(batch.pull_requests))
+
+    async def _produce(
+        self, walks: deque[AsyncIterator[Page]], pages: asyncio.Queue[Page | None]
+    ) -> None:
+        async def stream() -> None:
+            while walks:
+                try:
+                    async for page in walks.popleft():
+                        await pages.put(page)
+                except RepositoryAway as error:
+                    self.lost[error.repository_id] = str(error)
+
+        streams = [asyncio.create_task(stream()) for _ in range(IN_FLIGHT)]
+        try:
+            await asyncio.gather(*streams)
+        finally:
+            for task in streams:
+                task.cancel()
+            await pages.put(None)
+
+    def _is_landing_due(self) -> bool:
+        waiting = sum(len(page.pull_requests) for page in self._pages)
+        since = (self._clock.now() - self._landed_at).total_seconds()
+        return waiting >= LAND_AFTER or since >= LAND_EVERY
+
+    def _batch(self, pages: Sequence[Page], runs: Sequence[Row]) -> Batch:
+        rows: dict[str, Row] = {}
+        logins: set[tuple[str, str]] = set()
+        for page in pages:
+            for pr in page.pull_requests:
+                rows[pr.id] = pr.row(page.repository_id, page.repository)
+                logins |= pr.logins()
+            self.failures += self._rejected(page)
+            self.known.advanced(page.repository_id, page.progress)
+        failures, self.failures = self.failures, []
+        self.result.count(list(rows.values()), failures)
+        new_logins = sorted(logins - self._logins)
+        self._logins |= logins
+        return Batch(
+            pull_requests=list(rows.values()),
+            user_logins=[{"user_id": key, "login": login} for key, login in new_logins],
+            repositories=self.known.changed_rows(),
+            ingest_runs=list(runs),
+            ingest_failures=failures,
+            teams=self._teams(),
+            state=self.known.state(),
+        )
+
+    def _rejected(self, page: Page) -> list[Row]:
+        at = self._clock.now()
+        return [
+            self.result.failure(
+                "pull_request",
+                page.repository,
+                rejected.reason,
+                at,
+                subject_id=rejected.id,
+                number=rejected.number,
+            )
+            for rejected in page.rejected
+        ]
+
+    def _teams(self) -> list[Row] | None:
+        """Return the teams' rows where the configuration has changed since they landed."""
+        if self.known.teams_hash == self.config.teams_hash:
+            return None
+        self.known.teams_hash = self.config.teams_hash
+        return [team.row() for team in self.config.teams]
+
+
+def _whole(pages: Iterable[Page]) -> list[Page]:
+    """Return the pages up to the first incomplete one of each repository."""
+    cut: set[str] = set()
+    whole = []
+    for page in pages:
+        if not all(pr.is_whole for pr in page.pull_requests):
+            cut.add(page.repository_id)
+        if page.repository_id not in cut:
+            whole.append(page)
+    return whole

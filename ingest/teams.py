@@ -1,0 +1,217 @@
+"""The team configuration: read, checked by the rules of docs/metrics.md, turned into rows."""
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from dora.errors import ConfigurationError
+from dora.references import read_reference
+
+SOURCE = "TEAM_CONFIG_JSON"
+RESERVED = "unassigned"
+_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+FOREVER = datetime.max.replace(tzinfo=UTC)
+
+
+def _instant(value: Any) -> Any:
+    """Read a date as midnight UTC; refuse a time of day without a zone."""
+    if isinstance(value, str) and _DATE.fullmatch(value):
+        value = datetime.combine(date.fromisoformat(value), time(), UTC)
+    elif isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    if not isinstance(value, datetime):
+        raise ValueError("should be a date or an instant like 2026-01-31T12:00:00Z")
+    if value.tzinfo is None:
+        raise ValueError("has a time of day without a zone; add Z or an offset")
+    return value.astimezone(UTC)
+
+
+def _exact(value: Any) -> Any:
+    """Take the decimal that was written, not the binary fraction nearest to it."""
+    if isinstance(value, bool):
+        raise ValueError("should be a number")
+    return Decimal(repr(value)) if isinstance(value, float) else value
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+Weight = Annotated[
+    Decimal,
+    BeforeValidator(_exact),
+    Field(ge=0, le=1, max_digits=3, decimal_places=2, allow_inf_nan=False),
+]
+
+
+def person(login: str) -> str:
+    """Return what stands for a login: without regard to case, `x[bot]` is `x`."""
+    return login.casefold().removesuffix("[bot]")
+
+
+class Member(BaseModel):
+    """One window of one person in one team, `[joined_at, left_at)`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    github_username: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$")
+    allocation_weight: Weight = Decimal("1.00")
+    joined_at: Instant
+    left_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _leaves_after_joining(self) -> Self:
+        if self.left_at is not None and self.left_at <= self.joined_at:
+            raise ValueError(
+                f"left_at {self.left_at:%Y-%m-%dT%H:%MZ} of {self.github_username} "
+                f"is not after joined_at {self.joined_at:%Y-%m-%dT%H:%MZ}"
+            )
+        return self
+
+    @property
+    def end(self) -> datetime:
+        """`left_at`, or the end of time."""
+        return self.left_at or FOREVER
+
+
+class Team(BaseModel):
+    """A team; `id` is made from `name` where it is not given."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    id: str = ""
+    name: str = Field(min_length=1)
+    description: str | None = None
+    members: list[Member]
+
+    @model_validator(mode="after")
+    def _has_a_usable_id(self) -> Self:
+        self.id = self.id or "-".join(re.findall(r"[a-z0-9]+", self.name.casefold()))
+        if not _SLUG.fullmatch(self.id):
+            raise ValueError(f"id {self.id!r} should be lower-case words joined by hyphens")
+        if self.id == RESERVED:
+            raise ValueError(f"id {RESERVED!r} is reserved for what no team has")
+        return self
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of `raw.teams` with its nested memberships."""
+        return {
+            "team_id": self.id,
+            "name": self.name,
+            "description": self.description,
+            "memberships": [{"team_id": self.id, **member.model_dump()} for member in self.members],
+        }
+
+
+_Teams = TypeAdapter(Annotated[list[Team], Field(min_length=1)])
+
+
+def read_teams(configured: str) -> list[Team]:
+    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    source, text = SOURCE, configured.strip()
+    if text and not text.startswith(("[", "{")):
+        source, text = configured, read_reference(configured, SOURCE)
+    return parse_teams(text, source)
+
+
+def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
+    """Parse and check a team configuration; `source` names it in the faults."""
+    if not text.strip():
+        raise ConfigurationError(f"{source} is empty; it should be a JSON array of teams")
+    try:
+        document = json.loads(text, object_pairs_hook=_refuse_twins)
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+    try:
+        teams = _Teams.validate_python(document)
+    except ValidationError as error:
+        raise ConfigurationError(
+            [f"{source}: {_fault(fault, document)}" for fault in error.errors(include_url=False)]
+        ) from None
+    if faults := [*_twin_ids(teams), *_overlaps(teams)]:
+        raise ConfigurationError([f"{source}: {fault}" for fault in faults])
+    return teams
+
+
+def over_allocations(teams: Iterable[Team]) -> list[str]:
+    """Say who is allocated more than once over, and from when: allowed, but worth a look."""
+    members: dict[str, list[Member]] = defaultdict(list)
+    for team in teams:
+        for member in team.members:
+            members[person(member.github_username)].append(member)
+    warnings = []
+    for windows in members.values():
+        for start in sorted({window.joined_at for window in windows}):
+            holding = [w for w in windows if w.joined_at <= start < w.end]
+            total = sum(w.allocation_weight for w in holding)
+            if total > 1:
+                warnings.append(
+                    f"the weights of {holding[0].github_username} add up to {total:.2f} "
+                    f"from {start:%Y-%m-%d}"
+                )
+    return warnings
+
+
+def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    keys = [key for key, _ in pairs]
+    if twins := sorted({key for key in keys if keys.count(key) > 1}):
+        raise ValueError(f"the key {twins[0]!r} is there twice in one object")
+    return dict(pairs)
+
+
+def _fault(fault: Any, document: Any) -> str:
+    """Name the place as a person would: the team's and the member's name, not their positions."""
+    place, node = [], document
+    for step in fault["loc"]:
+        node = node[step] if _has(node, step) else None
+        label = None
+        if isinstance(node, dict):
+            label = node.get("github_username") or node.get("id") or node.get("name")
+        place.append(str(label or step))
+    message = fault["msg"].removeprefix("Value error, ")
+    value = fault["input"]
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float | None) else ""
+    return f"{' > '.join(place)}: {message}{shown}" if place else f"{message}{shown}"
+
+
+def _has(node: Any, step: Any) -> bool:
+    if isinstance(node, dict):
+        return step in node
+    return isinstance(node, list) and isinstance(step, int) and step < len(node)
+
+
+def _twin_ids(teams: list[Team]) -> list[str]:
+    ids = [team.id for team in teams]
+    return [
+        f"{ids.count(twin)} teams have the id {twin!r}"
+        for twin in sorted({team_id for team_id in ids if ids.count(team_id) > 1})
+    ]
+
+
+def _overlaps(teams: list[Team]) -> list[str]:
+    faults = []
+    for team in teams:
+        latest: dict[str, Member] = {}
+        for member in sorted(team.members, key=lambda m: m.joined_at):
+            key = person(member.github_username)
+            before = latest.get(key)
+            if before is not None and member.joined_at < before.end:
+                faults.append(
+                    f"{team.id}: the windows of {member.github_username} from "
+                    f"{before.joined_at:%Y-%m-%d} and from {member.joined_at:%Y-%m-%d} overlap"
+                )
+            if before is None or member.end > before.end:
+                latest[key] = member
+    return faults

@@ -1,0 +1,223 @@
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from demo.github import GitHub as DemoGitHub
+from demo.organisation import generate
+from demo.server import Fault, Server, serve
+from ingest.clock import Budget
+from ingest.github.client import ATTEMPTS, Answer, GitHub, PageSize, TokenAuth
+from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
+from tests.ingest.simulated import SimulatedClock
+
+TOKEN = "a-secret-token"
+
+
+@pytest.fixture(scope="module")
+def github_server() -> Iterator[Server]:
+    with serve(DemoGitHub.from_organisation(generate(3, 200)), token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def server(github_server: Server) -> Iterator[Server]:
+    github_server.requests.clear()
+    yield github_server
+    github_server.before_request = None
+
+
+@pytest.fixture
+def clock() -> SimulatedClock:
+    return SimulatedClock()
+
+
+def ask(
+    server: Server,
+    clock: SimulatedClock,
+    *,
+    seconds: float | None = None,
+    token: str = TOKEN,
+    size: PageSize | None = None,
+) -> tuple[Answer, GitHub]:
+    ids = [repository.id for repository in server.github.repositories()][:1]
+
+    async def one() -> tuple[Answer, GitHub]:
+        budget = Budget(clock, seconds)
+        async with GitHub(server.url, TokenAuth(token), clock, budget) as github:
+            if size:
+                variables = {"ids": ids, "after": None, "reviews": 5, "draftEvents": 5}
+                return await github.query("walk", variables, size=size), github
+            return await github.query("probe", {"ids": ids}), github
+
+    return asyncio.run(one())
+
+
+def failing(*faults: Fault) -> Any:
+    """Give each fault once, then the truth."""
+    queue = list(faults)
+    return lambda operation, variables: queue.pop(0) if queue else None
+
+
+def body(**content: Any) -> str:
+    return json.dumps(content)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(status=500, body="<html>"), id="500"),
+        pytest.param(Fault(status=502, body="<html>"), id="502"),
+        pytest.param(Fault(status=503, body=""), id="503"),
+        pytest.param(Fault(status=504, body=""), id="504"),
+        pytest.param(Fault(status=200, body="<html>not JSON</html>"), id="HTML"),
+        pytest.param(Fault(status=200, body="[]"), id="no object"),
+        pytest.param(Fault(cut=40), id="cut in mid-body"),
+        pytest.param(Fault(reset=True), id="reset"),
+        pytest.param(
+            Fault(status=200, body=body(errors=[{"message": "Something went wrong"}])),
+            id="no data",
+        ),
+    ],
+)
+def test_what_may_pass_is_asked_again(server: Server, clock: SimulatedClock, fault: Fault) -> None:
+    server.before_request = failing(fault, fault)
+    answer, github = ask(server, clock)
+    assert answer.data["nodes"][0]["__typename"] == "Repository"
+    assert github.usage.requests == 3
+    assert len(clock.waits) == 2
+
+
+def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClock) -> None:
+    server.before_request = lambda operation, variables: Fault(status=503, body="")
+    with pytest.raises(GitHubAway, match=f"probe after {ATTEMPTS} attempts: HTTP 503") as caught:
+        ask(server, clock)
+    assert caught.value.exit_code == 69
+    assert len(server.requests) == ATTEMPTS
+
+
+def test_nobody_listening_is_github_away(server: Server, clock: SimulatedClock) -> None:
+    async def one() -> None:
+        github = GitHub("http://127.0.0.1:9", TokenAuth(TOKEN), clock, Budget(clock))
+        async with github:
+            await github.query("probe", {"ids": []})
+
+    with pytest.raises(GitHubAway, match=r"127\.0\.0\.1:9"):
+        asyncio.run(one())
+
+
+@pytest.mark.parametrize(
+    ("fault", "wait"),
+    [
+        pytest.param(Fault(status=403, headers={"Retry-After": "7"}, body="{}"), 7, id="403"),
+        pytest.param(Fault(status=429, headers={"Retry-After": "9"}, body="{}"), 9, id="429"),
+        pytest.param(
+            Fault(status=403, body=body(message="You have exceeded a secondary rate limit")),
+            60,
+            id="secondary without a time",
+        ),
+        pytest.param(
+            Fault(status=200, body=body(errors=[{"type": "RATE_LIMIT", "message": "x"}])),
+            60,
+            id="in an answer that says 200",
+        ),
+    ],
+)
+def test_a_limit_is_waited_out(
+    server: Server, clock: SimulatedClock, fault: Fault, wait: float
+) -> None:
+    server.before_request = failing(fault)
+    ask(server, clock)
+    assert clock.waits == [wait]
+
+
+def test_a_secondary_limit_that_stays_is_waited_out_for_longer_and_longer(
+    server: Server, clock: SimulatedClock
+) -> None:
+    fault = Fault(status=403, body=body(message="You have exceeded a secondary rate limit"))
+    server.before_request = failing(fault, fault, fault)
+    ask(server, clock)
+    assert clock.waits == [60, 120, 240]
+
+
+def test_a_primary_limit_is_waited_out_until_the_reset(
+    server: Server, clock: SimulatedClock
+) -> None:
+    reset = clock.now() + timedelta(minutes=20)
+    headers = {"x-ratelimit-remaining": "0", "x-ratelimit-reset": str(int(reset.timestamp()))}
+    limited = body(errors=[{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}])
+    server.before_request = failing(Fault(status=200, headers=headers, body=limited))
+    ask(server, clock)
+    assert clock.waits == [1200]
+
+
+def test_a_limit_longer_than_the_budget_ends_the_run_and_says_until_when(
+    server: Server, clock: SimulatedClock
+) -> None:
+    server.before_request = failing(Fault(status=429, headers={"Retry-After": "900"}, body="{}"))
+    with pytest.raises(RateLimitReached) as caught:
+        ask(server, clock, seconds=600)
+    assert caught.value.resume_at == datetime(2026, 6, 30, 0, 15, tzinfo=UTC)
+    assert caught.value.exit_code == 75
+    assert clock.waits == []
+
+
+def test_a_spent_budget_asks_nothing(server: Server, clock: SimulatedClock) -> None:
+    with pytest.raises(BudgetSpent):
+        ask(server, clock, seconds=0)
+    assert server.requests == []
+
+
+def test_a_refused_token_is_said_without_showing_it(server: Server, clock: SimulatedClock) -> None:
+    with pytest.raises(TokenRefused, match="Bad credentials") as caught:
+        ask(server, clock, token="another-secret")
+    assert caught.value.exit_code == 2
+    assert "another-secret" not in str(caught.value)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Fault(status=502, body=""), id="502"),
+        pytest.param(
+            Fault(
+                status=200,
+                body=body(data=None, errors=[{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "x"}]),
+            ),
+            id="RESOURCE_LIMITS_EXCEEDED",
+        ),
+    ],
+)
+def test_a_question_too_big_is_asked_smaller_and_the_size_grows_back(
+    server: Server, clock: SimulatedClock, fault: Fault
+) -> None:
+    size = PageSize(40)
+    server.before_request = failing(fault, fault)
+    ask(server, clock, size=size)
+    assert [request.variables["first"] for request in server.requests] == [40, 20, 10]
+    for _ in range(8):
+        ask(server, clock, size=size)
+    assert size.now == 40
+
+
+def test_points_and_bytes_are_counted(server: Server, clock: SimulatedClock) -> None:
+    _, github = ask(server, clock)
+    [request] = server.requests
+    assert (github.usage.points, github.usage.response_bytes) == (request.cost, request.bytes)
+
+
+@pytest.mark.parametrize(
+    ("url", "graphql"),
+    [
+        ("https://api.github.com", "https://api.github.com/graphql"),
+        ("https://github.acme.example/api/v3", "https://github.acme.example/api/graphql"),
+    ],
+)
+def test_the_graphql_address_follows_from_the_rest_address(
+    clock: SimulatedClock, url: str, graphql: str
+) -> None:
+    assert GitHub(url, TokenAuth(TOKEN), clock, Budget(clock)).graphql_url == graphql
