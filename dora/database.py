@@ -1,1 +1,158 @@
-"""The configured database: its address, its roles, its schemas."""
+"""The configured database: its address, as whichever role its login may take on."""
+
+import logging
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+from urllib.parse import quote
+
+import psycopg
+from psycopg import pq
+from psycopg.conninfo import conninfo_to_dict
+
+from dora.errors import ConfigurationError, UnavailableError
+from dora.roles import initialise, may_take_on
+from dora.settings import Settings
+
+__all__ = ["Database", "address", "initialise", "open_database"]
+
+logger = logging.getLogger(__name__)
+
+CONNECT_SECONDS = 5
+_MALFORMED = (
+    "DB_URL is no Postgres URL that can be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
+    " and percent-encode what is not a letter or a digit in the password"
+)
+_told: set[tuple[str, str]] = set()
+
+
+@dataclass(frozen=True)
+class Database:
+    """A Postgres database by its libpq URL, which holds a password and is never shown.
+
+    Where a method takes a role, the session takes it on if the login may; otherwise it goes on as
+    the login itself, which is said once. Raise `ConfigurationError` for a URL that is none.
+    """
+
+    url: str = field(repr=False)
+
+    def __post_init__(self) -> None:
+        parts = self._parts
+        hosts, ports = str(parts.get("host", "")), str(parts.get("port", ""))
+        # Where an unencoded password ended up after libpq has cut the URL at the wrong place.
+        strays = "@" in hosts or ("user" not in parts and "@" in str(parts.get("dbname", "")))
+        if strays or (not ports.replace(",", "").isdigit() and ports):
+            raise ConfigurationError(_MALFORMED)
+
+    def __str__(self) -> str:
+        """`HOST:PORT/DATABASE`, for messages."""
+        parts = self._defaults | self._parts
+        return f"{parts.get('host', 'localhost')}:{parts['port']}/{parts['dbname']}"
+
+    def connect(
+        self, role: str | None = None, *, autocommit: bool = False, **options: Any
+    ) -> psycopg.Connection[Any]:
+        """Connect; raise `UnavailableError`, one line without the password, where that fails.
+
+        As psycopg has it, a `with` block of the connection commits at its end and closes it.
+        """
+        if "connect_timeout" not in self._parts:
+            options = {"connect_timeout": CONNECT_SECONDS} | options
+        try:
+            return psycopg.connect(self.url_for(role), autocommit=autocommit, **options)
+        except psycopg.OperationalError as error:
+            raise UnavailableError(
+                f"the database {self} is out of reach: {self._why(error)}"
+            ) from None
+
+    def role_or_none(self, role: str) -> str | None:
+        """The role, if the login may take it on; None says so once."""
+        with self.connect() as connection:
+            if may_take_on(connection, role):
+                return role
+        if (self.url, role) not in _told:
+            _told.add((self.url, role))
+            logger.warning("the login of %s may not become %s: going on without", self, role)
+        return None
+
+    def url_for(self, role: str | None) -> str:
+        """The URL of a session that has the role from its start; for psycopg, psycopg2 and dlt."""
+        if role is None or self.role_or_none(role) is None:
+            return self.url
+        return _url(self._parts | {"options": _with_role(self._parts, role)})
+
+    def environment(self, role: str | None = None) -> dict[str, str]:
+        """The `PG…` variables that lead a libpq program, such as psql or dbt, to the same place."""
+        parts = self._defaults | self._parts
+        if "," in parts.get("host", ""):
+            # dbt knows of one host: the one that is answering now.
+            with self.connect() as connection:
+                parts |= {"host": connection.info.host, "port": str(connection.info.port)}
+                parts.pop("hostaddr", None)
+        if role is not None and self.role_or_none(role) is not None:
+            parts["options"] = _with_role(parts, role)
+        return {
+            option.envvar.decode(): parts[name]
+            for option in pq.Conninfo.get_defaults()
+            if option.envvar and (name := option.keyword.decode()) in parts
+        }
+
+    @cached_property
+    def _parts(self) -> dict[str, str]:
+        try:
+            return {name: str(value) for name, value in conninfo_to_dict(self.url).items()}
+        except psycopg.ProgrammingError:
+            # libpq's own message quotes what it could not read, which may be the password.
+            raise ConfigurationError(_MALFORMED) from None
+
+    @property
+    def _defaults(self) -> dict[str, str]:
+        defaults = {
+            option.keyword.decode(): option.val.decode()
+            for option in pq.Conninfo.get_defaults()
+            if option.val and option.keyword in (b"host", b"port", b"user", b"password", b"dbname")
+        }
+        user = self._parts.get("user", defaults.get("user", ""))
+        return {"port": "5432", "dbname": user} | defaults
+
+    def _why(self, error: psycopg.Error) -> str:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = lines[0].removeprefix("connection failed: ") if lines else "no reason given"
+        password = self._parts.get("password")
+        return reason.replace(password, "***") if password else reason
+
+
+def open_database(settings: Settings) -> Database:
+    """The database of `DB_URL`, or the embedded one, started; raise `UnavailableError` if away."""
+    database = Database(address(settings))
+    database.connect().close()
+    return database
+
+
+def address(settings: Settings) -> str:
+    """The URL of the configured database; starts the embedded one, connects to no other."""
+    if settings.db_url is not None:
+        return settings.db_url.get_secret_value()
+    # Only a laptop has the embedded server installed.
+    from dora import embedded
+
+    return embedded.start(settings.dora_home).url()
+
+
+def _with_role(parts: dict[str, str], role: str) -> str:
+    # Without a space of its own: as `+` or `%20` it would not survive every URL library.
+    return f"{parts.get('options', '')} -crole={role}".strip()
+
+
+def _url(parts: dict[str, str]) -> str:
+    """Write a libpq URL; a list of hosts or a socket's folder goes behind the question mark."""
+    rest = dict(parts)
+    user, password = rest.pop("user", ""), rest.pop("password", "")
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    where = ""
+    if not set(rest.get("host", "")) & {"/", ",", "@"}:
+        host, port = rest.pop("host", ""), rest.pop("port", "")
+        where = (f"[{host}]" if ":" in host else host) + (f":{port}" if port else "")
+    name = quote(rest.pop("dbname", ""), safe="")
+    query = "&".join(f"{key}={quote(value, safe='')}" for key, value in rest.items())
+    return f"postgresql://{login}{'@' if login else ''}{where}/{name}" + f"?{query}" * bool(query)

@@ -21,12 +21,12 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 from dora.database import Database
 from dora.errors import UnavailableError
+from dora.roles import INGEST
 from ingest.github.source import NAME, Batch, github, resources
 
 logger = logging.getLogger(__name__)
 
 DATASET = "raw"
-ROLE = "dora_ingest"
 _AWAY = DestinationConnectionError
 # What dlt's merges and dbt's joins look up; dlt makes no index of its own.
 _INDEXES = """
@@ -64,7 +64,7 @@ class Landing:
             NAME,
             pipelines_dir=str(self._folder),
             destination=dlt.destinations.postgres(
-                database.url_for(ROLE),
+                database.url_for(INGEST),
                 create_indexes=False,
                 replace_strategy="insert-from-staging",
             ),
@@ -109,7 +109,7 @@ class Landing:
                 _declare(schema, nested, merged | _NESTED)
         self._pipeline.sync_schema()
         self._pipeline.abort_packages()
-        with self._database.connect(ROLE) as connection:
+        with self._database.connect(INGEST) as connection:
             connection.execute(_INDEXES)
 
 

@@ -15,7 +15,6 @@ def exclusive(database: Database) -> Iterator[bool]:
 
     The server frees the lock when the connection ends, so a killed run leaves none behind.
     """
-    with database.connect() as connection:
+    with database.connect(autocommit=True) as connection:
         row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
-        connection.commit()
-        yield bool(row and row[0])
+        yield row == (True,)

@@ -5,25 +5,29 @@ lets the next run go on from there, and a row in `raw.ingest_runs` says how it w
 """
 
 import asyncio
+import logging
 import uuid
 from collections.abc import Iterable
 from pathlib import Path
 
 from psycopg.rows import dict_row
 
-from dora.database import Database
+from dora.database import Database, initialise
 from dora.errors import ConfigurationError, DoraError
+from dora.roles import INGEST
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
 from ingest.github.walk import HEADS, OVERLAP, Progress, Walk, Walker
-from ingest.load import ROLE, Landing
+from ingest.load import Landing
 from ingest.lock import exclusive
 from ingest.plan import Known, discover
 from ingest.record import RunResult
 from ingest.reporting import LogReporter, Reporter
 from ingest.stream import Stream
+
+logger = logging.getLogger(__name__)
 
 # How often a run goes round again for what changed while it walked.
 ROUNDS = 3
@@ -51,6 +55,8 @@ def run(
     with exclusive(database) as is_alone:
         if not is_alone:
             return None
+        for note in initialise(database):
+            logger.warning("%s", note)
         landing = Landing(database, home)
         try:
             return _run(config, database, landing, reporter or LogReporter(), clock, seconds)
@@ -68,7 +74,7 @@ def _run(
 ) -> RunResult:
     clock = clock or SystemClock()
     state = landing.open()
-    with database.connect(ROLE) as connection:
+    with database.connect(INGEST) as connection:
         rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
     known = Known.from_state(state, rows)
     result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())

@@ -65,4 +65,4 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 def _figure(row: dict[str, Any] | None, name: str, form: str) -> str:
     """Show a figure; no data is a dash, never a zero."""
     value = row[name] if row else None
-    return "–" if value is None else form.format(value)
+    return "-" if value is None else form.format(value)

