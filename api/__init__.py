@@ -1,1 +1,1 @@
-"""The marts as JSON."""
+"""The marts as JSON, over HTTP."""

@@ -1,6 +1,7 @@
 """The configured database: its address, as whichever role its login may take on."""
 
 import logging
+import os
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -23,6 +24,8 @@ _MALFORMED = (
     "DB_URL is no Postgres URL that can be read: write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
     " and percent-encode what is not a letter or a digit in the password"
 )
+# By URL and role, for the life of the process: what was found out, what was said already.
+_may: set[tuple[str, str]] = set()
 _told: set[tuple[str, str]] = set()
 
 
@@ -38,16 +41,21 @@ class Database:
 
     def __post_init__(self) -> None:
         parts = self._parts
-        hosts, ports = str(parts.get("host", "")), str(parts.get("port", ""))
-        # Where an unencoded password ended up after libpq has cut the URL at the wrong place.
-        strays = "@" in hosts or ("user" not in parts and "@" in str(parts.get("dbname", "")))
-        if strays or (not ports.replace(",", "").isdigit() and ports):
+        ports = parts["port"].split(",") if "port" in parts else []
+        # Where a password that is not encoded ends up, as it makes libpq cut at the wrong place.
+        strays = "@" in parts.get("host", "") or "@" in parts.get("dbname", "") * (
+            "user" not in parts
+        )
+        if strays or not all(port.isdigit() and 0 < int(port) < 65_536 for port in ports if port):
             raise ConfigurationError(_MALFORMED)
 
     def __str__(self) -> str:
         """`HOST:PORT/DATABASE`, for messages."""
-        parts = self._defaults | self._parts
+        parts = self._defaults() | self._parts
         return f"{parts.get('host', 'localhost')}:{parts['port']}/{parts['dbname']}"
+
+    def __repr__(self) -> str:
+        return f"Database({self})"
 
     def connect(
         self, role: str | None = None, *, autocommit: bool = False, **options: Any
@@ -62,33 +70,39 @@ class Database:
             return psycopg.connect(self.url_for(role), autocommit=autocommit, **options)
         except psycopg.OperationalError as error:
             raise UnavailableError(
-                f"the database {self} is out of reach: {self._why(error)}"
+                f"the database {self} is out of reach: {_reason(error)}"
             ) from None
 
     def role_or_none(self, role: str) -> str | None:
         """The role, if the login may take it on; None says so once."""
+        key = (self.url, role)
+        if key in _may:
+            return role
         with self.connect() as connection:
+            login = connection.info.user
             if may_take_on(connection, role):
+                _may.add(key)
                 return role
-        if (self.url, role) not in _told:
-            _told.add((self.url, role))
-            logger.warning("the login of %s may not become %s: going on without", self, role)
+        if key not in _told:
+            _told.add(key)
+            logger.warning("%s may not become %s and goes on as itself", login, role)
         return None
 
     def url_for(self, role: str | None) -> str:
         """The URL of a session that has the role from its start; for psycopg, psycopg2 and dlt."""
-        if role is None or self.role_or_none(role) is None:
-            return self.url
-        return _url(self._parts | {"options": _with_role(self._parts, role)})
+        parts = self._parts
+        if role is not None and self.role_or_none(role) is not None:
+            parts = parts | {"options": _with_role(parts, role)}
+        return _url(parts)
 
     def environment(self, role: str | None = None) -> dict[str, str]:
         """The `PG…` variables that lead a libpq program, such as psql or dbt, to the same place."""
-        parts = self._defaults | self._parts
-        if "," in parts.get("host", ""):
-            # dbt knows of one host: the one that is answering now.
-            with self.connect() as connection:
-                parts |= {"host": connection.info.host, "port": str(connection.info.port)}
-                parts.pop("hostaddr", None)
+        with self.connect() as connection:
+            # What libpq settled on, of several hosts or a service file: dbt asks for each.
+            info = connection.info
+            settled = {"host": info.host, "port": str(info.port), "dbname": info.dbname}
+            settled |= {"user": info.user, "password": info.password}
+        parts = self._parts | settled
         if role is not None and self.role_or_none(role) is not None:
             parts["options"] = _with_role(parts, role)
         return {
@@ -100,26 +114,22 @@ class Database:
     @cached_property
     def _parts(self) -> dict[str, str]:
         try:
-            return {name: str(value) for name, value in conninfo_to_dict(self.url).items()}
+            parts = {name: str(value) for name, value in conninfo_to_dict(self.url).items()}
         except psycopg.ProgrammingError:
             # libpq's own message quotes what it could not read, which may be the password.
             raise ConfigurationError(_MALFORMED) from None
+        if "PGOPTIONS" in os.environ:
+            # After `eval "$(dora db env)"` it holds a role, which is no affair of this session's.
+            parts.setdefault("options", "")
+        return parts
 
-    @property
     def _defaults(self) -> dict[str, str]:
-        defaults = {
+        given = {
             option.keyword.decode(): option.val.decode()
             for option in pq.Conninfo.get_defaults()
-            if option.val and option.keyword in (b"host", b"port", b"user", b"password", b"dbname")
+            if option.val is not None
         }
-        user = self._parts.get("user", defaults.get("user", ""))
-        return {"port": "5432", "dbname": user} | defaults
-
-    def _why(self, error: psycopg.Error) -> str:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = lines[0].removeprefix("connection failed: ") if lines else "no reason given"
-        password = self._parts.get("password")
-        return reason.replace(password, "***") if password else reason
+        return {"dbname": self._parts.get("user", given.get("user", "")), **given}
 
 
 def open_database(settings: Settings) -> Database:
@@ -137,6 +147,11 @@ def address(settings: Settings) -> str:
     from dora import embedded
 
     return embedded.start(settings.dora_home).url()
+
+
+def _reason(error: psycopg.Error) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0].removeprefix("connection failed: ") if lines else "no reason given"
 
 
 def _with_role(parts: dict[str, str], role: str) -> str:

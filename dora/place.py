@@ -12,7 +12,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -36,29 +36,30 @@ class Account:
     uid: int
     gid: int
 
-    def run(
-        self, command: Sequence[str | Path], **options: Any
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
         """Run a command as this account, away from the caller's folder and PG… variables."""
         if os.geteuid() == 0:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
         environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
         # Where no locale is set, macOS starts threads to find one, which postgres refuses.
         environment["LC_ALL"] = "C"
-        options = {"stdin": subprocess.DEVNULL, "cwd": "/", "env": environment} | options
-        return subprocess.run([str(part) for part in command], text=True, check=False, **options)
+        if "input" not in options:
+            options.setdefault("stdin", subprocess.DEVNULL)
+        done: subprocess.CompletedProcess[str]
+        done = subprocess.run(command, text=True, check=False, cwd="/", env=environment, **options)
+        return done
 
     def can_write(self, folder: Path) -> bool:
         """Whether this account reaches a folder and may write in it."""
         script = 'cd "$1" && : > .reached && rm .reached'
-        command = ["/bin/sh", "-c", script, "sh", folder]
-        return self.run(command, stderr=subprocess.DEVNULL).returncode == 0
+        command = ("/bin/sh", "-c", script, "sh", folder)
+        return self.run(*command, stderr=subprocess.DEVNULL).returncode == 0
 
     def can_run(self, program: Path) -> bool:
         """Whether this account reaches a program and what it is linked with."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with suppress(PermissionError, FileNotFoundError):
-            return self.run([program, "--version"], **quiet).returncode == 0
+            return self.run(program, "--version", **quiet).returncode == 0
         return False
 
 
@@ -77,7 +78,7 @@ class Place:
     def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
         """Run one of the server's programs; raise `UnavailableError` with its last words."""
         captured = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | options
-        done = self.account.run([self.programs / program, *arguments], **captured)
+        done = self.account.run(self.programs / program, *arguments, **captured)
         output = done.stdout or ""
         if done.returncode != 0:
             raise UnavailableError(f"the embedded database: {program}: {last_words(output)}")
@@ -110,13 +111,13 @@ def settle(home: Path, recorded: Path | None) -> Place:
     if os.geteuid() != 0:
         folder.mkdir(mode=0o700, exist_ok=True)
         return Place(folder, installed_programs(), Account(os.getuid(), os.getgid()))
-    if not folder.exists():
+    owner = folder.stat() if folder.exists() else None
+    if owner is None or owner.st_uid == 0:
         account = _account_for_root()
         folder = _new_folder(home, account)
     else:
-        # An ordinary user may have made it, who then goes on using it.
-        stat = folder.stat()
-        account = Account(stat.st_uid, stat.st_gid)
+        # An ordinary user may have made it, who goes on using it.
+        account = Account(owner.st_uid, owner.st_gid)
     if not account.can_write(folder):
         raise UnavailableError(
             f"the embedded database: user {account.uid} cannot reach its folder {folder}"
@@ -125,13 +126,14 @@ def settle(home: Path, recorded: Path | None) -> Place:
 
 
 def _new_folder(home: Path, account: Account) -> Path:
+    folder = home / "postgres"
     with suppress(OSError):
-        folder = home / "postgres"
-        folder.mkdir(mode=0o700)
+        folder.mkdir(mode=0o700, exist_ok=True)
         os.chown(folder, account.uid, account.gid)
     if account.can_write(folder):
         return folder
-    folder.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
     name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
     for parent in ("/var/lib", tempfile.gettempdir()):
         with suppress(OSError):
@@ -179,14 +181,13 @@ def _copy(packages: Path, target: Path, account: Account) -> None:
 def _account_for_root() -> Account:
     """An account of its own, made if need be; where none can be made, one that is there."""
     if not _has_account(ACCOUNT) and shutil.which("useradd"):
-        options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
-        subprocess.run(["useradd", *options, ACCOUNT], capture_output=True, check=False)
+        _add_account()
     for name in (ACCOUNT, "postgres", "nobody"):
         if _has_account(name):
             entry = pwd.getpwnam(name)
             account = Account(entry.pw_uid, entry.pw_gid)
             try:
-                account.run(["/bin/sh", "-c", ":"])
+                account.run("/bin/sh", "-c", ":")
             except OSError as error:
                 raise UnavailableError(
                     "the embedded database: root cannot run PostgreSQL, and may not become "
@@ -196,6 +197,16 @@ def _account_for_root() -> Account:
     raise UnavailableError(
         f"the embedded database: root cannot run PostgreSQL; add a user {ACCOUNT}, or set DB_URL"
     )
+
+
+def _add_account() -> None:
+    options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
+    for _ in range(10):
+        done = subprocess.run(["useradd", *options, ACCOUNT], capture_output=True, check=False)
+        # 1: /etc/passwd cannot be written, perhaps as somebody else is adding a user just now.
+        if done.returncode != 1 or _has_account(ACCOUNT):
+            return
+        time.sleep(0.2)
 
 
 def _has_account(name: str) -> bool:

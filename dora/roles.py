@@ -98,7 +98,7 @@ def may_take_on(connection: Connection[Any], role: str) -> bool:
     """Whether the login may `set role`; False also where there is no such role."""
     # PostgreSQL 16 parted "is a member" from "may set the role".
     privilege = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
-    query = "select pg_has_role(current_user, oid, %s) from pg_roles where rolname = %s"
+    query = "select pg_has_role(session_user, oid, %s) from pg_roles where rolname = %s"
     return connection.execute(query, [privilege, role]).fetchone() == (True,)
 
 

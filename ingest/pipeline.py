@@ -64,6 +64,15 @@ def run(
             landing.close()
 
 
+def make_tables(database: Database, home: Path) -> None:
+    """Make the tables of `raw` where they are missing, so that dbt can build on an empty one."""
+    with exclusive(database) as is_alone:
+        if is_alone:
+            landing = Landing(database, home)
+            landing.open()
+            landing.close()
+
+
 def _run(
     config: Config,
     database: Database,

@@ -13,7 +13,8 @@ import typer
 from rich.progress import Progress, TaskID
 
 from dora.cli.console import bars, out, say, set_up_logging
-from dora.database import Database, open_database
+from dora.cli.db import prepare
+from dora.database import Database
 from dora.errors import TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
@@ -27,7 +28,7 @@ def build(context: typer.Context) -> None:
     """Run `dbt build`; what follows is handed to dbt (`dora build --select marts`)."""
     settings = load_settings()
     set_up_logging(settings.log_level)
-    build_once(open_database(settings), context.args)
+    build_once(prepare(settings), context.args)
 
 
 def build_once(database: Database, arguments: Sequence[str] = ()) -> None:

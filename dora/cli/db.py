@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dora import embedded
-from dora.cli.console import out, say, set_up_logging
+from dora.cli.console import say, set_up_logging
 from dora.database import Database, address, initialise, open_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.place import installed_programs
@@ -22,42 +22,40 @@ app = typer.Typer(help="The database: its schemas, its address, the embedded ser
 def init() -> None:
     """Make the schemas and roles of the configured database where they are missing."""
     database = prepare(_settings())
-    out.print(f"{database}: schemas {', '.join(OWNERS)}", soft_wrap=True)
+    typer.echo(f"{database}: schemas {', '.join(OWNERS)}")
 
 
 @app.command()
 def start() -> None:
     """Start the embedded server, unless it runs; it goes on running."""
     server = embedded.start(_embedded_settings().dora_home)
-    out.print(f"{embedded.HOST}:{server.port}")
+    typer.echo(f"{embedded.HOST}:{server.port}")
 
 
 @app.command()
 def stop() -> None:
     """Stop the embedded server."""
     was_running = embedded.stop(_embedded_settings().dora_home)
-    out.print("stopped" if was_running else "it was not running")
+    typer.echo("stopped" if was_running else "it was not running")
 
 
 @app.command()
 def url() -> None:
     """Print the URL of the configured database, with its password."""
-    out.print(address(_settings()), soft_wrap=True, markup=False)
+    typer.echo(address(_settings()))
 
 
 @app.command()
 def env() -> None:
     """Print `export PG…` lines, for dbt and libpq's programs: eval "$(dora db env)"."""
     for name, value in prepare(_settings()).environment(TRANSFORM).items():
-        out.print(f"export {name}={shlex.quote(value)}", soft_wrap=True, markup=False)
+        typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
-    role: Annotated[
-        str | None, typer.Option(help="Take on this role, such as dora_reader.")
-    ] = None,
+    role: Annotated[str | None, typer.Option(help="Become this role first.")] = None,
 ) -> None:
     """Open psql on the configured database; what follows is handed to it."""
     database = open_database(_settings())
@@ -66,11 +64,24 @@ def psql(
 
 
 def prepare(settings: Settings) -> Database:
-    """Open the configured database and make in it what is missing; say what could not be made."""
+    """Open the configured database and make in it what is missing; say what could not be made.
+
+    The tables of `raw` too: dlt is imported only where they are not there yet.
+    """
     database = open_database(settings)
     for note in initialise(database):
         say(note, "yellow")
+    if not _has_raw_tables(database):
+        from ingest.pipeline import make_tables
+
+        make_tables(database, settings.dora_home)
     return database
+
+
+def _has_raw_tables(database: Database) -> bool:
+    with database.connect() as connection:
+        found = connection.execute("select to_regclass('raw.pull_requests') is not null")
+        return found.fetchone() == (True,)
 
 
 def _psql() -> str:
@@ -88,9 +99,7 @@ def _psql() -> str:
 def _embedded_settings() -> Settings:
     settings = _settings()
     if settings.db_url is not None:
-        raise ConfigurationError(
-            "DB_URL is set: the database it leads to is not dora's to start or stop"
-        )
+        raise ConfigurationError("DB_URL is set: its server is not this command's to start or stop")
     return settings
 
 

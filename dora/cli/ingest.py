@@ -66,7 +66,8 @@ def _tell(result: "RunResult") -> None:
     out.print(
         f"{result.pull_requests:,} pull requests with {result.reviews:,} reviews landed from "
         f"{result.repositories:,} repositories ({usage.requests:,} requests, "
-        f"{usage.points:,} points)"
+        f"{usage.points:,} points)",
+        soft_wrap=True,
     )
     if result.failures:
         out.print(f"{result.failures:,} records could not be used: see raw.ingest_failures")

@@ -43,10 +43,10 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         teams[row["team_name"]][row["week"]] = row
     table = Table(title=f"The last {len(weeks)} weeks (pull requests merged in them)")
-    table.add_column("team")
-    table.add_column("")
+    table.add_column("team", overflow="fold")
+    table.add_column("", no_wrap=True)
     for week in weeks:
-        table.add_column(f"{week:%d %b}{'*' if week in open_weeks else ''}", justify="right")
+        table.add_column(f"{week:%d %b}{'*' if week in open_weeks else ''}", justify="right", no_wrap=True)
     for name, by_week in teams.items():
         found = [by_week.get(week) for week in weeks]
         table.add_row(name, "merged", *(_figure(row, "prs_merged", "{:d}") for row in found))
@@ -55,7 +55,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         )
         table.add_row(
             "",
-            "mean hours",
+            "avg hours",
             *(_figure(row, "avg_cycle_time_hours", "{:.1f}") for row in found),
             end_section=True,
         )

@@ -1,0 +1,78 @@
+"""The app: settings in, an ASGI application out; nothing is read or opened before a request."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from pydantic.json_schema import models_json_schema
+
+from api import problems
+from api.access import Access, BadKeys, KeyRing, KeySource
+from api.marts import Marts
+from api.routes import health, index, lead_time, pull_requests, teams, velocity
+from dora.database import address
+from dora.settings import Settings, load_settings
+
+ROUTES = (index, health, teams, velocity, lead_time, pull_requests)
+DESCRIPTION = (
+    "GitHub pull requests, attributed to teams by membership windows and allocation weights. "
+    "Instants are UTC, durations are hours; no data is null, never 0."
+)
+
+
+class _App(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        document = super().openapi()
+        _, definitions = models_json_schema(
+            [(problems.ProblemDetail, "serialization")],
+            ref_template="#/components/schemas/{model}",
+        )
+        document["components"]["schemas"].update(definitions["$defs"])
+        return document
+
+
+def create_app(settings: Settings | None = None, key_source: KeySource | None = None) -> FastAPI:
+    """Make the application.
+
+    With settings, malformed API keys are refused here (`ConfigurationError`). Without, settings
+    are read from the environment when first needed. `key_source` gives the text of `API_KEYS` in
+    place of the settings; it is asked again every minute. The database waits for a query.
+    """
+
+    def current() -> Settings:
+        return load_settings() if settings is None else settings
+
+    def keys_of_settings() -> str | None:
+        api_keys = current().api_keys
+        return None if api_keys is None else api_keys.get_secret_value()
+
+    keys = KeyRing(key_source or keys_of_settings)
+    if settings is not None:
+        keys.current()
+    marts = Marts(lambda: address(current()))
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        yield
+        marts.close()
+
+    app = _App(
+        title="dora-metrics",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # FastAPI's page of documentation loads its scripts from a third party.
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.marts = marts
+    app.state.access = Access(keys, BadKeys())
+    problems.install(app)
+    for route in ROUTES:
+        app.include_router(route.router)
+    return app
+
+
+app = create_app()

@@ -1,0 +1,38 @@
+"""Cursors: where a page ended, as text that says nothing to its reader."""
+
+import base64
+import binascii
+import json
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from api.problems import ParameterError
+
+
+class Position(NamedTuple):
+    """The last row of a page: newest merge first, then by id."""
+
+    merged_at: datetime
+    pull_request_id: str
+
+
+def encode(position: Position) -> str:
+    text = json.dumps([position.merged_at.astimezone(UTC).isoformat(), position.pull_request_id])
+    return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+
+def decode(cursor: str) -> Position:
+    """Read what `encode` made. Raises `ParameterError` for anything else."""
+    try:
+        padded = cursor + "=" * (-len(cursor) % 4)
+        merged_at, pull_request_id = json.loads(
+            base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
+        )
+        position = Position(datetime.fromisoformat(merged_at), pull_request_id)
+        # Exactly what we wrote, and text that Postgres can hold.
+        if encode(position) != cursor or "\x00" in pull_request_id:
+            raise ValueError(cursor)
+        str.encode(pull_request_id)
+    except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
+        raise ParameterError("cursor", "should be the next_cursor of an answer") from None
+    return position

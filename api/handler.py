@@ -1,0 +1,47 @@
+"""The API as a Lambda function behind an API Gateway HTTP API."""
+
+import asyncio
+from typing import Any
+
+from mangum import Mangum
+from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+from mangum.types import LambdaContext, LambdaEvent
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.app import app
+from api.problems import MEDIA_TYPE
+
+
+class BehindStage:
+    """Lets an app answer below the path of a named stage too.
+
+    A named stage is the first segment of an event's path; `$default` is not in it.
+    https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        context = scope.get("aws.event", {}).get("requestContext", {})
+        prefix = f"/{context.get('stage', '$default')}"
+        if scope["path"] == prefix or scope["path"].startswith(f"{prefix}/"):
+            scope = {**scope, "root_path": prefix}
+        await self._app(scope, receive, send)
+
+
+class _Handler(Mangum):
+    def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
+        # Mangum takes the thread's event loop for given; whoever ran another one leaves none.
+        try:
+            asyncio.get_event_loop()
+        except RuntimeError:
+            asyncio.set_event_loop(asyncio.new_event_loop())
+        return super().__call__(event, context)
+
+
+handler = _Handler(
+    BehindStage(app),
+    lifespan="off",
+    text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, MEDIA_TYPE],
+)

@@ -1,0 +1,141 @@
+"""The marts, read through a pool of connections that survives the database's absence."""
+
+import logging
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any, LiteralString, TypeVar
+
+from psycopg import Connection, InterfaceError, OperationalError, errors
+from psycopg.abc import PQGen
+from psycopg.rows import DictRow, dict_row
+from psycopg_pool import ConnectionPool
+
+from api.problems import NoBuildError
+from dora.database import Database
+from dora.errors import UnavailableError
+from dora.roles import READER, may_take_on
+
+logger = logging.getLogger(__name__)
+
+MAX_CONNECTIONS = 10
+CONNECTION_SECONDS = 3.0
+CONNECT_TIMEOUT = 3
+STATEMENT_SECONDS = 3
+ANSWER_SECONDS = 4.0
+
+_Result = TypeVar("_Result")
+
+_SESSION = """
+select
+    set_config('timezone', 'UTC', false),
+    set_config('statement_timeout', %s, false),
+    set_config('default_transaction_read_only', 'on', false)
+"""
+
+
+class _BoundedConnection(Connection[Any]):
+    """A connection that waits `ANSWER_SECONDS` for the server and no longer.
+
+    `statement_timeout` is kept by the server: one that hangs, or whose network is gone, keeps none.
+    """
+
+    def wait(
+        self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None
+    ) -> _Result:
+        try:
+            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
+        except errors._WaitTimeout:
+            # In the middle of a conversation: of no use to anybody any more.
+            self.pgconn.finish()
+            raise OperationalError(f"no answer within {ANSWER_SECONDS:g} s") from None
+
+
+class Marts:
+    """Rows of the schema `marts`, as the role `dora_reader`.
+
+    The pool is opened by the first query, so that start-up needs no database. A query takes at most
+    about `CONNECTION_SECONDS + ANSWER_SECONDS`. Whatever keeps the rows away is raised as
+    `UnavailableError`, a build that has not run as `NoBuildError`.
+    """
+
+    def __init__(self, address: Callable[[], str]) -> None:
+        """`address` gives the database's URL; it is asked for every new connection."""
+        self._address = address
+        self._told = False
+        self._pool: ConnectionPool[Connection[Any]] | None = None
+        self._lock = threading.Lock()
+
+    def rows(
+        self, query: LiteralString, parameters: Mapping[str, object] | None = None
+    ) -> list[DictRow]:
+        """Run one query; its text is a literal and what a caller sent goes into `parameters`."""
+        try:
+            with (
+                self._opened().connection() as connection,
+                connection.cursor(row_factory=dict_row) as cursor,
+            ):
+                return cursor.execute(query, parameters).fetchall()
+        except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
+            raise NoBuildError from None
+        except errors.InsufficientPrivilege as error:
+            logger.error("The marts may not be read: %s", error.diag.message_primary)
+            raise UnavailableError("The API may not read the marts; run `dora db init`.") from None
+        except errors.QueryCanceled:
+            raise UnavailableError("The database is too slow at the moment; try again.") from None
+        except (OperationalError, InterfaceError, UnavailableError) as error:
+            logger.warning("The database did not answer: %s", error)
+            raise UnavailableError("The database is out of reach; try again.") from None
+
+    def close(self) -> None:
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.close()
+
+    def _opened(self) -> ConnectionPool[Connection[Any]]:
+        with self._lock:
+            if self._pool is None:
+                # Asked for once out here: inside the pool what it raises would be lost.
+                self._conninfo()
+                self._pool = ConnectionPool(
+                    self._conninfo,
+                    connection_class=_BoundedConnection,
+                    kwargs={
+                        "autocommit": True,
+                        "connect_timeout": CONNECT_TIMEOUT,
+                        "application_name": "dora-api",
+                        # A prepared plan breaks when a build changes a column's type.
+                        "prepare_threshold": None,
+                    },
+                    configure=self._configure,
+                    check=self._check,
+                    name="marts",
+                    min_size=0,
+                    max_size=MAX_CONNECTIONS,
+                    timeout=CONNECTION_SECONDS,
+                    reconnect_timeout=CONNECTION_SECONDS,
+                    max_waiting=100,
+                    open=True,
+                )
+            return self._pool
+
+    def _conninfo(self) -> str:
+        return Database(self._address()).url
+
+    def _configure(self, connection: Connection[Any]) -> None:
+        if may_take_on(connection, READER):
+            connection.execute(f"set role {READER}")
+        elif not self._told:
+            self._told = True
+            logger.warning("The API's login may not become %s: going on without", READER)
+        connection.execute(_SESSION, [f"{STATEMENT_SECONDS}s"])
+
+    def _check(self, connection: Connection[Any]) -> None:
+        try:
+            ConnectionPool.check_connection(connection)
+        except Exception:
+            # The others died with it; to try them one by one would take longer than a caller waits.
+            pool = self._pool
+            if pool is not None:
+                pool.drain()
+            raise

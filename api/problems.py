@@ -1,0 +1,188 @@
+"""Every error of the API as `application/problem+json` (RFC 9457), made in one place."""
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from dora.errors import ConfigurationError, UnavailableError
+
+logger = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 5
+BUILD_SECONDS = 60
+
+
+class Fault(BaseModel):
+    """One parameter that is not as it should be."""
+
+    parameter: str
+    detail: str
+
+
+class ProblemDetail(BaseModel):
+    """What went wrong."""
+
+    type: str = Field(description="A URI for the kind of problem; the status tells it all here.")
+    title: str = Field(description="The status in words.")
+    status: int = Field(description="The HTTP status.")
+    detail: str = Field(description="What is wrong with this request and what to do about it.")
+    instance: str = Field(description="The path of the request.")
+    parameter: str | None = Field(None, description="With 422: the first parameter at fault.")
+    errors: list[Fault] | None = Field(None, description="With 422: every parameter at fault.")
+
+
+class ProblemError(Exception):
+    """An answer that is an error: its status, its detail, its headers."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+class ParameterError(Exception):
+    """A parameter that is well-formed by itself and still makes no sense (422)."""
+
+    def __init__(self, parameter: str, detail: str) -> None:
+        super().__init__(detail)
+        self.fault = Fault(parameter=parameter, detail=detail)
+
+
+class NoBuildError(Exception):
+    """The marts are not there, or not those this API knows: no `dbt build` has run (503)."""
+
+
+class _ProblemResponse(JSONResponse):
+    media_type = MEDIA_TYPE
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI's description of the problems that a path may answer with."""
+    schema = {"$ref": "#/components/schemas/ProblemDetail"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Turn every error, known or not, into a problem; tell nobody what is inside."""
+    app.add_exception_handler(ProblemError, _problem)
+    app.add_exception_handler(ParameterError, _parameter)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(NoBuildError, _no_build)
+    app.add_exception_handler(UnavailableError, _unavailable)
+    app.add_exception_handler(ConfigurationError, _misconfigured)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def _answer(
+    request: Request,
+    status: int,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    faults: list[Fault] | None = None,
+) -> _ProblemResponse:
+    problem = ProblemDetail(
+        type="about:blank",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        instance=request.scope["path"],
+        parameter=faults[0].parameter if faults else None,
+        errors=faults,
+    )
+    return _ProblemResponse(
+        problem.model_dump(exclude_none=True),
+        status_code=status,
+        headers=dict(headers or {}),
+    )
+
+
+async def _problem(request: Request, error: Exception) -> _ProblemResponse:
+    assert isinstance(error, ProblemError)
+    return _answer(request, error.status, error.detail, error.headers)
+
+
+async def _parameter(request: Request, error: Exception) -> _ProblemResponse:
+    assert isinstance(error, ParameterError)
+    return _faulty(request, [error.fault])
+
+
+async def _invalid(request: Request, error: Exception) -> _ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    return _faulty(
+        request,
+        [
+            Fault(
+                parameter=str(fault["loc"][-1]),
+                detail=fault["msg"].removeprefix("Value error, "),
+            )
+            for fault in error.errors()
+        ],
+    )
+
+
+def _faulty(request: Request, faults: list[Fault]) -> _ProblemResponse:
+    detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
+    return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults=faults)
+
+
+async def _http(request: Request, error: Exception) -> _ProblemResponse:
+    assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        detail = "There is nothing at this path; /openapi.json lists what there is."
+    elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        detail = f"{request.method} is not answered here; use GET."
+    else:
+        detail = error.detail
+    return _answer(request, error.status_code, detail, error.headers)
+
+
+async def _no_build(request: Request, error: Exception) -> _ProblemResponse:
+    return _answer(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "There is no build of the marts yet; run `dora build`.",
+        {"Retry-After": str(BUILD_SECONDS)},
+    )
+
+
+async def _unavailable(request: Request, error: Exception) -> _ProblemResponse:
+    return _answer(
+        request,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        str(error),
+        {"Retry-After": str(RETRY_SECONDS)},
+    )
+
+
+async def _misconfigured(request: Request, error: Exception) -> _ProblemResponse:
+    assert isinstance(error, ConfigurationError)
+    logger.error("The configuration is at fault: %s", "; ".join(error.faults))
+    return _answer(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "The API's configuration is at fault; its log names what is wrong.",
+    )
+
+
+async def _unexpected(request: Request, error: Exception) -> _ProblemResponse:
+    return _answer(
+        request,
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "Something is wrong on the API's side; its log has more.",
+    )

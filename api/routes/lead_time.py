@@ -1,0 +1,101 @@
+"""`GET /metrics/team/{team_id}/lead-time`: one row per month."""
+
+from datetime import date
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from api.access import TeamId, team_reader
+from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.problems import responses
+
+router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
+
+QUERY = """
+select
+    dim_build.as_of,
+    dim_teams.team_id,
+    dim_teams.team_name,
+    lead_time.month,
+    lead_time.prs_merged,
+    lead_time.median_lead_time_hours,
+    lead_time.p95_lead_time_hours,
+    lead_time.weighted_median_lead_time_hours,
+    lead_time.weighted_p95_lead_time_hours,
+    lead_time.median_coding_hours,
+    lead_time.median_draft_hours,
+    lead_time.median_pickup_hours,
+    lead_time.median_review_hours,
+    lead_time.is_complete
+from marts.dim_build
+left join marts.dim_teams
+    on dim_teams.team_id = %(team_id)s
+left join marts.fct_team_lead_time_monthly as lead_time
+    on
+        lead_time.team_id = dim_teams.team_id
+        and (%(first)s::date is null or lead_time.month >= %(first)s::date)
+        and (%(last)s::date is null or lead_time.month <= %(last)s::date)
+order by lead_time.month
+"""
+
+_WEIGHTED = (
+    "of `cycle_time_hours`, weighted (inverted CDF): the smallest at which the cumulative weight "
+    "reaches {} times the total; null where the weights add up to 0."
+)
+
+
+class LeadTimeMonth(BaseModel):
+    """How long the pull requests took that a team merged in one month."""
+
+    month: date = Field(
+        description="First day of the month of `merged_at`, in the reporting timezone."
+    )
+    prs_merged: int = Field(
+        description="Pull requests attributed to the team and merged in the month."
+    )
+    median_lead_time_hours: float | None = Field(
+        description="Median of `cycle_time_hours`: from opening a pull request to its merge. "
+        "Not DORA's change lead time, which runs from commit to production."
+    )
+    p95_lead_time_hours: float | None = Field(
+        description="95th percentile of `cycle_time_hours`, interpolated."
+    )
+    weighted_median_lead_time_hours: float | None = Field(
+        description="Median " + _WEIGHTED.format("0.5")
+    )
+    weighted_p95_lead_time_hours: float | None = Field(
+        description="95th percentile " + _WEIGHTED.format("0.95")
+    )
+    median_coding_hours: float | None = Field(
+        description="Median of `coding_hours`: from the start of work to the opening."
+    )
+    median_draft_hours: float | None = Field(
+        description="Median of `draft_hours`: time as a draft between opening and merge."
+    )
+    median_pickup_hours: float | None = Field(
+        description="Median of `pickup_hours`: time not in draft from opening to the first review."
+    )
+    median_review_hours: float | None = Field(
+        description="Median of `review_hours`: time not in draft from the first review to merge."
+    )
+    is_complete: bool = Field(
+        description="The month ended at or before `as_of` and did not begin before the loaded "
+        "history."
+    )
+
+
+class LeadTime(TeamAnswer):
+    """A team's months, oldest first; months without merges are there too."""
+
+    data: list[LeadTimeMonth]
+
+
+@router.get("/metrics/team/{team_id}/lead-time", responses=responses(401, 403, 404, 422, 429, 503))
+def lead_time(team_id: TeamId, period: InPeriod, marts: FromMarts) -> LeadTime:
+    """A team's lead time by month, from opening a pull request to its merge.
+
+    `from` and `to` are compared with each month's first day. This is not DORA's change lead time
+    (commit to production), which needs deployments.
+    """
+    found = team_rows(marts, QUERY, team_id, "month", first=period.first, last=period.last)
+    return LeadTime.model_validate(found._asdict())

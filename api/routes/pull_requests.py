@@ -1,0 +1,156 @@
+"""`GET /metrics/team/{team_id}/pull-requests`: what stands behind a figure."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import BaseModel, Field
+
+from api import cursors
+from api.access import TeamId, team_reader
+from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.problems import responses
+
+router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
+
+# The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
+QUERY = """
+select
+    dim_build.as_of,
+    dim_teams.team_id,
+    dim_teams.team_name,
+    merged.*
+from marts.dim_build
+left join marts.dim_teams
+    on dim_teams.team_id = %(team_id)s
+left join lateral (
+    select
+        fct_pull_requests.pull_request_id,
+        fct_pull_requests.repository,
+        fct_pull_requests.number,
+        fct_pull_requests.title,
+        fct_pull_requests.url,
+        fct_pull_requests.author,
+        fct_team_pull_requests.weight,
+        fct_pull_requests.first_commit_at,
+        fct_pull_requests.work_started_at,
+        fct_pull_requests.created_at,
+        fct_pull_requests.first_review_at,
+        fct_pull_requests.merged_at,
+        fct_pull_requests.cycle_time_hours,
+        fct_pull_requests.coding_hours,
+        fct_pull_requests.draft_hours,
+        fct_pull_requests.pickup_hours,
+        fct_pull_requests.review_hours,
+        fct_pull_requests.total_hours,
+        fct_pull_requests.size
+    from marts.fct_team_pull_requests
+    inner join marts.fct_pull_requests
+        on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
+    where
+        fct_team_pull_requests.team_id = dim_teams.team_id
+        and fct_pull_requests.state = 'merged'
+        and (
+            %(first)s::date is null
+            or (fct_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            >= %(first)s::date
+        )
+        and (
+            %(last)s::date is null
+            or (fct_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            <= %(last)s::date
+        )
+        and (
+            %(after_merged_at)s::timestamptz is null
+            or (fct_pull_requests.merged_at, fct_pull_requests.pull_request_id)
+            < (%(after_merged_at)s::timestamptz, %(after_id)s::text)
+        )
+    order by fct_pull_requests.merged_at desc, fct_pull_requests.pull_request_id desc
+    limit %(rows)s
+) as merged
+    on true
+order by merged.merged_at desc, merged.pull_request_id desc
+"""
+
+
+class MergedPullRequest(BaseModel):
+    """A merged pull request that is attributed to the team."""
+
+    repository: str = Field(description="`owner/name`.")
+    number: int
+    title: str
+    url: str
+    author: str | None = Field(description="The author's GitHub login.")
+    weight: float = Field(
+        description="The author's allocation weight in the team when the pull request was merged "
+        "(or opened, as the build is configured)."
+    )
+    first_commit_at: datetime | None = Field(description="Authored date of the first commit.")
+    work_started_at: datetime | None = Field(
+        description="The earlier of first_commit_at and created_at."
+    )
+    created_at: datetime
+    first_review_at: datetime | None = Field(
+        description="Earliest review by someone who is neither the author nor a bot."
+    )
+    merged_at: datetime
+    cycle_time_hours: float | None = Field(description="`merged_at - created_at`.")
+    coding_hours: float | None = Field(description="`created_at - work_started_at`.")
+    draft_hours: float | None = Field(description="Time as a draft between opening and merge.")
+    pickup_hours: float | None = Field(
+        description="Time not in draft from opening to the first review, or to the merge."
+    )
+    review_hours: float | None = Field(
+        description="Time not in draft from the first review to the merge; 0 without a review."
+    )
+    total_hours: float | None = Field(
+        description="`merged_at - work_started_at`: coding + draft + pickup + review."
+    )
+    size: int | None = Field(description="Lines added and deleted.")
+
+
+class PullRequests(TeamAnswer):
+    """Merged pull requests of a team, newest merge first."""
+
+    data: list[MergedPullRequest]
+    next_cursor: str | None = Field(
+        None, description="Only where there is more: the `cursor` of the next page."
+    )
+
+
+@router.get(
+    "/metrics/team/{team_id}/pull-requests",
+    response_model_exclude_unset=True,
+    responses=responses(401, 403, 404, 422, 429, 503),
+)
+def pull_requests(
+    team_id: TeamId,
+    period: InPeriod,
+    marts: FromMarts,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Rows in an answer.")] = 100,
+    cursor: Annotated[
+        str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
+    ] = None,
+) -> PullRequests:
+    """The merged pull requests behind a team's figures, newest merge first.
+
+    `from` and `to` are compared with the day of the merge in the reporting timezone.
+    """
+    after = None if cursor is None else cursors.decode(cursor)
+    found = team_rows(
+        marts,
+        QUERY,
+        team_id,
+        "pull_request_id",
+        first=period.first,
+        last=period.last,
+        after_merged_at=after and after.merged_at,
+        after_id=after and after.pull_request_id,
+        rows=limit + 1,
+    )
+    page = found.data[:limit]
+    answer = PullRequests.model_validate(found._replace(data=page)._asdict())
+    if len(found.data) > limit:
+        last = cursors.Position(page[-1]["merged_at"], page[-1]["pull_request_id"])
+        answer.next_cursor = cursors.encode(last)
+    return answer

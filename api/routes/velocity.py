@@ -1,0 +1,70 @@
+"""`GET /metrics/team/{team_id}/velocity`: one row per week."""
+
+from datetime import date
+
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel, Field
+
+from api.access import TeamId, team_reader
+from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.problems import responses
+
+router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
+
+QUERY = """
+select
+    dim_build.as_of,
+    dim_teams.team_id,
+    dim_teams.team_name,
+    velocity.week,
+    velocity.prs_merged,
+    velocity.weighted_prs_merged,
+    velocity.avg_cycle_time_hours,
+    velocity.weighted_avg_cycle_time_hours,
+    velocity.contributors,
+    velocity.is_complete
+from marts.dim_build
+left join marts.dim_teams
+    on dim_teams.team_id = %(team_id)s
+left join marts.fct_team_velocity_weekly as velocity
+    on
+        velocity.team_id = dim_teams.team_id
+        and (%(first)s::date is null or velocity.week >= %(first)s::date)
+        and (%(last)s::date is null or velocity.week <= %(last)s::date)
+order by velocity.week
+"""
+
+
+class VelocityWeek(BaseModel):
+    """What a team merged in one week."""
+
+    week: date = Field(description="Monday of the week of `merged_at`, in the reporting timezone.")
+    prs_merged: int = Field(
+        description="Pull requests attributed to the team and merged in the week."
+    )
+    weighted_prs_merged: float = Field(description="The sum of their weights.")
+    avg_cycle_time_hours: float | None = Field(
+        description="Plain mean of `cycle_time_hours`, from opening to merge; null without merges."
+    )
+    weighted_avg_cycle_time_hours: float | None = Field(
+        description="`sum(weight * cycle_time_hours) / sum(weight)`; "
+        "null where the weights add up to 0."
+    )
+    contributors: int = Field(description="Distinct authors among them.")
+    is_complete: bool = Field(
+        description="The week ended at or before `as_of` and did not begin before the loaded "
+        "history."
+    )
+
+
+class Velocity(TeamAnswer):
+    """A team's weeks, oldest first; weeks without merges are there too."""
+
+    data: list[VelocityWeek]
+
+
+@router.get("/metrics/team/{team_id}/velocity", responses=responses(401, 403, 404, 422, 429, 503))
+def velocity(team_id: TeamId, period: InPeriod, marts: FromMarts) -> Velocity:
+    """A team's velocity by week; `from` and `to` are compared with each week's Monday."""
+    found = team_rows(marts, QUERY, team_id, "week", first=period.first, last=period.last)
+    return Velocity.model_validate(found._asdict())

@@ -1,0 +1,3 @@
+{% macro hours(duration) -%}
+    extract(epoch from {{ duration }})::double precision / 3600
+{%- endmacro %}

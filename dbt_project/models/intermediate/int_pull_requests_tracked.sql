@@ -1,0 +1,39 @@
+with
+
+pull_requests as (
+    select * from {{ ref('stg_github__pull_requests') }}
+),
+
+repositories as (
+    select * from {{ ref('stg_github__repositories') }}
+),
+
+memberships as (
+    select * from {{ ref('int_memberships_identified') }}
+),
+
+members as (
+    select person_id
+    from memberships
+    group by person_id
+),
+
+dated as (
+    select
+        *,
+        {{ attributed_at(var('attribution_instant')) }} as attributed_at
+    from pull_requests
+    where vanished_at is null
+),
+
+tracked as (
+    select
+        dated.*,
+        -- The row's own name is as old as its last change; a rename is not one.
+        coalesce(repositories.repository_name, dated.repository_name) as repository
+    from dated
+    inner join members on dated.author_person_id = members.person_id
+    left join repositories on dated.repository_id = repositories.repository_id
+)
+
+select * from tracked

@@ -1,0 +1,79 @@
+-- A table: dbt drops a view on a mart whenever it replaces that mart.
+{{ config(materialized='table') }}
+{%- set timezone = var('reporting_timezone') %}
+
+with
+
+coverage as (
+    select * from {{ ref('int_coverage_measured') }}
+),
+
+memberships as (
+    select * from {{ ref('stg_teams__memberships') }}
+),
+
+attributions as (
+    select * from {{ ref('fct_team_pull_requests') }}
+),
+
+tenures as (
+    select
+        team_id,
+        min(joined_at) as first_joined_at,
+        max(coalesce(left_at, 'infinity')) as last_left_at
+    from memberships
+    group by team_id
+),
+
+merges as (
+    select
+        team_id,
+        max(merged_at) as last_merged_at
+    from attributions
+    group by team_id
+),
+
+bounds as (
+    select
+        tenures.team_id,
+        coverage.as_of,
+        coverage.history_from,
+        greatest(tenures.first_joined_at, coverage.data_from)
+        at time zone '{{ timezone }}' as first_at,
+        greatest(
+            -- The window ends just before left_at.
+            least(coverage.as_of, tenures.last_left_at - interval '1 microsecond'),
+            merges.last_merged_at
+        ) at time zone '{{ timezone }}' as last_at
+    from tenures
+    inner join coverage on tenures.first_joined_at <= coverage.as_of
+    left join merges on tenures.team_id = merges.team_id
+),
+
+periods as (
+    select
+        bounds.team_id,
+        units.unit,
+        bounds.as_of,
+        bounds.history_from,
+        starts.start_at,
+        starts.start_at + ('1 ' || units.unit)::interval as end_at
+    from bounds
+    cross join (values ('week'), ('month')) as units (unit)
+    cross join lateral generate_series(
+        date_trunc(units.unit, bounds.first_at),
+        date_trunc(units.unit, bounds.last_at),
+        ('1 ' || units.unit)::interval
+    ) as starts (start_at)
+)
+
+select
+    team_id,
+    unit,
+    start_at::date as period,
+    end_at <= as_of at time zone '{{ timezone }}'
+    and (
+        history_from is null
+        or start_at at time zone '{{ timezone }}' >= history_from
+    ) as is_complete
+from periods

@@ -1,0 +1,13 @@
+with
+
+memberships as (
+    select * from {{ ref('stg_teams__memberships') }}
+)
+
+select
+    team_id,
+    github_username,
+    allocation_weight,
+    joined_at,
+    left_at
+from memberships

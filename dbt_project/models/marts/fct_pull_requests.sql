@@ -1,0 +1,56 @@
+with
+
+pull_requests as (
+    select * from {{ ref('int_pull_requests_tracked') }}
+),
+
+reviews as (
+    select * from {{ ref('int_pull_requests_reviewed') }}
+),
+
+phases as (
+    select * from {{ ref('int_pull_requests_phased') }}
+),
+
+joined as (
+    select
+        pull_requests.pull_request_id,
+        pull_requests.repository,
+        pull_requests.number,
+        pull_requests.title,
+        pull_requests.url,
+        pull_requests.author_login as author,
+        pull_requests.author_person_id as author_id,
+        pull_requests.state,
+        pull_requests.is_draft,
+        pull_requests.labels,
+        pull_requests.created_at,
+        pull_requests.updated_at,
+        pull_requests.closed_at,
+        pull_requests.merged_at,
+        pull_requests.attributed_at,
+        pull_requests.first_commit_at,
+        least(
+            pull_requests.first_commit_at, pull_requests.created_at
+        ) as work_started_at,
+        reviews.first_review_at,
+        {{ hours('(pull_requests.merged_at - pull_requests.created_at)') }}
+            as cycle_time_hours,
+        phases.coding_hours,
+        phases.draft_hours,
+        phases.pickup_hours,
+        phases.review_hours,
+        phases.total_hours,
+        pull_requests.additions,
+        pull_requests.deletions,
+        pull_requests.additions + pull_requests.deletions as size,
+        pull_requests.changed_files,
+        pull_requests.commits
+    from pull_requests
+    left join reviews
+        on pull_requests.pull_request_id = reviews.pull_request_id
+    left join phases
+        on pull_requests.pull_request_id = phases.pull_request_id
+)
+
+select * from joined

@@ -1,0 +1,82 @@
+with
+
+periods as (
+    select * from {{ ref('int_team_periods_spanned') }}
+),
+
+attributions as (
+    select * from {{ ref('fct_team_pull_requests') }}
+),
+
+pull_requests as (
+    select * from {{ ref('fct_pull_requests') }}
+),
+
+merges as (
+    select
+        attributions.team_id,
+        attributions.month,
+        attributions.weight,
+        pull_requests.cycle_time_hours,
+        pull_requests.coding_hours,
+        pull_requests.draft_hours,
+        pull_requests.pickup_hours,
+        pull_requests.review_hours,
+        sum(attributions.weight) over (
+            partition by attributions.team_id, attributions.month
+            order by pull_requests.cycle_time_hours
+        ) as cumulative_weight,
+        sum(attributions.weight) over (
+            partition by attributions.team_id, attributions.month
+        ) as total_weight
+    from attributions
+    inner join pull_requests
+        on attributions.pull_request_id = pull_requests.pull_request_id
+    where pull_requests.merged_at is not null
+),
+
+summed as (
+    select
+        team_id,
+        month,
+        count(*) as prs_merged,
+        percentile_cont(0.5) within group (order by cycle_time_hours)
+            as median_lead_time_hours,
+        percentile_cont(0.95) within group (order by cycle_time_hours)
+            as p95_lead_time_hours,
+        -- What has no weight is nobody's percentile.
+        min(cycle_time_hours) filter (
+            where weight > 0 and cumulative_weight >= 0.5 * total_weight
+        ) as weighted_median_lead_time_hours,
+        min(cycle_time_hours) filter (
+            where weight > 0 and cumulative_weight >= 0.95 * total_weight
+        ) as weighted_p95_lead_time_hours,
+        percentile_cont(0.5) within group (order by coding_hours)
+            as median_coding_hours,
+        percentile_cont(0.5) within group (order by draft_hours)
+            as median_draft_hours,
+        percentile_cont(0.5) within group (order by pickup_hours)
+            as median_pickup_hours,
+        percentile_cont(0.5) within group (order by review_hours)
+            as median_review_hours
+    from merges
+    group by team_id, month
+)
+
+select
+    periods.team_id,
+    periods.period as month,
+    coalesce(summed.prs_merged, 0) as prs_merged,
+    summed.median_lead_time_hours,
+    summed.p95_lead_time_hours,
+    summed.weighted_median_lead_time_hours,
+    summed.weighted_p95_lead_time_hours,
+    summed.median_coding_hours,
+    summed.median_draft_hours,
+    summed.median_pickup_hours,
+    summed.median_review_hours,
+    periods.is_complete
+from periods
+left join summed
+    on periods.team_id = summed.team_id and periods.period = summed.month
+where periods.unit = 'month'

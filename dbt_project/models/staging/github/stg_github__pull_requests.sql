@@ -1,0 +1,35 @@
+with
+
+source as (
+    select * from {{ source('github', 'pull_requests') }}
+),
+
+renamed as (
+    select
+        id as pull_request_id,
+        repository_id,
+        repository as repository_name,
+        number,
+        title,
+        url,
+        lower(state) as state,
+        is_draft,
+        author_id,
+        author_login,
+        {{ person_id('author_id', 'author_login') }} as author_person_id,
+        {{ login_key('author_login') }} as author_login_key,
+        created_at,
+        updated_at,
+        closed_at,
+        merged_at,
+        first_commit_at,
+        additions,
+        deletions,
+        changed_files,
+        commits,
+        labels,
+        vanished_at
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,18 @@
+with
+
+source as (
+    select * from {{ source('github', 'repositories') }}
+),
+
+renamed as (
+    select
+        id as repository_id,
+        repository as repository_name,
+        is_configured,
+        unreachable_since is null as is_reachable,
+        covered_from,
+        covered_to
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,15 @@
+with
+
+source as (
+    select * from {{ source('teams', 'teams') }}
+),
+
+renamed as (
+    select
+        team_id,
+        name as team_name,
+        description
+    from source
+)
+
+select * from renamed

@@ -1,0 +1,10 @@
+select *
+from {{ ref('fct_pull_requests') }}
+where
+    (merged_at is null) <> (total_hours is null)
+    or least(coding_hours, draft_hours, pickup_hours, review_hours) < 0
+    -- Each phase is rounded to a double once.
+    or abs(coding_hours + draft_hours + pickup_hours + review_hours - total_hours)
+    > 1e-9 * greatest(total_hours, 1)
+    or abs(coding_hours + cycle_time_hours - total_hours)
+    > 1e-9 * greatest(total_hours, 1)

@@ -1,0 +1,78 @@
+"""`python -m demo serve`: a GitHub of one's own in a process of its own."""
+
+import argparse
+import json
+import os
+import select
+import signal
+import stat
+import sys
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from demo.github import GitHub
+from demo.organisation import END, generate
+from demo.server import TOKEN, Server, clock_from
+
+POLL_SECONDS = 0.5
+LEAD = timedelta(minutes=10)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Serve until SIGTERM, or until the parent or the pipe on stdin is gone.
+
+    Prints one JSON line when ready: `url`, `token` and the list of `repositories`.
+    """
+    options = _options(arguments)
+    if options.jsonl is not None:
+        github, clock = GitHub.from_jsonl(options.jsonl), time.time
+    else:
+        organisation = generate(options.seed, options.pull_requests, end=options.end)
+        github = GitHub.from_organisation(organisation)
+        # Its own time, so that the latest weeks are never empty; a while after the last change.
+        clock = clock_from(datetime.fromisoformat(organisation.end) + LEAD)
+        if options.teams_out is not None:
+            text = json.dumps(organisation.team_config(), indent=1) + "\n"
+            options.teams_out.write_text(text, "utf-8")
+    server = Server(github, options.token, clock=clock, port=options.port)
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
+    server.start()
+    names = [repository.name_with_owner for repository in github.repositories()]
+    ready = {"url": server.url, "token": options.token, "repositories": names}
+    print(json.dumps(ready), flush=True)
+    try:
+        _wait_until_orphaned()
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        server.stop()
+    return 0
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m demo")
+    serve = parser.add_subparsers(required=True, metavar="serve").add_parser("serve")
+    serve.add_argument("--port", type=int, default=0, help="default: any that is free")
+    serve.add_argument("--jsonl", type=Path, help="serve this file, not the made-up organisation")
+    serve.add_argument("--seed", type=int, default=7)
+    serve.add_argument("--pull-requests", type=int, default=6000)
+    serve.add_argument("--end", default=END, help="the organisation's last instant (ISO, zoned)")
+    serve.add_argument("--token", default=TOKEN)
+    serve.add_argument("--teams-out", type=Path, help="write the team configuration here")
+    return parser.parse_args(arguments)
+
+
+def _wait_until_orphaned() -> None:
+    parent = os.getppid()
+    mode = os.fstat(sys.stdin.fileno()).st_mode
+    # A terminal, a file or /dev/null on stdin says nothing about whoever started this.
+    pipes = [sys.stdin] if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else []
+    while os.getppid() == parent:
+        readable, _, _ = select.select(pipes, [], [], POLL_SECONDS)
+        if readable and not os.read(sys.stdin.fileno(), 4096):
+            return
+
+
+if __name__ == "__main__":
+    sys.exit(main())

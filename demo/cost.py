@@ -1,0 +1,118 @@
+"""What a call costs: GitHub's published formula.
+
+Source: GitHub's documentation, "Rate limits and query limits for the GraphQL API". The score is
+the number of requests needed to fulfil each unique connection, every one taken to be full up to its
+`first`, divided by 100 and rounded, at least 1. The node count is the sum of what the connections
+may return, at most 500,000. `nodes(ids:)` counts as that many parents of the connections below it.
+"""
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    InlineFragmentNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    value_from_ast_untyped,
+)
+
+MAX_NODES = 500_000
+# The fields that are connections, also where only their `totalCount` is asked for.
+CONNECTIONS = {"commits", "labels", "pullRequests", "repositories", "reviews", "timelineItems"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    points: int
+    nodes: int
+
+
+def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
+    """The operation of that name, or the only one."""
+    operations = [
+        node for node in document.definitions if isinstance(node, OperationDefinitionNode)
+    ]
+    if name:
+        operations = [node for node in operations if node.name and node.name.value == name]
+    return operations[0] if len(operations) == 1 else None
+
+
+def cost_of(
+    document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
+) -> Cost:
+    """Points and possible nodes of a validated operation under these variables."""
+    fragments = {
+        node.name.value: node
+        for node in document.definitions
+        if isinstance(node, FragmentDefinitionNode)
+    }
+    defaults = {
+        definition.variable.name.value: value_from_ast_untyped(definition.default_value)
+        for definition in operation.variable_definitions or ()
+        if definition.default_value is not None
+    }
+    variables = defaults | dict(variables)
+    requests = nodes = 0
+    pending: list[tuple[list[SelectionSetNode], int]] = [([operation.selection_set], 1)]
+    while pending:
+        selections, parents = pending.pop()
+        for field, below in _merged(selections, fragments):
+            count = parents
+            if field.name.value == "nodes" and field.arguments:
+                count *= _length(field, "ids", variables)
+            elif field.name.value in CONNECTIONS:
+                requests += parents
+                count *= _number(field, "first", variables)
+                nodes += count
+            pending.append((below, count))
+    # Halves go up.
+    return Cost(max(1, math.floor(requests / 100 + 0.5)), nodes)
+
+
+def _merged(
+    selection_sets: Sequence[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[tuple[FieldNode, list[SelectionSetNode]]]:
+    """The fields with a selection, each response key once, with all that is selected below it."""
+    fields: dict[str, tuple[FieldNode, list[SelectionSetNode]]] = {}
+    for selection_set in selection_sets:
+        for field in fields_of(selection_set, fragments):
+            if field.selection_set is not None:
+                key = field.alias.value if field.alias else field.name.value
+                fields.setdefault(key, (field, []))[1].append(field.selection_set)
+    return list(fields.values())
+
+
+def fields_of(
+    selection_set: SelectionSetNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Iterator[FieldNode]:
+    for selection in selection_set.selections:
+        if isinstance(selection, FieldNode):
+            yield selection
+        elif isinstance(selection, InlineFragmentNode):
+            yield from fields_of(selection.selection_set, fragments)
+        elif isinstance(selection, FragmentSpreadNode):
+            yield from fields_of(fragments[selection.name.value].selection_set, fragments)
+
+
+def _number(field: FieldNode, name: str, variables: Mapping[str, Any]) -> int:
+    """A page size; one that execution is going to refuse counts nothing."""
+    value = _argument(field, name, variables)
+    return max(0, value) if isinstance(value, int) else 0
+
+
+def _length(field: FieldNode, name: str, variables: Mapping[str, Any]) -> int:
+    value = _argument(field, name, variables)
+    return len(value) if isinstance(value, list) else 1
+
+
+def _argument(field: FieldNode, name: str, variables: Mapping[str, Any]) -> Any:
+    for argument in field.arguments or ():
+        if argument.name.value == name:
+            return value_from_ast_untyped(argument.value, dict(variables))
+    return None

@@ -1,0 +1,279 @@
+"""The demo's GitHub: an in-memory store that can be edited between requests.
+
+Every change takes the instant at which it happens. Ids stay through renames and transfers, as
+GitHub's do; everything shows an account's present login at once.
+"""
+
+import threading
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from demo import records
+from demo.model import (
+    ACCOUNT_PREFIXES,
+    Account,
+    DraftEvent,
+    PullRequest,
+    Repository,
+    Review,
+    instant,
+    node_id,
+    sha1,
+)
+
+if TYPE_CHECKING:
+    from demo.organisation import Organisation
+
+SAML = (
+    "Resource protected by organization SAML enforcement."
+    " You must grant your Personal Access token access to this organization."
+)
+
+
+class GitHub:
+    """Accounts, repositories and pull requests; hold `lock` around edits that belong together."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._accounts: dict[str, Account] = {}
+        self._logins: dict[str, Account] = {}
+        self._repositories: dict[str, Repository] = {}
+        self._names: dict[str, Repository] = {}
+        self._repository_ids: set[str] = set()
+        self._pull_requests: dict[str, PullRequest] = {}
+
+    @classmethod
+    def from_records(cls, rows: Iterable[records.PullRequestRecord]) -> "GitHub":
+        """A GitHub that holds these pull requests, and the accounts and repositories they name."""
+        github = cls()
+        for row in rows:
+            records.load(github, row)
+        return github
+
+    @classmethod
+    def from_jsonl(cls, path: Path | str) -> "GitHub":
+        """The same from a JSON Lines file, plain or gzipped (see `demo.records`)."""
+        return cls.from_records(records.read_jsonl(Path(path)))
+
+    @classmethod
+    def from_organisation(cls, organisation: "Organisation") -> "GitHub":
+        github = cls()
+        for name, created_at, is_archived in organisation.repositories:
+            github.create_repository(name, created_at).is_archived = is_archived
+        for row in organisation.records:
+            records.load(github, row)
+        return github
+
+    def records(self) -> Iterator[records.PullRequestRecord]:
+        """What it holds now, as records: the truth that a test compares with."""
+        with self.lock:
+            for repository in self._repositories.values():
+                for number in sorted(repository.by_number):
+                    yield records.dump(repository.by_number[number])
+
+    def repositories(self, owner: str | None = None) -> list[Repository]:
+        """Those that still exist, in the order of their making."""
+        with self.lock:
+            return [
+                repository
+                for repository in self._repositories.values()
+                if owner is None or repository.owner.login.lower() == owner.lower()
+            ]
+
+    def find_repository(self, name_with_owner: str) -> Repository | None:
+        """By its present or a former name, without regard to case."""
+        return self._names.get(name_with_owner.lower())
+
+    def repository(self, name_with_owner: str) -> Repository:
+        """Like `find_repository`; KeyError if there is none."""
+        return self._names[name_with_owner.lower()]
+
+    def pull_request(self, name_with_owner: str, number: int) -> PullRequest:
+        return self.repository(name_with_owner).by_number[number]
+
+    def node(self, id: str) -> Account | Repository | PullRequest | None:
+        found = self._pull_requests.get(id) or self._repositories.get(id) or self._accounts.get(id)
+        return None if isinstance(found, Account) and found.is_deleted else found
+
+    def find_account(self, login: str) -> Account | None:
+        return self._logins.get(login.lower())
+
+    def account(self, login: str, type: str = "User", id: str | None = None) -> Account:
+        """The account of that login or id, made if it is not there. Logins know no case."""
+        with self.lock:
+            known = self._accounts.get(id) if id else self._logins.get(login.lower())
+            if known is None:
+                id = id or node_id(ACCOUNT_PREFIXES.get(type, "U"), login.lower())
+                known = self._accounts[id] = Account(id, login, type)
+                self._logins[login.lower()] = known
+            return known
+
+    def create_repository(
+        self,
+        name_with_owner: str,
+        at: datetime | str,
+        *,
+        owner_type: str = "Organization",
+        id: str | None = None,
+    ) -> Repository:
+        """A new, empty repository; it takes the name over from one that was renamed away."""
+        owner_login, _, name = name_with_owner.partition("/")
+        with self.lock:
+            id = id or node_id("R", name_with_owner.lower())
+            while id in self._repository_ids:
+                id = node_id("R", id)
+            self._repository_ids.add(id)
+            owner = self.account(owner_login, owner_type)
+            repository = Repository(id, owner, name, instant(at))
+            self._repositories[id] = repository
+            self._names[name_with_owner.lower()] = repository
+            return repository
+
+    def rename_repository(self, repository: Repository, name_with_owner: str) -> None:
+        """Rename, or transfer to another owner; the old name goes on resolving."""
+        owner_login, _, name = name_with_owner.partition("/")
+        with self.lock:
+            repository.owner = self.account(owner_login, "Organization")
+            repository.name = name
+            self._names[name_with_owner.lower()] = repository
+
+    def delete_repository(self, repository: Repository) -> None:
+        with self.lock:
+            for pull_request in list(repository.by_number.values()):
+                self.delete_pull_request(pull_request)
+            del self._repositories[repository.id]
+            for name in [name for name, known in self._names.items() if known is repository]:
+                del self._names[name]
+
+    def block_repository(self, repository: Repository, message: str | None = SAML) -> None:
+        """Answer FORBIDDEN with this message for it, or (null) let it be seen again."""
+        repository.blocked = message
+
+    def add_pull_request(
+        self,
+        repository: Repository,
+        at: datetime | str,
+        author: str | Account | None,
+        **fields: Any,
+    ) -> PullRequest:
+        """A new open pull request; `fields` are attributes of `demo.model.PullRequest`."""
+        with self.lock:
+            number = fields.pop("number", repository.last_number + 1)
+            opened = instant(at)
+            pull_request = PullRequest(
+                fields.pop("id", None) or node_id("PR", repository.id, number),
+                repository,
+                number,
+                fields.pop("title", f"Pull request {number}"),
+                self._actor(author),
+                opened,
+                fields.pop("updated_at", opened),
+                **fields,
+            )
+            repository.add(pull_request)
+            self._pull_requests[pull_request.id] = pull_request
+            return pull_request
+
+    def delete_pull_request(self, pull_request: PullRequest) -> None:
+        """Make it vanish, as those of a spam account do: no event, no `updatedAt`."""
+        with self.lock:
+            pull_request.repository.remove(pull_request)
+            del self._pull_requests[pull_request.id]
+
+    def edit(
+        self, pull_request: PullRequest, at: datetime | str | None, **fields: Any
+    ) -> PullRequest:
+        """Set attributes; `at` null leaves `updatedAt` alone, as some changes on GitHub do."""
+        with self.lock:
+            for name, value in fields.items():
+                if not hasattr(pull_request, name):
+                    raise AttributeError(f"a pull request has no {name!r}")
+                setattr(pull_request, name, value)
+            if at is not None:
+                pull_request.repository.touch(pull_request, instant(at))
+        return pull_request
+
+    def merge(
+        self, pull_request: PullRequest, at: datetime | str, by: str | Account | None = None
+    ) -> PullRequest:
+        done = instant(at)
+        return self.edit(
+            pull_request,
+            at,
+            state="MERGED",
+            is_draft=False,
+            merged_at=done,
+            closed_at=done,
+            merged_by=self._actor(by) if by is not None else pull_request.author,
+            merge_commit_oid=sha1(pull_request.id, "merge", done),
+        )
+
+    def close(self, pull_request: PullRequest, at: datetime | str) -> PullRequest:
+        return self.edit(pull_request, at, state="CLOSED", closed_at=instant(at))
+
+    def reopen(self, pull_request: PullRequest, at: datetime | str) -> PullRequest:
+        return self.edit(pull_request, at, state="OPEN", closed_at=None)
+
+    def convert_to_draft(self, pull_request: PullRequest, at: datetime | str) -> DraftEvent:
+        return self._draft_event(pull_request, at, "ConvertToDraftEvent")
+
+    def ready_for_review(self, pull_request: PullRequest, at: datetime | str) -> DraftEvent:
+        return self._draft_event(pull_request, at, "ReadyForReviewEvent")
+
+    def _draft_event(self, pull_request: PullRequest, at: datetime | str, type: str) -> DraftEvent:
+        with self.lock:
+            position = _next_position(pull_request.draft_events)
+            id = node_id("DE", pull_request.id, position)
+            event = DraftEvent(id, position, type, instant(at))
+            pull_request.draft_events.append(event)
+            self.edit(pull_request, at, is_draft=type == "ConvertToDraftEvent")
+            return event
+
+    def add_review(
+        self,
+        pull_request: PullRequest,
+        at: datetime | str | None,
+        author: str | Account | None,
+        state: str = "APPROVED",
+    ) -> Review:
+        """A submitted review; `at` null is one still pending, which leaves `updatedAt` alone."""
+        with self.lock:
+            position = _next_position(pull_request.reviews)
+            id = node_id("PRR", pull_request.id, position)
+            submitted_at = None if at is None else instant(at)
+            state = "PENDING" if at is None else state
+            review = Review(id, position, self._actor(author), state, submitted_at)
+            pull_request.reviews.append(review)
+            self.edit(pull_request, at)
+            return review
+
+    def delete_review(self, pull_request: PullRequest, review: Review) -> None:
+        with self.lock:
+            pull_request.reviews.remove(review)
+
+    def rename_account(self, account: Account | str, login: str) -> Account:
+        """Give a login another name: shown everywhere at once, with no `updatedAt` moved."""
+        with self.lock:
+            renamed = self._logins[account.lower()] if isinstance(account, str) else account
+            self._logins.pop(renamed.login.lower(), None)
+            renamed.login = login
+            self._logins[login.lower()] = renamed
+            for repository in self.repositories(login):
+                self._names[repository.name_with_owner.lower()] = repository
+            return renamed
+
+    def delete_account(self, account: Account | str) -> None:
+        """Turn it into a ghost: null wherever it was an author, reviewer or merger."""
+        with self.lock:
+            gone = self._logins[account.lower()] if isinstance(account, str) else account
+            gone.is_deleted = True
+            self._logins.pop(gone.login.lower(), None)
+
+    def _actor(self, who: str | Account | None) -> Account | None:
+        return self.account(who) if isinstance(who, str) else who
+
+
+def _next_position(items: list[Review] | list[DraftEvent]) -> int:
+    return items[-1].position + 1 if items else 1

@@ -1,0 +1,191 @@
+"""What the demo's GitHub knows: accounts, repositories, pull requests, reviews, draft events.
+
+An instant is a string in GitHub's wire form, UTC to the second (`2026-01-05T09:00:00Z`), so that
+the order of strings is the order of instants. Attribute names are GitHub's field names in snake
+case: the GraphQL resolvers read them as they stand.
+"""
+
+import base64
+import bisect
+import hashlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+Key = tuple[str, int]
+
+
+def instant(at: datetime | str) -> str:
+    """The wire form of a zoned datetime (fractions of a second are cut off) or of a wire form."""
+    moment = datetime.fromisoformat(at) if isinstance(at, str) else at
+    if moment.tzinfo is None:
+        raise ValueError(f"an instant needs a zone: {at!r}")
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def node_id(prefix: str, *parts: object) -> str:
+    """A stable, opaque id that looks like GitHub's, from what makes the node unique."""
+    digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:12]
+    return f"{prefix}_kwDO{base64.urlsafe_b64encode(digest).decode()}"
+
+
+def sha1(*parts: object) -> str:
+    """A stable commit id: 40 hexadecimal digits."""
+    return hashlib.sha1("\0".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
+
+
+ACCOUNT_PREFIXES = {"User": "U", "Bot": "BOT", "Mannequin": "M", "Organization": "O"}
+
+
+@dataclass(slots=True, eq=False)
+class Account:
+    """Someone who acts: `type` is the GraphQL `__typename` (User, Bot, Mannequin, Organization)."""
+
+    id: str
+    login: str
+    type: str = "User"
+    is_deleted: bool = False
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com/{'apps/' if self.type == 'Bot' else ''}{self.login}"
+
+
+@dataclass(slots=True, eq=False)
+class Review:
+    """`position` rises with creation and is never reused; `submitted_at` is null while pending."""
+
+    id: str
+    position: int
+    author: Account | None
+    state: str
+    submitted_at: str | None
+    type: str = "PullRequestReview"
+
+
+@dataclass(slots=True, eq=False)
+class DraftEvent:
+    """`type` is ReadyForReviewEvent or ConvertToDraftEvent."""
+
+    id: str
+    position: int
+    type: str
+    created_at: str
+
+
+@dataclass(slots=True, eq=False)
+class Label:
+    id: str
+    name: str
+
+
+@dataclass(slots=True, eq=False)
+class Commit:
+    id: str
+    oid: str
+    authored_date: str
+
+
+@dataclass(slots=True, eq=False)
+class PullRequest:
+    """`commit_count` is what GitHub counts; only the first commit's date is kept."""
+
+    id: str
+    repository: "Repository"
+    number: int
+    title: str
+    author: Account | None
+    created_at: str
+    updated_at: str
+    state: str = "OPEN"
+    is_draft: bool = False
+    closed_at: str | None = None
+    merged_at: str | None = None
+    merged_by: Account | None = None
+    merge_commit_oid: str | None = None
+    base_ref_name: str = "main"
+    head_ref_name: str = "patch-1"
+    first_commit_at: str | None = None
+    commit_count: int = 0
+    additions: int = 0
+    deletions: int = 0
+    changed_files: int = 0
+    labels: list[str] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    draft_events: list[DraftEvent] = field(default_factory=list)
+    is_unreadable: bool = False
+
+    @property
+    def type(self) -> str:
+        return "PullRequest"
+
+    @property
+    def url(self) -> str:
+        return f"{self.repository.url}/pull/{self.number}"
+
+    @property
+    def closed(self) -> bool:
+        return self.state != "OPEN"
+
+    @property
+    def merged(self) -> bool:
+        return self.state == "MERGED"
+
+    @property
+    def merge_commit(self) -> Commit | None:
+        if self.merge_commit_oid is None:
+            return None
+        return Commit(
+            node_id("C", self.merge_commit_oid),
+            self.merge_commit_oid,
+            self.merged_at or self.updated_at,
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Repository:
+    """`blocked` is null or the message with which GitHub refuses access (FORBIDDEN)."""
+
+    id: str
+    owner: Account
+    name: str
+    created_at: str
+    is_archived: bool = False
+    blocked: str | None = None
+    by_number: dict[int, PullRequest] = field(default_factory=dict)
+    by_updated_at: list[Key] = field(default_factory=list)
+    last_number: int = 0
+
+    @property
+    def type(self) -> str:
+        return "Repository"
+
+    @property
+    def name_with_owner(self) -> str:
+        return f"{self.owner.login}/{self.name}"
+
+    @property
+    def url(self) -> str:
+        return f"https://github.com/{self.name_with_owner}"
+
+    def add(self, pull_request: PullRequest) -> None:
+        if pull_request.number in self.by_number:
+            raise ValueError(f"{self.name_with_owner}#{pull_request.number} is there already")
+        self.by_number[pull_request.number] = pull_request
+        self.last_number = max(self.last_number, pull_request.number)
+        bisect.insort(self.by_updated_at, (pull_request.updated_at, pull_request.number))
+
+    def remove(self, pull_request: PullRequest) -> None:
+        del self.by_number[pull_request.number]
+        self._forget_place(pull_request)
+
+    def touch(self, pull_request: PullRequest, at: str) -> None:
+        """Move `updated_at` forward to `at`; it never goes back."""
+        if at <= pull_request.updated_at:
+            return
+        self._forget_place(pull_request)
+        pull_request.updated_at = at
+        bisect.insort(self.by_updated_at, (at, pull_request.number))
+
+    def _forget_place(self, pull_request: PullRequest) -> None:
+        key = (pull_request.updated_at, pull_request.number)
+        del self.by_updated_at[bisect.bisect_left(self.by_updated_at, key)]

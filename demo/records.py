@@ -1,0 +1,200 @@
+"""Pull requests as JSON Lines: what real exports, the generator and the tests have in common.
+
+A record is one pull request with its reviews. `repository`, `number`, `title`, `author` (login),
+`state`, `created_at`, `updated_at`, `closed_at`, `merged_at`, `merged_by`, `merge_commit_sha`,
+`base_ref`, `head_ref`, `first_commit_at`, `commits` and `reviews` are always there; the rest may be
+missing, and is then what GitHub shows for a thing that is not there: 0, false or none. Instants are
+UTC to the second.
+"""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+
+from demo.model import Account, DraftEvent, PullRequest, Repository, Review
+
+if TYPE_CHECKING:
+    from demo.github import GitHub
+
+EVENT_TYPES = {"ready_for_review": "ReadyForReviewEvent", "convert_to_draft": "ConvertToDraftEvent"}
+EVENT_NAMES = {type: name for name, type in EVENT_TYPES.items()}
+
+
+class ReviewRecord(TypedDict):
+    id: str
+    author: str | None
+    author_id: NotRequired[str | None]
+    author_type: NotRequired[str | None]
+    state: str
+    submitted_at: str | None
+
+
+class DraftEventRecord(TypedDict):
+    """`event` is ready_for_review or convert_to_draft."""
+
+    id: str
+    event: str
+    created_at: str
+
+
+class PullRequestRecord(TypedDict):
+    """An author's id, login and type are null for an account that GitHub has deleted."""
+
+    repository: str
+    number: int
+    title: str
+    author: str | None
+    state: str
+    created_at: str
+    updated_at: str
+    closed_at: str | None
+    merged_at: str | None
+    merged_by: str | None
+    merge_commit_sha: str | None
+    base_ref: str
+    head_ref: str
+    first_commit_at: str | None
+    commits: int | None
+    reviews: list[ReviewRecord]
+    id: NotRequired[str]
+    url: NotRequired[str]
+    repository_id: NotRequired[str]
+    author_id: NotRequired[str | None]
+    author_type: NotRequired[str | None]
+    merged_by_id: NotRequired[str | None]
+    merged_by_type: NotRequired[str | None]
+    is_draft: NotRequired[bool]
+    draft_events: NotRequired[list[DraftEventRecord]]
+    additions: NotRequired[int]
+    deletions: NotRequired[int]
+    changed_files: NotRequired[int]
+    labels: NotRequired[list[str]]
+
+
+def read_jsonl(path: Path) -> Iterator[PullRequestRecord]:
+    """The records of a file; one that ends in `.gz` is unpacked."""
+    opened = gzip.open if path.suffix == ".gz" else open
+    with opened(path, "rt", encoding="utf-8") as lines:
+        for line in lines:
+            yield cast(PullRequestRecord, json.loads(line))
+
+
+def write_jsonl(rows: Iterable[PullRequestRecord], path: Path) -> None:
+    """The same rows give the same bytes, gzipped or not."""
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    data = text.encode("utf-8")
+    path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
+
+
+def load(github: "GitHub", row: PullRequestRecord) -> PullRequest:
+    """Put a record's pull request into the store, with the accounts and repository it names."""
+    repository = github.find_repository(row["repository"])
+    if repository is None:
+        repository = github.create_repository(
+            row["repository"], row["created_at"], id=row.get("repository_id")
+        )
+    author = _account(github, row["author"], row.get("author_id"), row.get("author_type"))
+    merger = _account(github, row["merged_by"], row.get("merged_by_id"), row.get("merged_by_type"))
+    pull_request = github.add_pull_request(
+        repository,
+        row["created_at"],
+        author,
+        id=row.get("id"),
+        number=row["number"],
+        title=row["title"],
+        updated_at=row["updated_at"],
+        state=row["state"],
+        is_draft=row.get("is_draft", False),
+        closed_at=row["closed_at"],
+        merged_at=row["merged_at"],
+        merged_by=merger,
+        merge_commit_oid=row["merge_commit_sha"],
+        base_ref_name=row["base_ref"],
+        head_ref_name=row["head_ref"],
+        first_commit_at=row["first_commit_at"],
+        commit_count=row["commits"] or 0,
+        additions=row.get("additions", 0),
+        deletions=row.get("deletions", 0),
+        changed_files=row.get("changed_files", 0),
+        labels=row.get("labels", []),
+    )
+    pull_request.reviews = [
+        _review(github, position, review) for position, review in enumerate(row["reviews"], 1)
+    ]
+    pull_request.draft_events = [
+        DraftEvent(event["id"], position, EVENT_TYPES[event["event"]], event["created_at"])
+        for position, event in enumerate(row.get("draft_events", []), 1)
+    ]
+    return pull_request
+
+
+def _review(github: "GitHub", position: int, row: ReviewRecord) -> Review:
+    author = _account(github, row["author"], row.get("author_id"), row.get("author_type"))
+    return Review(row["id"], position, author, row["state"], row["submitted_at"])
+
+
+def _account(
+    github: "GitHub", login: str | None, id: str | None, type: str | None
+) -> Account | None:
+    return None if login is None else github.account(login, type or "User", id)
+
+
+def dump(pull_request: PullRequest) -> PullRequestRecord:
+    """The record of a pull request as the store holds it now, optional keys included."""
+    author, author_id, author_type = _shown(pull_request.author)
+    merger, merger_id, merger_type = _shown(pull_request.merged_by)
+    repository: Repository = pull_request.repository
+    return {
+        "repository": repository.name_with_owner,
+        "number": pull_request.number,
+        "title": pull_request.title,
+        "author": author,
+        "state": pull_request.state,
+        "created_at": pull_request.created_at,
+        "updated_at": pull_request.updated_at,
+        "closed_at": pull_request.closed_at,
+        "merged_at": pull_request.merged_at,
+        "merged_by": merger,
+        "merge_commit_sha": pull_request.merge_commit_oid,
+        "base_ref": pull_request.base_ref_name,
+        "head_ref": pull_request.head_ref_name,
+        "first_commit_at": pull_request.first_commit_at,
+        "commits": pull_request.commit_count,
+        "reviews": [_dump_review(review) for review in pull_request.reviews],
+        "id": pull_request.id,
+        "url": pull_request.url,
+        "repository_id": repository.id,
+        "author_id": author_id,
+        "author_type": author_type,
+        "merged_by_id": merger_id,
+        "merged_by_type": merger_type,
+        "is_draft": pull_request.is_draft,
+        "draft_events": [
+            {"id": event.id, "event": EVENT_NAMES[event.type], "created_at": event.created_at}
+            for event in pull_request.draft_events
+        ],
+        "additions": pull_request.additions,
+        "deletions": pull_request.deletions,
+        "changed_files": pull_request.changed_files,
+        "labels": pull_request.labels,
+    }
+
+
+def _dump_review(review: Review) -> ReviewRecord:
+    author, author_id, author_type = _shown(review.author)
+    return {
+        "id": review.id,
+        "author": author,
+        "author_id": author_id,
+        "author_type": author_type,
+        "state": review.state,
+        "submitted_at": review.submitted_at,
+    }
+
+
+def _shown(account: Account | None) -> tuple[str | None, str | None, str | None]:
+    if account is None or account.is_deleted:
+        return None, None, None
+    return account.login, account.id, account.type

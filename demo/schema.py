@@ -1,0 +1,122 @@
+"""The GraphQL side: GitHub's schema with resolvers on the store, executed by graphql-core."""
+
+import functools
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, cast
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLInterfaceType,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    build_schema,
+    execute_sync,
+    is_introspection_type,
+    parse,
+    validate,
+)
+
+from demo.cost import MAX_NODES, cost_of, operation_of
+from demo.github import GitHub
+from demo.pages import Refusal
+from demo.points import Points
+from demo.resolvers import RESOLVERS, Context, Info, Resolver
+
+Answer = dict[str, Any]
+
+
+@functools.cache
+def github_schema() -> GraphQLSchema:
+    """`schema.graphql` with a resolver on every field."""
+    schema = build_schema(resources.files("demo").joinpath("schema.graphql").read_text("utf-8"))
+    for type in schema.type_map.values():
+        if is_introspection_type(type):
+            continue
+        if isinstance(type, GraphQLObjectType):
+            for name, field in type.fields.items():
+                special = RESOLVERS.get((type.name, name)) or RESOLVERS.get(("*", name))
+                field.resolve = special or _attribute(name)
+        elif isinstance(type, GraphQLInterfaceType | GraphQLUnionType):
+            type.resolve_type = _type_of
+    return schema
+
+
+def answer(github: GitHub, payload: Mapping[str, Any], points: Points) -> tuple[Answer, int]:
+    """The body for a GraphQL request, and the points it was charged."""
+    text, name = payload.get("query"), payload.get("operationName")
+    variables = payload.get("variables") or {}
+    if not isinstance(text, str):
+        return _error("A query attribute must be specified and must be a string."), 0
+    document = prepare(text)
+    if isinstance(document, tuple):
+        return {"errors": [_shown(error) for error in document]}, 0
+    operation = operation_of(document, name)
+    if operation is None:
+        return _error(f'No operation named "{name}"' if name else "Which operation?"), 0
+    cost = cost_of(document, operation, variables)
+    if cost.nodes > MAX_NODES:
+        message = (
+            f"This query requests up to {cost.nodes:,} possible nodes which exceeds the"
+            f" maximum limit of {MAX_NODES:,}."
+        )
+        return _error(message, "MAX_NODE_LIMIT_EXCEEDED"), 0
+    with github.lock:
+        rate_limit = points.charge(cost)
+        if rate_limit is None:
+            return _error("API rate limit exceeded for user ID 1.", "RATE_LIMITED"), 0
+        result = execute_sync(
+            github_schema(),
+            document,
+            context_value=Context(github, rate_limit),
+            variable_values=dict(variables),
+            operation_name=name,
+        )
+    body: Answer = {"data": result.data}
+    if result.errors:
+        body["errors"] = [_shown(error) for error in result.errors]
+    return body, cost.points
+
+
+def _error(message: str, type: str | None = None) -> Answer:
+    return {"errors": [{"type": type, "message": message} if type else {"message": message}]}
+
+
+def _shown(error: GraphQLError) -> Answer:
+    """An error in GitHub's form: `type` beside the message."""
+    shown: Answer = {}
+    cause = error.original_error
+    if isinstance(cause, Refusal):
+        if cause.type is not None:
+            shown["type"] = cause.type
+        if cause.extensions:
+            shown["extensions"] = cause.extensions
+    if error.path is not None:
+        shown["path"] = list(error.path)
+    places = error.locations or ()
+    shown["locations"] = [{"line": place.line, "column": place.column} for place in places]
+    shown["message"] = error.message
+    return shown
+
+
+@functools.lru_cache(maxsize=256)
+def prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
+    """The parsed and validated document, or what is wrong with it."""
+    try:
+        document = parse(text)
+    except GraphQLError as error:
+        return (error,)
+    errors = validate(github_schema(), document)
+    return tuple(errors) if errors else document
+
+
+def _attribute(name: str) -> Resolver:
+    attribute = re.sub("([A-Z])", r"_\1", name).lower()
+    return lambda source, _info: getattr(source, attribute)
+
+
+def _type_of(value: Any, _info: Info, _type: object) -> str:
+    return cast(str, value.type)

@@ -1,0 +1,200 @@
+"""Marts made by hand from INTERFACES.md and METRICS.md, and the API over them."""
+
+import asyncio
+import json
+import socket
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from fastapi import FastAPI
+from psycopg import Connection
+from pydantic import SecretStr
+
+from dora.keys import new_key
+from dora.settings import Settings
+
+TABLES = """
+create table marts.dim_build (
+    build_id text, built_at timestamptz, as_of timestamptz, data_from timestamptz,
+    history_from timestamptz, reporting_timezone text, attribution_instant text
+);
+create table marts.dim_teams (team_id text, team_name text, description text);
+create table marts.dim_team_memberships (
+    team_id text, github_username text, allocation_weight numeric(3, 2),
+    joined_at timestamptz, left_at timestamptz
+);
+create table marts.fct_pull_requests (
+    pull_request_id text, repository text, number integer, title text, url text, author text,
+    state text, created_at timestamptz, merged_at timestamptz, closed_at timestamptz,
+    first_commit_at timestamptz, work_started_at timestamptz, first_review_at timestamptz,
+    cycle_time_hours double precision, coding_hours double precision,
+    draft_hours double precision, pickup_hours double precision,
+    review_hours double precision, total_hours double precision,
+    additions integer, deletions integer, size integer
+);
+create table marts.fct_team_pull_requests (
+    team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz
+);
+create table marts.fct_team_velocity_weekly (
+    team_id text, week date, prs_merged bigint, weighted_prs_merged numeric,
+    avg_cycle_time_hours double precision, weighted_avg_cycle_time_hours double precision,
+    contributors bigint, is_complete boolean
+);
+create table marts.fct_team_lead_time_monthly (
+    team_id text, month date, prs_merged bigint, median_lead_time_hours double precision,
+    p95_lead_time_hours double precision, weighted_median_lead_time_hours double precision,
+    weighted_p95_lead_time_hours double precision, median_coding_hours double precision,
+    median_draft_hours double precision, median_pickup_hours double precision,
+    median_review_hours double precision, is_complete boolean
+);
+"""
+
+# The worked example of METRICS.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
+ROWS = """
+insert into marts.dim_build values
+('b1', '2026-01-20T00:05Z', '2026-01-20T00:00Z', '2026-01-05T00:00Z', null, 'UTC', 'merged_at');
+insert into marts.dim_teams values ('core', 'Core', 'What all stand on'), ('web', 'Web', null);
+insert into marts.dim_team_memberships values
+('core', 'ada', 0.5, '2026-01-01T00:00Z', '2026-01-12T00:00Z'),
+('core', 'ada', 1.0, '2026-01-12T00:00Z', null),
+('web', 'ada', 0.5, '2026-01-01T00:00Z', '2026-01-12T00:00Z'),
+('web', 'bob', 1.0, '2026-01-01T00:00Z', null);
+insert into marts.fct_team_velocity_weekly values
+('core', '2026-01-12', 1, 1.0, 24, 24, 1, true),
+('core', '2026-01-05', 1, 0.5, 24, 24, 1, true),
+('core', '2026-01-19', 0, 0, null, null, 0, false),
+('web', '2026-01-05', 2, 1.5, 17, 14.666666666666666, 2, true);
+insert into marts.fct_team_lead_time_monthly values
+('web', '2026-01-01', 2, 17, 23.3, 10, 24, 0, 0, 12.5, 4.5, false);
+insert into marts.fct_team_pull_requests values
+('core', 'PR_1', 0.5, '2026-01-06T09:00Z'), ('web', 'PR_1', 0.5, '2026-01-06T09:00Z'),
+('web', 'PR_2', 1.0, '2026-01-05T19:00Z'), ('core', 'PR_3', 1.0, '2026-01-12T00:00Z'),
+('web', 'PR_7', 1.0, '2026-01-07T00:00Z');
+insert into marts.fct_pull_requests values
+('PR_1', 'acme/app', 1, 'First', 'https://github.com/acme/app/pull/1', 'ada', 'merged',
+ '2026-01-05T09:00Z', '2026-01-06T09:00Z', '2026-01-06T09:00Z', '2026-01-05T08:00Z',
+ '2026-01-05T08:00Z', '2026-01-05T15:30Z', 24, 1, 0, 6.5, 17.5, 25, 10, 2, 12),
+('PR_2', 'acme/app', 2, 'Second', 'https://github.com/acme/app/pull/2', 'bob', 'merged',
+ '2026-01-05T09:00Z', '2026-01-05T19:00Z', '2026-01-05T19:00Z', null,
+ '2026-01-05T09:00Z', null, 10, 0, 0, 10, 0, 10, null, null, null),
+('PR_3', 'acme/app', 3, 'Third', 'https://github.com/acme/app/pull/3', 'ada', 'merged',
+ '2026-01-11T00:00Z', '2026-01-12T00:00Z', '2026-01-12T00:00Z', null,
+ '2026-01-11T00:00Z', null, 24, 0, 0, 24, 0, 24, 1, 1, 2),
+('PR_7', 'acme/app', 7, 'Given up', 'https://github.com/acme/app/pull/7', 'bob', 'closed',
+ '2026-01-06T00:00Z', null, '2026-01-07T00:00Z', null,
+ '2026-01-06T00:00Z', null, null, null, null, null, null, null, 1, 1, 2);
+"""
+
+ALL_KEY, _ALL = new_key("all")
+WEB_KEY, _WEB = new_key("web-only", ["web"])
+API_KEYS = json.dumps([_ALL, _WEB])
+
+
+@dataclass
+class Marts:
+    """The hand-made marts: where they are, and a way to change them."""
+
+    url: str
+    owner: Connection[Any]
+
+    def run(self, statement: str, *parameters: object) -> None:
+        self.owner.execute(statement, parameters or None)
+
+
+def settings_for(url: str, api_keys: str | None = API_KEYS) -> Settings:
+    return Settings(
+        _env_file=None,
+        db_url=SecretStr(url),
+        api_keys=None if api_keys is None else SecretStr(api_keys),
+    )
+
+
+class Client:
+    """Asks an app as a caller of a chosen key and address would; an error inside is an answer."""
+
+    def __init__(
+        self,
+        app: FastAPI,
+        key: str | None = ALL_KEY,
+        address: str = "192.0.2.1",
+        host: str = "127.0.0.1",
+    ) -> None:
+        self._app = app
+        self._headers = {} if key is None else {"X-API-Key": key}
+        self._address = address
+        self._host = host
+
+    def get(self, path: str, **options: Any) -> httpx.Response:
+        return self.request("GET", path, **options)
+
+    def request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            transport = httpx.ASGITransport(
+                self._app, raise_app_exceptions=False, client=(self._address, 50000)
+            )
+            async with httpx.AsyncClient(
+                transport=transport, base_url=f"http://{self._host}", headers=self._headers
+            ) as client:
+                return await client.request(method, path, **options)
+
+        return asyncio.run(ask())
+
+
+class Gate:
+    """A TCP way to a database: open, closed (refused, cut) or stuck (taken in, never answered)."""
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        self._target = (parts.hostname, parts.port)
+        self._sockets: list[socket.socket] = []
+        self._listener: socket.socket | None = None
+        self._flowing = threading.Event()
+        self._port = 0
+        self.open()
+        login, at, _ = parts.netloc.rpartition("@")
+        self.url = parts._replace(netloc=f"{login}{at}127.0.0.1:{self._port}").geturl()
+
+    def open(self) -> None:
+        self._flowing.set()
+        if self._listener is None:
+            self._listener = socket.create_server(("127.0.0.1", self._port))
+            self._port = self._listener.getsockname()[1]
+            threading.Thread(target=self._accept, args=[self._listener], daemon=True).start()
+
+    def close(self) -> None:
+        self._flowing.set()
+        if self._listener is not None:
+            # Only a shutdown wakes the thread that accepts.
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+            self._listener = None
+        for each in self._sockets:
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._sockets.clear()
+
+    def stick(self) -> None:
+        self._flowing.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                near, _ = listener.accept()
+            except OSError:
+                return
+            far = socket.create_connection(self._target)
+            self._sockets += [near, far]
+            for source, sink in ((near, far), (far, near)):
+                threading.Thread(target=self._pump, args=[source, sink], daemon=True).start()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_WR)

@@ -1,0 +1,84 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import uvicorn
+from api_support import ROWS, TABLES, Client, Gate, Marts, settings_for
+from fastapi import FastAPI
+
+from api.app import create_app
+from dora.database import Database
+
+
+@pytest.fixture
+def bare(database: Database) -> Iterator[Marts]:
+    """A database as it is before the first `dbt build`."""
+    with database.connect("dora_transform", autocommit=True) as owner:
+        yield Marts(database.url, owner)
+
+
+@pytest.fixture
+def marts(bare: Marts) -> Marts:
+    """The marts with the worked example of METRICS.md in them."""
+    bare.run(TABLES)
+    bare.run(ROWS)
+    return bare
+
+
+@pytest.fixture
+def app(marts: Marts) -> Iterator[FastAPI]:
+    app = create_app(settings_for(marts.url))
+    yield app
+    app.state.marts.close()
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Client:
+    return Client(app)
+
+
+@pytest.fixture
+def anonymous(app: FastAPI) -> Client:
+    return Client(app, key=None)
+
+
+@pytest.fixture
+def nowhere() -> FastAPI:
+    """An app whose database is nowhere: what needs it is a 503, what does not is answered."""
+    return create_app(settings_for("postgresql://127.0.0.1:1/nowhere"))
+
+
+@pytest.fixture
+def no_database(nowhere: FastAPI) -> Client:
+    return Client(nowhere)
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[FastAPI], str]]:
+    """Start apps as `dora serve` does, each on a port of its own; gives their addresses."""
+    running: list[tuple[uvicorn.Server, threading.Thread]] = []
+
+    def start(app: FastAPI) -> str:
+        server = uvicorn.Server(uvicorn.Config(app, port=0))
+        thread = threading.Thread(target=server.run)
+        thread.start()
+        running.append((server, thread))
+        while not server.started:
+            assert thread.is_alive()
+            time.sleep(0.01)
+        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+    yield start
+    for server, thread in running:
+        server.should_exit = True
+        thread.join(10)
+        assert not thread.is_alive()
+
+
+@pytest.fixture
+def gate(marts: Marts) -> Iterator[Gate]:
+    """A way to the database of the marts that can be closed."""
+    gate = Gate(marts.url)
+    yield gate
+    gate.close()

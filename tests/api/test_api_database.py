@@ -1,0 +1,168 @@
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import psycopg
+import pytest
+from api_support import ALL_KEY, ROWS, TABLES, Client, settings_for
+
+import api.marts
+from api.app import create_app
+from dora.errors import UnavailableError
+
+VELOCITY = "/metrics/team/core/velocity"
+PATHS = ["/health", "/teams", VELOCITY, "/metrics/team/core/lead-time"]
+PATHS += ["/metrics/team/core/pull-requests"]
+SOON = 0.5
+
+
+@pytest.fixture
+def hurried(monkeypatch):
+    """Waiting is the same for shorter times."""
+    monkeypatch.setattr(api.marts, "CONNECTION_SECONDS", SOON)
+    monkeypatch.setattr(api.marts, "ANSWER_SECONDS", SOON)
+
+
+def ask(base: str, path: str = VELOCITY) -> httpx.Response:
+    return httpx.get(base + path, headers={"X-API-Key": ALL_KEY}, timeout=30)
+
+
+def assert_away(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert int(answer.headers["retry-after"]) > 0
+    assert answer.json()["status"] == 503
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_a_database_that_is_nowhere_is_a_503(hurried, path):
+    assert_away(Client(create_app(settings_for("postgresql://127.0.0.1:1/nowhere"))).get(path))
+
+
+def test_start_up_needs_no_database_and_health_recovers_with_it(hurried, gate, serve):
+    gate.close()
+    base = serve(create_app(settings_for(gate.url)))
+    assert_away(httpx.get(base + "/health"))
+    gate.open()
+    assert httpx.get(base + "/health").json()["status"] == "ok"
+
+
+def test_a_database_that_goes_away_and_comes_back_needs_no_restart(hurried, gate, serve):
+    base = serve(create_app(settings_for(gate.url)))
+    with ThreadPoolExecutor(8) as several:
+        assert {each.status_code for each in several.map(ask, [base] * 32)} == {200}
+        gate.close()
+        for _ in range(2):
+            for answer in several.map(ask, [base] * 8):
+                assert_away(answer)
+        gate.open()
+        assert {each.status_code for each in several.map(ask, [base] * 32)} == {200}
+
+
+def test_a_database_that_was_restarted_between_two_requests_is_not_noticed(gate, serve):
+    base = serve(create_app(settings_for(gate.url)))
+    with ThreadPoolExecutor(8) as several:
+        assert {each.status_code for each in several.map(ask, [base] * 32)} == {200}
+        gate.close()
+        gate.open()
+        assert {each.status_code for each in several.map(ask, [base] * 32)} == {200}
+
+
+def test_a_database_that_hangs_is_given_up_and_taken_up_again(hurried, gate, serve):
+    base = serve(create_app(settings_for(gate.url)))
+    assert ask(base).status_code == 200
+    gate.stick()
+    began = time.monotonic()
+    assert_away(ask(base))
+    assert time.monotonic() - began < 10 * SOON
+    gate.open()
+    assert ask(base).status_code == 200
+
+
+def test_a_query_that_takes_too_long_is_ended_by_the_server(marts, monkeypatch):
+    monkeypatch.setattr(api.marts, "STATEMENT_SECONDS", 0.1)
+    reader = api.marts.Marts(lambda: marts.url)
+    with pytest.raises(UnavailableError, match="too slow"):
+        reader.rows("select pg_sleep(20)")
+    assert reader.rows("select 1 as one") == [{"one": 1}]
+    reader.close()
+
+
+def test_a_table_that_is_locked_is_a_503_and_then_an_answer(marts, monkeypatch):
+    monkeypatch.setattr(api.marts, "STATEMENT_SECONDS", 0.1)
+    client = Client(create_app(settings_for(marts.url)))
+    with marts.owner.transaction():
+        marts.run("lock table marts.fct_team_velocity_weekly in access exclusive mode")
+        assert_away(client.get(VELOCITY))
+    assert client.get(VELOCITY).status_code == 200
+
+
+def test_the_reader_reads_the_marts_and_writes_nothing(database, marts):
+    reader = api.marts.Marts(lambda: marts.url)
+    assert reader.rows("select current_user::text as role") == [{"role": "dora_reader"}]
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        reader.rows("create temporary table note (line text)")
+    reader.close()
+
+
+def test_tables_that_may_not_be_read_are_a_503(client, marts, caplog):
+    marts.run("revoke select on marts.dim_teams from dora_reader")
+    assert_away(client.get("/teams"))
+    assert "dim_teams" in caplog.text
+
+
+@pytest.mark.parametrize("path", PATHS[1:])
+def test_before_the_first_build_there_is_none(bare, path):
+    answer = Client(create_app(settings_for(bare.url))).get(path)
+    assert_away(answer)
+    assert "run `dora build`" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", PATHS[1:])
+def test_a_build_without_a_row_is_none(client, marts, path):
+    marts.run("delete from marts.dim_build")
+    answer = client.get(path)
+    assert_away(answer)
+    assert "run `dora build`" in answer.json()["detail"]
+
+
+def test_health_is_well_before_the_first_build_and_after(bare):
+    client = Client(create_app(settings_for(bare.url)))
+    assert client.get("/health").json() == {"status": "ok", "as_of": None}
+    bare.run(TABLES)
+    assert client.get("/health").json() == {"status": "ok", "as_of": None}
+    bare.run(ROWS)
+    assert client.get("/health").json() == {"status": "ok", "as_of": "2026-01-20T00:00:00Z"}
+
+
+def test_a_rebuild_while_requests_run_breaks_none(marts, serve):
+    """Tables are replaced as dbt replaces them, one of them with a column of another type."""
+    base = serve(create_app(settings_for(marts.url)))
+    done = threading.Event()
+
+    def rebuild() -> None:
+        for turn in range(60):
+            kind = ("numeric", "double precision")[turn % 2]
+            with marts.owner.transaction():
+                marts.run(
+                    "create table marts.velocity_new as select team_id, week, prs_merged,"
+                    f" weighted_prs_merged::{kind}, avg_cycle_time_hours,"
+                    " weighted_avg_cycle_time_hours, contributors, is_complete"
+                    " from marts.fct_team_velocity_weekly;"
+                    "grant select on marts.velocity_new to dora_reader;"
+                    "alter table marts.fct_team_velocity_weekly rename to velocity_old;"
+                    "alter table marts.velocity_new rename to fct_team_velocity_weekly;"
+                )
+            marts.run("drop table marts.velocity_old")
+        done.set()
+
+    expected = ask(base).json()
+    builder = threading.Thread(target=rebuild)
+    builder.start()
+    answers = []
+    while not done.is_set():
+        answers.append(ask(base))
+    builder.join()
+    assert {answer.status_code for answer in answers} == {200}
+    assert all(answer.json() == expected for answer in answers)

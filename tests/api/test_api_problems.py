@@ -1,0 +1,127 @@
+import pytest
+from api_support import Client
+
+from api.app import create_app
+from api.marts import Marts
+
+VELOCITY = "/metrics/team/web/velocity"
+PULL_REQUESTS = "/metrics/team/web/pull-requests"
+
+
+def assert_problem(answer, status: int) -> dict:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["type"] == "about:blank"
+    assert problem["title"]
+    assert problem["status"] == status
+    assert problem["detail"]
+    assert problem["instance"] == answer.request.url.path
+    return problem
+
+
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+def test_an_unknown_team_is_not_found(client, figure):
+    for team in ["nobody", "unassigned", "WEB", "w%00b", "%F0%9F%9A%80", "x" * 5000]:
+        assert_problem(client.get(f"/metrics/team/{team}/{figure}"), 404)
+
+
+@pytest.mark.parametrize("path", ["/nowhere", "/teams/", "/metrics/team/web", "/docs"])
+def test_an_unknown_path_is_not_found(no_database, path):
+    assert_problem(no_database.get(path), 404)
+
+
+@pytest.mark.parametrize("path", ["/teams", VELOCITY, "/health"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_a_method_that_is_not_there_is_refused(no_database, method, path):
+    answer = no_database.request(method, path)
+    assert_problem(answer, 405)
+    assert answer.headers["allow"] == "GET"
+
+
+BAD_DATES = ["", "yesterday", "2026-02-30", "2026-1-1", "20260101", "2026-W01-1", "0000-01-01"]
+BAD_DATES += ["10000-01-01", "-2026-01-01", "1767225600", "2026-01-01T00:00:00", "2026-01-01 "]
+BAD_DATES += [
+    "\uff12\uff10\uff12\uff16-01-01",
+    "infinity",
+    "NaN",
+    "2026-01-01' or '1'='1",
+    "\x00",
+    "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("parameter", ["from", "to"])
+@pytest.mark.parametrize("value", BAD_DATES)
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+def test_a_bad_date_is_refused_by_name(no_database, figure, parameter, value):
+    answer = no_database.get(f"/metrics/team/web/{figure}", params={parameter: value})
+    problem = assert_problem(answer, 422)
+    assert problem["parameter"] == parameter
+    assert [fault["parameter"] for fault in problem["errors"]] == [parameter]
+    assert parameter in problem["detail"]
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "1001", "ten", "1.5", "", "1e9", "9" * 100, "1;drop"])
+def test_a_bad_limit_is_refused_by_name(no_database, value):
+    problem = assert_problem(no_database.get(PULL_REQUESTS, params={"limit": value}), 422)
+    assert problem["parameter"] == "limit"
+
+
+def test_dates_the_wrong_way_round_are_refused(no_database):
+    answer = no_database.get(VELOCITY, params={"from": "2026-02-01", "to": "2026-01-01"})
+    problem = assert_problem(answer, 422)
+    assert problem["parameter"] == "from"
+    assert "2026-02-01" in problem["detail"]
+    assert "2026-01-01" in problem["detail"]
+
+
+def test_every_parameter_at_fault_is_named(no_database):
+    parameters = {"from": "x", "to": "y", "limit": "z"}
+    problem = assert_problem(no_database.get(PULL_REQUESTS, params=parameters), 422)
+    assert {fault["parameter"] for fault in problem["errors"]} == {"from", "to", "limit"}
+
+
+INJECTIONS = [
+    "web' or '1'='1",
+    "web'; drop table marts.dim_teams; --",
+    "' union select null, 'web', 'Web', null --",
+    "web\\'; select pg_sleep(5) --",
+    "%(team_id)s",
+    "$1",
+    "{}",
+    "%s%s%s",
+]
+
+
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+def test_sql_in_a_team_id_is_a_team_that_is_not_there(client, figure):
+    for text in INJECTIONS:
+        quoted = text.replace("%", "%25")
+        assert_problem(client.get(f"/metrics/team/{quoted}/{figure}"), 404)
+    assert len(client.get("/teams").json()["data"]) == 2
+
+
+@pytest.mark.parametrize("text", INJECTIONS)
+@pytest.mark.parametrize("parameter", ["from", "to", "limit", "cursor"])
+def test_sql_in_a_parameter_is_refused(no_database, parameter, text):
+    assert_problem(no_database.get(PULL_REQUESTS, params={parameter: text}), 422)
+
+
+def test_an_error_inside_tells_nothing_of_the_inside(no_database, monkeypatch):
+    def broken(*_: object) -> None:
+        raise RuntimeError("password=hunter2")
+
+    monkeypatch.setattr(Marts, "rows", broken)
+    problem = assert_problem(no_database.get(VELOCITY), 500)
+    assert "hunter2" not in str(problem)
+    assert "RuntimeError" not in str(problem)
+
+
+def test_a_configuration_at_fault_is_told_to_the_log_alone(monkeypatch, caplog, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("API_KEYS", '[{"name": "ci", "sha256": "not-a-digest", "teams": "*"}]')
+    problem = assert_problem(Client(create_app()).get("/teams"), 500)
+    assert "API_KEYS[0].sha256" not in str(problem)
+    assert "API_KEYS[0].sha256" in caplog.text
+    assert "not-a-digest" not in caplog.text

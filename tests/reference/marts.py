@@ -1,0 +1,86 @@
+"""From records, teams and coverage to the rows of the four fact tables."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from zoneinfo import ZoneInfo
+
+from .coverage import Build, Coverage, build
+from .pull_requests import Attribution, Row, attribute, measure
+from .records import Membership, People, PullRequest, Record, memberships, team_id
+from .rollups import Periods, rows_of_team
+
+
+@dataclass
+class Marts:
+    """Rows by key, each a dict of METRICS.md's columns; GitHub's node id is in them where known."""
+
+    build: Build
+    pull_requests: dict[tuple[str, int], Row] = field(default_factory=dict)
+    team_pull_requests: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    velocity: dict[tuple[str, date], Row] = field(default_factory=dict)
+    lead_time: dict[tuple[str, date], Row] = field(default_factory=dict)
+
+
+def reference(
+    records: Iterable[Record],
+    teams: Iterable[Record],
+    coverage: Mapping[str, Coverage],
+    *,
+    reporting_timezone: str = "UTC",
+    attribution_instant: str = "merged_at",
+    logins: Mapping[str, Iterable[str]] | None = None,
+) -> Marts:
+    """Work out the marts.
+
+    `records` are pull requests as in a JSONL file, `teams` the team configuration, `coverage` what
+    is loaded by repository, `logins` further logins ever seen by user id (those in the records are
+    seen anyway). A pull request merged before it was created is refused by the ingest and so left
+    out here; the same one twice, a draft event, weight, instant or attribution instant that cannot
+    be is a ValueError.
+    """
+    teams = list(teams)
+    seen = _read(records)
+    people = People.of(seen, logins or {})
+    present = [pull_request for pull_request in seen if not pull_request.vanished]
+    by_login: dict[str, list[Membership]] = {}
+    by_team: dict[str, list[Membership]] = {team_id(team): [] for team in teams}
+    for membership in memberships(teams):
+        by_login.setdefault(membership.login, []).append(membership)
+        by_team[membership.team_id].append(membership)
+
+    marts = Marts(build(coverage, present))
+    attributions: dict[str, list[Attribution]] = {}
+    for pull_request in present:
+        held = [
+            membership
+            for login in people.logins_of(pull_request.author)
+            for membership in by_login.get(login, ())
+        ]
+        if not held:
+            continue
+        measured = measure(pull_request, people)
+        marts.pull_requests[pull_request.key] = measured.row()
+        for attribution in attribute(measured, held, attribution_instant):
+            marts.team_pull_requests[attribution.key] = attribution.row()
+            attributions.setdefault(attribution.team_id, []).append(attribution)
+
+    zone = ZoneInfo(reporting_timezone)
+    for column, rows in (("week", marts.velocity), ("month", marts.lead_time)):
+        periods = Periods(column, zone)
+        for team, held in by_team.items():
+            merged = attributions.get(team, [])
+            for period, row in rows_of_team(team, held, merged, marts.build, periods):
+                rows[team, period] = row
+    return marts
+
+
+def _read(records: Iterable[Record]) -> list[PullRequest]:
+    read: dict[tuple[str, int], PullRequest] = {}
+    for record in records:
+        pull_request = PullRequest.of(record)
+        if pull_request.key in read:
+            raise ValueError(f"{pull_request.repository}#{pull_request.number} occurs twice")
+        if pull_request.merged_at is None or pull_request.merged_at >= pull_request.created_at:
+            read[pull_request.key] = pull_request
+    return list(read.values())
