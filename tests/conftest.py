@@ -1,9 +1,11 @@
 """What tests share: a server for the whole run, a database of its own for each test, `--long`."""
 
+import json
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,21 @@ HOME = pytest.StashKey[Path]()
 TEMPLATE = "template_of_tests"
 
 
+def reachable_folder() -> Path:
+    """A new temporary folder; root's server runs as somebody else, who has to get in."""
+    folder = Path(tempfile.mkdtemp(prefix="dora-tests-"))
+    folder.chmod(0o755)
+    return folder
+
+
+def destroy(home: Path) -> None:
+    """Stop the server of a home and delete its data, wherever they are."""
+    embedded.stop(home)
+    with suppress(FileNotFoundError):
+        shutil.rmtree(json.loads((home / "postgres.json").read_text()).get("folder", home))
+        shutil.rmtree(home)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="also run the tests marked long")
 
@@ -28,9 +45,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if workerinput:
         config.stash[HOME] = Path(workerinput["dora_home"])
         return
-    config.stash[HOME] = Path(tempfile.mkdtemp(prefix="dora-tests-"))
-    # The server may run as somebody else, who has to get in.
-    config.stash[HOME].chmod(0o755)
+    config.stash[HOME] = reachable_folder()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -40,8 +55,7 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput") and HOME in config.stash:
-        embedded.stop(config.stash[HOME])
-        shutil.rmtree(config.stash[HOME])
+        destroy(config.stash[HOME])
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -76,3 +90,26 @@ def database(server: Embedded) -> Iterator[Database]:
         connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
         yield Database(server.url(name))
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def homes() -> Iterator[Callable[[Path], Path]]:
+    """Name the homes of servers that a test starts itself: they are destroyed at its end."""
+    named: list[Path] = []
+
+    def name(home: Path) -> Path:
+        named.append(home)
+        return home
+
+    yield name
+    for home in named:
+        destroy(home)
+
+
+@pytest.fixture
+def home(homes: Callable[[Path], Path]) -> Iterator[Path]:
+    """A home for a server of the test's own: not there yet, in a folder that everyone reaches."""
+    folder = reachable_folder()
+    yield homes(folder / "home")
+    destroy(folder / "home")
+    folder.rmdir()

@@ -1,5 +1,17 @@
-select *
-from {{ ref('fct_pull_requests') }}
+with
+
+pull_requests as (
+    select * from {{ ref('fct_pull_requests') }}
+)
+
+select
+    pull_request_id,
+    coding_hours,
+    draft_hours,
+    pickup_hours,
+    review_hours,
+    total_hours
+from pull_requests
 where
     (merged_at is null) <> (total_hours is null)
     or least(coding_hours, draft_hours, pickup_hours, review_hours) < 0

@@ -1,4 +1,4 @@
--- A tracked pull request is shared out whole: 1, or more where its author's weights say so.
+-- A tracked pull request is shared out whole: 1, or more where the weights say so.
 with
 
 pull_requests as (

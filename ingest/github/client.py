@@ -58,7 +58,10 @@ class PageSize:
 
 @dataclass
 class Usage:
-    """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies."""
+    """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies.
+
+    `remaining` points are left until `reset_at`, which is by our clock.
+    """
 
     requests: int = 0
     points: int = 0
@@ -225,7 +228,9 @@ class GitHub:
         if remaining := headers.get("x-ratelimit-remaining"):
             self.usage.remaining = int(remaining)
         if reset := headers.get("x-ratelimit-reset"):
-            self.usage.reset_at = datetime.fromtimestamp(int(reset), UTC)
+            now = self.clock.now()
+            wait = datetime.fromtimestamp(int(reset), UTC) - (_date(headers) or now)
+            self.usage.reset_at = now + wait
 
 
 class TokenAuth(httpx.Auth):

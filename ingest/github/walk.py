@@ -34,7 +34,7 @@ class Walk(BaseModel):
     """
 
     began_at: AwareDatetime
-    target: AwareDatetime | None
+    target: AwareDatetime | None = None
     floor: AwareDatetime | None = None
     cursor: str | None = None
     reached: AwareDatetime | None = None

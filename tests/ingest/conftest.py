@@ -20,9 +20,9 @@ from ingest.reporting import Reporter
 TOKEN = "a-token-of-the-tests"
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def organisation() -> Organisation:
-    return generate(seed=11, pull_requests=300, people=20, repositories=3)
+    return generate(seed=11, pull_requests=300, repositories=3)
 
 
 @pytest.fixture
@@ -31,19 +31,17 @@ def github(organisation: Organisation) -> GitHub:
 
 
 @pytest.fixture
-def server(github: GitHub) -> Iterator[Server]:
-    with serve(github, token=TOKEN) as server:
-        yield server
+def hub(github: GitHub) -> Iterator[Server]:
+    with serve(github, token=TOKEN) as hub:
+        yield hub
 
 
 @pytest.fixture
-def settings(
-    server: Server, github: GitHub, organisation: Organisation, tmp_path: Path
-) -> Settings:
+def settings(hub: Server, github: GitHub, organisation: Organisation, tmp_path: Path) -> Settings:
     return Settings(
         _env_file=None,
         github_pat=SecretStr(TOKEN),
-        github_api_url=server.url,
+        github_api_url=hub.url,
         repositories=",".join(found.name_with_owner for found in github.repositories()),
         team_config_json=json.dumps(organisation.team_config()),
         dora_home=tmp_path,
@@ -68,9 +66,7 @@ def ingest(database: Database, settings: Settings) -> Ingest:
     ) -> RunResult:
         changed = settings.model_copy(update=changes)
         config = read_config(changed, since=since, only=only)
-        result = run(
-            config, database, changed.dora_home, reporter, clock=clock, seconds=seconds
-        )
+        result = run(config, database, changed.dora_home, reporter, clock=clock, seconds=seconds)
         assert result is not None
         return result
 

@@ -16,3 +16,7 @@ class SimulatedClock:
     async def sleep(self, seconds: float) -> None:
         self.waits.append(seconds)
         self._now += timedelta(seconds=seconds)
+
+    def pass_by(self, seconds: float) -> None:
+        """Let time go by without anybody waiting."""
+        self._now += timedelta(seconds=seconds)

@@ -19,10 +19,10 @@ held as (
     -- Half-open windows: a merge at the instant of a move counts once.
     inner join memberships
         on
-            pull_requests.author_person_id = memberships.person_id
-            and pull_requests.attributed_at >= memberships.joined_at
-            and pull_requests.attributed_at
-            < coalesce(memberships.left_at, 'infinity')
+        pull_requests.author_person_id = memberships.person_id
+        and pull_requests.attributed_at >= memberships.joined_at
+        and pull_requests.attributed_at
+        < coalesce(memberships.left_at, 'infinity')
     group by
         memberships.team_id,
         pull_requests.pull_request_id,

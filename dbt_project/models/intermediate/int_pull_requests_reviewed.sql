@@ -21,9 +21,9 @@ reviewed as (
     from pull_requests
     inner join reviews
         on
-            pull_requests.pull_request_id = reviews.pull_request_id
-            and reviews.submitted_at between
-            pull_requests.created_at and pull_requests.open_until
+        pull_requests.pull_request_id = reviews.pull_request_id
+        and reviews.submitted_at between
+        pull_requests.created_at and pull_requests.open_until
     where
         reviews.state <> 'pending'
         and not reviews.is_by_bot

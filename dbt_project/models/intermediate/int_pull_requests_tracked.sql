@@ -28,9 +28,29 @@ dated as (
 
 tracked as (
     select
-        dated.*,
+        dated.pull_request_id,
         -- The row's own name is as old as its last change; a rename is not one.
-        coalesce(repositories.repository_name, dated.repository_name) as repository
+        coalesce(repositories.repository_name, dated.repository_name) as repository,
+        dated.number,
+        dated.title,
+        dated.url,
+        dated.state,
+        dated.is_draft,
+        dated.labels,
+        dated.author_id,
+        dated.author_login,
+        dated.author_login_key,
+        dated.author_person_id,
+        dated.created_at,
+        dated.updated_at,
+        dated.closed_at,
+        dated.merged_at,
+        dated.attributed_at,
+        dated.first_commit_at,
+        dated.additions,
+        dated.deletions,
+        dated.changed_files,
+        dated.commits
     from dated
     inner join members on dated.author_person_id = members.person_id
     left join repositories on dated.repository_id = repositories.repository_id

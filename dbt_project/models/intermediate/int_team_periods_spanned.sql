@@ -25,7 +25,7 @@ tenures as (
     group by team_id
 ),
 
-merges as (
+merged as (
     select
         team_id,
         max(merged_at) as last_merged_at
@@ -43,11 +43,11 @@ bounds as (
         greatest(
             -- The window ends just before left_at.
             least(coverage.as_of, tenures.last_left_at - interval '1 microsecond'),
-            merges.last_merged_at
+            merged.last_merged_at
         ) at time zone '{{ timezone }}' as last_at
     from tenures
     inner join coverage on tenures.first_joined_at <= coverage.as_of
-    left join merges on tenures.team_id = merges.team_id
+    left join merged on tenures.team_id = merged.team_id
 ),
 
 periods as (

@@ -12,7 +12,7 @@ pull_requests as (
     select * from {{ ref('fct_pull_requests') }}
 ),
 
-merges as (
+merged as (
     select
         attributions.team_id,
         attributions.month,
@@ -59,7 +59,7 @@ summed as (
             as median_pickup_hours,
         percentile_cont(0.5) within group (order by review_hours)
             as median_review_hours
-    from merges
+    from merged
     group by team_id, month
 )
 

@@ -12,7 +12,7 @@ pull_requests as (
     select * from {{ ref('fct_pull_requests') }}
 ),
 
-merges as (
+merged as (
     select
         attributions.team_id,
         attributions.week,
@@ -36,7 +36,7 @@ summed as (
         sum(weight * cycle_time_hours order by cycle_time_hours, weight)
         / nullif(sum(weight), 0) as weighted_avg_cycle_time_hours,
         count(distinct author_id) as contributors
-    from merges
+    from merged
     group by team_id, week
 )
 

@@ -1,0 +1,383 @@
+import os
+import secrets
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psycopg2
+import pytest
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
+from pydantic import SecretStr
+
+from dora import embedded
+from dora.database import Database, initialise, open_database
+from dora.embedded import Embedded
+from dora.errors import ConfigurationError, UnavailableError
+from dora.place import installed_programs
+from dora.roles import INGEST, OWNERS, READER, ROLES, TRANSFORM
+from dora.settings import Settings
+
+PASSWORD = "p:a/s@s#w?o%r d"
+ENCODED = "p%3Aa%2Fs%40s%23w%3Fo%25r%20d"
+
+
+def run(database: Database, statement: Any, role: str | None = None) -> list[tuple[Any, ...]]:
+    with database.connect(role) as connection:
+        cursor = connection.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def as_login(database: Database, login: str) -> Database:
+    """The same database for another login, whose password is `PASSWORD`."""
+    parts = conninfo_to_dict(database.url)
+    where = f"{parts['host']}:{parts['port']}/{parts['dbname']}"
+    return Database(f"postgresql://{login}:{ENCODED}@{where}")
+
+
+@pytest.fixture
+def make_login(database: Database) -> Iterator[Callable[..., str]]:
+    """Make logins with attributes; roles outlive the test's database, so they are dropped."""
+    made = []
+
+    def make(attributes: str = "") -> str:
+        login = f"login_{secrets.token_hex(4)}"
+        run(database, f"create role {login} login password '{PASSWORD}' {attributes}")
+        made.append(login)
+        return login
+
+    yield make
+    for login in made:
+        run(database, f"drop owned by {login} cascade; drop role {login}")
+
+
+@pytest.fixture
+def cluster(home: Path) -> Embedded:
+    """A server of the test's own, on which nobody has made a role yet."""
+    return embedded.start(home)
+
+
+@pytest.fixture
+def new_database(cluster: Embedded) -> Callable[..., Database]:
+    """Make a database that belongs to a new login with these attributes."""
+
+    def make(attributes: str) -> Database:
+        name = f"own_{secrets.token_hex(4)}"
+        cluster.create_database(name)
+        database = Database(cluster.url(name))
+        run(database, f"create role {name} login password '{PASSWORD}' {attributes}")
+        run(database, f"alter database {name} owner to {name}")
+        return as_login(database, name)
+
+    return make
+
+
+def test_the_reader_reads_marts_also_those_made_later(database: Database) -> None:
+    run(database, "create table marts.dim as select 1 as a", TRANSFORM)
+    run(database, "create view marts.seen as select a from marts.dim", TRANSFORM)
+    assert run(database, "select a from marts.dim", READER) == [(1,)]
+    assert run(database, "select a from marts.seen", READER) == [(1,)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "select * from raw.things",
+        "select * from raw_staging.things",
+        "select * from staging.things",
+        "select * from intermediate.things",
+        "insert into marts.things values (2)",
+        "update marts.things set a = 2",
+        "delete from marts.things",
+        "truncate marts.things",
+        "drop table marts.things",
+        "create table marts.other (a int)",
+        "create table public.other (a int)",
+        "create schema other",
+        "grant select on marts.things to public",
+    ],
+)
+def test_the_reader_does_nothing_else(database: Database, statement: str) -> None:
+    for schema, owner in OWNERS.items():
+        run(database, f"create table {schema}.things as select 1 as a", owner)
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, statement, READER)
+    # It is the role that is refused, not the statement that is wrong.
+    assert run(database, "select current_user, session_user", READER) == [(READER, "dora")]
+
+
+def test_the_transformation_reads_raw_tables_that_ingest_makes_later(database: Database) -> None:
+    run(database, "create table raw.things as select 1 as a", INGEST)
+    assert run(database, "select a from raw.things", TRANSFORM) == [(1,)]
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, "insert into raw.things values (2)", TRANSFORM)
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, "create table raw.other (a int)", TRANSFORM)
+
+
+def test_ingest_has_no_part_in_the_marts(database: Database) -> None:
+    run(database, "create table marts.things as select 1 as a", TRANSFORM)
+    for statement in ("select * from marts.things", "create table marts.other (a int)"):
+        with pytest.raises(errors.InsufficientPrivilege):
+            run(database, statement, INGEST)
+
+
+def test_a_login_without_a_role_sees_nothing(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    other = as_login(database, make_login())
+    for schema, owner in OWNERS.items():
+        run(database, f"create table {schema}.things as select 1 as a", owner)
+        with pytest.raises(errors.InsufficientPrivilege):
+            run(other, f"select * from {schema}.things")
+
+
+def test_a_bi_tools_login_that_is_given_the_readers_role_reads_the_marts(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login()
+    run(database, f"grant dora_reader to {login}")
+    run(database, "create table marts.things as select 1 as a", TRANSFORM)
+    assert run(as_login(database, login), "select a from marts.things") == [(1,)]
+
+
+def test_initialising_twice_changes_nothing(database: Database) -> None:
+    rights = "select nspname, nspowner::regrole, nspacl::text from pg_namespace order by 1"
+    defaults = "select defaclrole, defaclnamespace, defaclacl::text from pg_default_acl order by 2"
+    before = run(database, rights), run(database, defaults)
+    assert initialise(database) == []
+    assert (run(database, rights), run(database, defaults)) == before
+
+
+def test_what_others_made_in_the_schemas_is_handed_over(database: Database) -> None:
+    # As after a bare `dbt build` by the superuser.
+    run(database, "drop schema staging")
+    run(database, "create schema staging")
+    run(database, "create view staging.seen as select 1 as a")
+    run(database, "create table marts.dim (id int generated always as identity, a text)")
+    run(database, "create sequence marts.numbers")
+    run(database, "create materialized view marts.kept as select 1 as a")
+    run(database, "create table raw.things as select 1 as a")
+    assert initialise(database) == []
+    run(database, "drop view staging.seen; create view staging.other as select 1 as a", TRANSFORM)
+    run(database, "alter table marts.dim add column b int; drop sequence marts.numbers", TRANSFORM)
+    run(database, "refresh materialized view marts.kept", TRANSFORM)
+    run(database, "alter table raw.things add column b int", INGEST)
+    assert run(database, "select * from marts.dim", READER) == []
+    assert run(database, "select a from raw.things", TRANSFORM) == [(1,)]
+
+
+def test_a_right_of_the_publics_is_taken_back(database: Database) -> None:
+    run(database, "create table marts.things as select 1 as a", TRANSFORM)
+    run(database, "grant usage, create on schema marts to public", TRANSFORM)
+    run(database, "grant all on marts.things to public", TRANSFORM)
+    initialise(database)
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, "insert into marts.things values (2)", READER)
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, "select * from marts.things", INGEST)
+
+
+def test_databases_of_one_cluster_are_initialised_at_the_same_time(cluster: Embedded) -> None:
+    names = ["one", "two"]
+    for name in names:
+        cluster.create_database(name)
+    databases = [Database(cluster.url(name)) for name in names * 3]
+    with ThreadPoolExecutor(len(databases)) as pool:
+        assert list(pool.map(initialise, databases)) == [[]] * len(databases)
+    for database in databases[:2]:
+        run(database, "create table marts.things as select 1 as a", TRANSFORM)
+        assert run(database, "select a from marts.things", READER) == [(1,)]
+
+
+def test_a_login_that_may_create_roles_needs_to_be_no_superuser(
+    new_database: Callable[..., Database],
+) -> None:
+    database = new_database("createrole")
+    # What it made before it had the right.
+    run(database, "create schema raw; create table raw.things as select 1 as a")
+    assert initialise(database) == []
+    assert initialise(database) == []
+    for role in ROLES:
+        assert run(database, "select current_user", role) == [(role,)]
+    run(database, "create table marts.things as select a from raw.things", TRANSFORM)
+    assert run(database, "select a from marts.things", READER) == [(1,)]
+    with pytest.raises(errors.InsufficientPrivilege):
+        run(database, "select a from raw.things", READER)
+    run(database, "drop table raw.things", INGEST)
+
+
+def test_a_login_that_may_not_create_roles_goes_on_as_itself_and_says_so_once(
+    new_database: Callable[..., Database], caplog: pytest.LogCaptureFixture
+) -> None:
+    database = new_database("")
+    (note,) = initialise(database)
+    assert "may not become dora_ingest, dora_transform, dora_reader" in note
+    for role in ROLES:
+        assert database.role_or_none(role) is None
+        assert "PGOPTIONS" not in database.environment(role)
+    login = conninfo_to_dict(database.url)["user"]
+    for schema, role in OWNERS.items():
+        run(database, f"create table {schema}.things as select 1 as a", role)
+        assert run(database, f"select a, current_user from {schema}.things", role) == [(1, login)]
+    said = [record.getMessage() for record in caplog.records if READER in record.getMessage()]
+    assert said == [f"{login} may not become {READER} and goes on as itself"]
+
+
+def test_a_reader_that_somebody_else_made_reads_what_the_login_makes_as_itself(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login()
+    run(database, "drop schema raw, raw_staging, staging, intermediate, marts")
+    run(database, f"grant create on database {conninfo_to_dict(database.url)['dbname']} to {login}")
+    own = as_login(database, login)
+    (note,) = initialise(own)
+    assert "goes on as itself" in note
+    run(own, "create table marts.things as select 1 as a", TRANSFORM)
+    assert run(database, "select a from marts.things", READER) == [(1,)]
+
+
+def test_what_the_login_may_not_hand_over_is_named(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login()
+    run(database, f"grant dora_ingest, dora_transform, dora_reader to {login}")
+    run(database, "create table marts.foreign as select 1 as a")
+    (note,) = initialise(as_login(database, login))
+    assert "marts" in note
+    assert "foreign (dora)" in note
+
+
+def test_a_login_that_may_not_make_the_schemas_is_told_what_to_grant(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    run(database, "drop schema raw cascade")
+    with pytest.raises(ConfigurationError, match="grant create on database"):
+        initialise(as_login(database, make_login()))
+
+
+def test_a_shell_after_dora_db_env_changes_no_other_commands_role(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGOPTIONS", database.environment(READER)["PGOPTIONS"])
+    assert run(database, "select current_user") == [("dora",)]
+    assert run(database, "select current_user", INGEST) == [(INGEST,)]
+    run(database, "drop schema staging")
+    assert initialise(database) == []
+
+
+def test_psycopg2_which_dlt_uses_takes_on_the_role(database: Database) -> None:
+    connection = psycopg2.connect(database.url_for(INGEST))
+    cursor = connection.cursor()
+    cursor.execute("select current_user")
+    assert cursor.fetchone() == (INGEST,)
+    connection.close()
+
+
+def test_options_of_the_url_are_kept_beside_the_role(database: Database) -> None:
+    slow = Database(f"{database.url}?options=-c%20statement_timeout%3D5s&application_name=x")
+    shown = "select current_user, current_setting('statement_timeout')"
+    shown += ", current_setting('application_name')"
+    assert run(slow, shown, TRANSFORM) == [(TRANSFORM, "5s", "x")]
+
+
+def test_the_environment_leads_libpqs_programs_to_the_same_place_and_role(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login()
+    run(database, f"grant dora_transform to {login}")
+    environment = os.environ | as_login(database, login).environment(TRANSFORM)
+    statement = "select current_database(), session_user, current_user"
+    command = [str(installed_programs() / "psql"), "-XAtc", statement]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    name = conninfo_to_dict(database.url)["dbname"]
+    assert done.stdout == f"{name}|{login}|{TRANSFORM}\n"
+
+
+def test_of_several_hosts_the_environment_names_the_one_that_answers(database: Database) -> None:
+    parts = conninfo_to_dict(database.url)
+    hosts, ports = "127.0.0.1,127.0.0.1", f"1,{parts['port']}"
+    several = Database(
+        f"postgresql:///{parts['dbname']}?host={hosts}&port={ports}"
+        f"&user=dora&password={parts['password']}&sslmode=prefer"
+    )
+    environment = several.environment()
+    assert environment["PGHOST"] == "127.0.0.1"
+    assert environment["PGPORT"] == str(parts["port"])
+    assert environment["PGSSLMODE"] == "prefer"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://user:secret@host:5433/name",
+        f"postgresql://user:{ENCODED}@host/name?sslmode=require",
+        "postgres://us%40er@[::1]:5433/na%2Fme",
+        "postgresql://user:secret@one:1,two:2/name?target_session_attrs=read-write",
+        "postgresql:///name?host=/run/postgresql&user=user",
+        "postgresql://%2Frun%2Fpostgresql/name",
+        "postgresql://host",
+        "postgresql://",
+    ],
+)
+def test_a_url_is_written_anew_without_changing_where_it_leads(url: str) -> None:
+    assert conninfo_to_dict(Database(url).url_for(None)) == conninfo_to_dict(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://user:secret@host/name",
+        "postgresql://user:sec@ret@host/name",
+        "postgresql://user:sec/ret@host/name",
+        "postgresql://user:12/secret@host/name",
+        "postgresql://user:secret%zz@host/name",
+        "postgresql://user:secret@host:port/name",
+        "postgresql://user:secret@host:99999/name",
+        "postgresql://user:secret@host/name?secret=1",
+        "secret",
+    ],
+)
+def test_a_malformed_url_is_refused_without_being_shown(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="percent-encode") as refusal:
+        Database(url)
+    assert "sec" not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
+def test_a_password_is_never_shown(database: Database) -> None:
+    secret = f"{as_login(database, 'nobody')!r} {database} {database!r}"
+    for part in (PASSWORD, ENCODED, str(conninfo_to_dict(database.url)["password"])):
+        assert part not in secret
+
+
+@pytest.mark.parametrize(
+    ("where", "reason"),
+    [
+        ("nobody:SECRET@127.0.0.1:1/gone", "refused"),
+        ("nobody:SECRET@no.such.host.invalid/gone", "no.such.host.invalid"),
+        ("nobody:SECRET@127.0.0.1:{port}/gone", "authentication failed"),
+        ("dora:{password}@127.0.0.1:{port}/gone", "does not exist"),
+    ],
+    ids=["nobody listens", "no such host", "wrong password", "no such database"],
+)
+def test_a_database_that_is_away_is_told_in_one_line(
+    server: Embedded, where: str, reason: str
+) -> None:
+    url = "postgresql://" + where.format(port=server.port, password=server.password)
+    with pytest.raises(UnavailableError, match=reason) as refusal:
+        open_database(Settings(_env_file=None, db_url=SecretStr(url)))
+    message = str(refusal.value)
+    assert "\n" not in message
+    assert "SECRET" not in message
+    assert server.password not in message
+    assert where.split("@")[1].split(":")[0].split("/")[0] in message
+    assert "/gone" in message
+
+
+def test_without_a_url_the_embedded_server_is_started(home: Path) -> None:
+    database = open_database(Settings(_env_file=None, db_url=None, dora_home=home))
+    assert database.url == embedded.start(home).url()
+    assert run(database, "select current_database()") == [("dora",)]
