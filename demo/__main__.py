@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from demo.github import GitHub
+from demo.model import instant
 from demo.organisation import END, generate
 from demo.server import TOKEN, Server, clock_from
 
@@ -58,7 +59,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     serve.add_argument("--jsonl", type=Path, help="serve this file, not the made-up organisation")
     serve.add_argument("--seed", type=int, default=7)
     serve.add_argument("--pull-requests", type=int, default=6000)
-    serve.add_argument("--end", default=END, help="the organisation's last instant (ISO, zoned)")
+    serve.add_argument(
+        "--end", type=instant, default=END, help="the organisation's last instant (ISO, zoned)"
+    )
     serve.add_argument("--token", default=TOKEN)
     serve.add_argument("--teams-out", type=Path, help="write the team configuration here")
     return parser.parse_args(arguments)

@@ -5,10 +5,10 @@ Nothing here reads the clock: everything lies in the `months` before `end`.
 
 import random
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from demo.model import node_id, sha1
+from demo.model import instant, node_id, sha1
 from demo.people import OWNER, Person, Staff, Team, words
 from demo.plants import Planter
 from demo.records import DraftEventRecord, PullRequestRecord, ReviewRecord
@@ -38,7 +38,7 @@ class Rename:
 
 @dataclass
 class Organisation:
-    """`repositories` are (name with owner, created at, archived); `records` are in no order.
+    """`repositories` are (name with owner, created at, archived); `records` rise by creation.
 
     `planted` gives the place in `records` of each special pull request of `demo.plants`.
     """
@@ -79,8 +79,7 @@ def generate(
     if pull_requests < 100 or months < 12:
         raise ValueError(f"100 pull requests and 12 months at least, not {pull_requests}, {months}")
     rng = random.Random(seed)
-    until = datetime.fromisoformat(end) if isinstance(end, str) else end
-    until = until.astimezone(UTC).replace(microsecond=0)
+    until = datetime.fromisoformat(instant(end))
     start = (until - timedelta(days=round(months * 30.44))).replace(hour=0, minute=0, second=0)
     staff = Staff(rng, start, until, people, teams)
     names = [f"{OWNER}/{_repository_name(number)}" for number in range(repositories)]

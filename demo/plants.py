@@ -152,7 +152,7 @@ class Planter:
         yield work.merge(month_after(work.created))
         work = self.start("merged_at_once")
         yield work.merge(work.created)
-        work = self.start("nine_months", fraction=0.3)
+        work = self.start("nine_months", fraction=0.1)
         yield work.merge(work.created + 270 * DAY)
 
     def reviews(self) -> Iterator[Work]:

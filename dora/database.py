@@ -90,10 +90,7 @@ class Database:
 
     def url_for(self, role: str | None) -> str:
         """The URL of a session that has the role from its start; for psycopg, psycopg2 and dlt."""
-        parts = self._parts
-        if role is not None and self.role_or_none(role) is not None:
-            parts = parts | {"options": _with_role(parts, role)}
-        return _url(parts)
+        return _url(self._session(role))
 
     def environment(self, role: str | None = None) -> dict[str, str]:
         """The `PG…` variables that lead a libpq program, such as psql or dbt, to the same place."""
@@ -102,9 +99,7 @@ class Database:
             info = connection.info
             settled = {"host": info.host, "port": str(info.port), "dbname": info.dbname}
             settled |= {"user": info.user, "password": info.password}
-        parts = self._parts | settled
-        if role is not None and self.role_or_none(role) is not None:
-            parts["options"] = _with_role(parts, role)
+        parts = self._session(role) | settled
         return {
             option.envvar.decode(): parts[name]
             for option in pq.Conninfo.get_defaults()
@@ -114,14 +109,18 @@ class Database:
     @cached_property
     def _parts(self) -> dict[str, str]:
         try:
-            parts = {name: str(value) for name, value in conninfo_to_dict(self.url).items()}
+            return {name: str(value) for name, value in conninfo_to_dict(self.url).items()}
         except psycopg.ProgrammingError:
             # libpq's own message quotes what it could not read, which may be the password.
             raise ConfigurationError(_MALFORMED) from None
-        if "PGOPTIONS" in os.environ:
-            # After `eval "$(dora db env)"` it holds a role, which is no affair of this session's.
-            parts.setdefault("options", "")
-        return parts
+
+    def _session(self, role: str | None) -> dict[str, str]:
+        if role is not None and self.role_or_none(role) is not None:
+            # Without a space of its own: as `+` or `%20` it would not survive every URL library.
+            options = f"{self._parts.get('options', '')} -crole={role}".strip()
+            return self._parts | {"options": options}
+        # After `eval "$(dora db env)"` the shell's has a role that is not meant here.
+        return ({"options": ""} if "PGOPTIONS" in os.environ else {}) | self._parts
 
     def _defaults(self) -> dict[str, str]:
         given = {
@@ -152,11 +151,6 @@ def address(settings: Settings) -> str:
 def _reason(error: psycopg.Error) -> str:
     lines = str(error).strip().splitlines()
     return lines[0].removeprefix("connection failed: ") if lines else "no reason given"
-
-
-def _with_role(parts: dict[str, str], role: str) -> str:
-    # Without a space of its own: as `+` or `%20` it would not survive every URL library.
-    return f"{parts.get('options', '')} -crole={role}".strip()
 
 
 def _url(parts: dict[str, str]) -> str:

@@ -89,6 +89,15 @@ _ALTER: dict[str, LiteralString] = {
     "m": "alter materialized view {}.{} owner to {}",
     "S": "alter sequence {}.{} owner to {}",
 }
+_TABLES = """
+select relname
+from pg_class
+where
+    relnamespace = to_regnamespace(%s)
+    and pg_get_userbyid(relowner) = %s
+    and relkind in ('r', 'p', 'f', 'v', 'm')
+order by relname
+"""
 _LATER: LiteralString = (
     "alter default privileges for role {} in schema {} grant select on tables to {}"
 )
@@ -209,11 +218,13 @@ def _let_read(
             # What the owner grants does not depend on whether the login inherits from it.
             _run(connection, "set local role {}", owner)
             _run(connection, "revoke all on schema {} from public", schema)
-            _run(connection, "revoke all on all tables in schema {} from public", schema)
             if reader is not None:
                 _run(connection, "grant usage on schema {} to {}", schema, reader)
-                _run(connection, "grant select on all tables in schema {} to {}", schema, reader)
                 _run(connection, _LATER, owner, schema, reader)
+            for (table,) in connection.execute(_TABLES, [schema, owner]).fetchall():
+                _run(connection, "revoke all on {}.{} from public", schema, table)
+                if reader is not None:
+                    _run(connection, "grant select on {}.{} to {}", schema, table, reader)
             connection.execute("reset role")
     except errors.InsufficientPrivilege as error:
         yield f"the schema {schema}: {error.diag.message_primary}"

@@ -1,6 +1,7 @@
 """What tests share: a server for the whole run, a database of its own for each test, `--long`."""
 
 import json
+import os
 import secrets
 import shutil
 import tempfile
@@ -113,3 +114,10 @@ def home(homes: Callable[[Path], Path]) -> Iterator[Path]:
     yield homes(folder / "home")
     destroy(folder / "home")
     folder.rmdir()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is there that tests need, a skipped one is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("CI") and reporter and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

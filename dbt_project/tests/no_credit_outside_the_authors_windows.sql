@@ -35,9 +35,8 @@ covered as (
     inner join pull_requests
         on attributions.pull_request_id = pull_requests.pull_request_id
     left join windows
-        on
-            attributions.team_id = windows.team_id
-            and pull_requests.author_id = windows.person_id
+        on attributions.team_id = windows.team_id
+        and pull_requests.author_id = windows.person_id
     where attributions.team_id <> 'unassigned'
     group by attributions.team_id, attributions.pull_request_id
 )

@@ -20,10 +20,9 @@ windows as (
         coalesce(identified.person_id, memberships.login_key) as person
     from memberships
     left join identified
-        on
-            memberships.team_id = identified.team_id
-            and memberships.login_key = identified.login_key
-            and memberships.joined_at = identified.joined_at
+        on memberships.team_id = identified.team_id
+        and memberships.login_key = identified.login_key
+        and memberships.joined_at = identified.joined_at
 ),
 
 -- The sum only ever grows when a window opens.
@@ -35,10 +34,9 @@ held as (
         max(windows.allocation_weight) as weight
     from windows as opening
     inner join windows
-        on
-            opening.person = windows.person
-            and opening.joined_at >= windows.joined_at
-            and opening.joined_at < windows.left_at
+        on opening.person = windows.person
+        and opening.joined_at >= windows.joined_at
+        and opening.joined_at < windows.left_at
     group by opening.person, opening.joined_at, windows.team_id
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import typer
 from rich.progress import Progress, TaskID
 
-from dora.cli.console import bars, out, say, set_up_logging
+from dora.cli.console import bars, say, set_up_logging, tell
 from dora.cli.db import prepare
 from dora.database import Database
 from dora.errors import TransformError
@@ -42,7 +42,7 @@ def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
     counts = ", ".join(f"{count} {status}" for status, count in watch.statuses.most_common())
-    out.print(f"dbt build: {counts or 'nothing to do'}")
+    tell(f"dbt build: {counts or 'nothing to do'}")
 
 
 def _dbt(database: Database, arguments: Sequence[str], watch: "_Watch") -> int:

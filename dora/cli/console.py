@@ -59,6 +59,11 @@ def bars() -> Iterator[Progress]:
         yield progress
 
 
+def tell(result: str) -> None:
+    """Print a result on stdout, as one line however wide the terminal is."""
+    out.print(result, soft_wrap=True, markup=False)
+
+
 def say(message: str, style: str = "") -> None:
     """Tell a person something on stderr: plain on a terminal, a JSON line elsewhere."""
     if err.is_terminal:

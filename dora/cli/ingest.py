@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import Progress
 
-from dora.cli.console import bars, out, say, set_up_logging
+from dora.cli.console import bars, say, set_up_logging, tell
 from dora.database import Database, open_database
 from dora.settings import Settings, load_settings
 
@@ -47,13 +47,13 @@ def ingest_once(
 
     since = since.replace(tzinfo=UTC) if since else None
     config = read_config(settings, since=since, only=only or ())
+    database = database or open_database(settings)
     for warning in config.warnings:
         say(f"team configuration: {warning}", "yellow")
-    database = database or open_database(settings)
     with bars() as progress:
         result = run(config, database, settings.dora_home, _Bar(progress))
     if result is None:
-        out.print("another ingest run is under way; this one leaves it to that")
+        tell("another ingest run is under way; this one leaves it to that")
         return 0
     _tell(result)
     return result.exit_code
@@ -63,14 +63,13 @@ def _tell(result: "RunResult") -> None:
     for message in result.messages:
         say(message, "yellow")
     usage = result.usage
-    out.print(
+    tell(
         f"{result.pull_requests:,} pull requests with {result.reviews:,} reviews landed from "
         f"{result.repositories:,} repositories ({usage.requests:,} requests, "
-        f"{usage.points:,} points)",
-        soft_wrap=True,
+        f"{usage.points:,} points)"
     )
     if result.failures:
-        out.print(f"{result.failures:,} records could not be used: see raw.ingest_failures")
+        tell(f"{result.failures:,} records could not be used: see raw.ingest_failures")
 
 
 class _Bar:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dora.cli.console import err, out
+from dora.cli.console import err, tell
 
 app = typer.Typer(help="Make keys for the API.", no_args_is_help=True)
 
@@ -27,6 +27,6 @@ def new(
 
     key, entry = new_key(name, team or ALL_TEAMS)
     err.print("The key, shown this once:")
-    out.print(key, markup=False, soft_wrap=True)
+    tell(key)
     err.print("Its entry for the JSON array in API_KEYS:")
-    out.print(json.dumps(entry), markup=False, soft_wrap=True)
+    tell(json.dumps(entry))

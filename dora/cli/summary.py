@@ -7,7 +7,7 @@ from typing import Any
 from psycopg.rows import dict_row
 from rich.table import Table
 
-from dora.cli.console import out
+from dora.cli.console import out, tell
 from dora.database import Database
 from dora.roles import READER
 
@@ -30,7 +30,7 @@ def print_summary(database: Database) -> None:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute(_LAST_WEEKS, [WEEKS]).fetchall()
     if not rows:
-        out.print("No team has a week with figures yet.")
+        tell("No team has a week with figures yet.")
         return
     out.print(_table(rows))
     out.print("* the week is not over, or not wholly loaded", style="dim")
@@ -46,7 +46,9 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     table.add_column("team", overflow="fold")
     table.add_column("", no_wrap=True)
     for week in weeks:
-        table.add_column(f"{week:%d %b}{'*' if week in open_weeks else ''}", justify="right", no_wrap=True)
+        table.add_column(
+            f"{week:%d %b}{'*' if week in open_weeks else ''}", justify="right", no_wrap=True
+        )
     for name, by_week in teams.items():
         found = [by_week.get(week) for week in weeks]
         table.add_row(name, "merged", *(_figure(row, "prs_merged", "{:d}") for row in found))

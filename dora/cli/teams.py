@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from dora.cli.console import out
+from dora.cli.console import tell
 
 app = typer.Typer(help="Check a team configuration.", no_args_is_help=True)
 
@@ -25,8 +25,5 @@ def check(file: Annotated[Path, typer.Argument(help="The configuration, as JSON.
     windows = [member for team in teams for member in team.members]
     people = {person(member.github_username) for member in windows}
     for warning in over_allocations(teams):
-        out.print(f"warning: {warning}", markup=False)
-    out.print(
-        f"{file}: good: {len(teams)} teams, {len(people)} people, {len(windows)} windows",
-        markup=False,
-    )
+        tell(f"warning: {warning}")
+    tell(f"{file}: good: {len(teams)} teams, {len(people)} people, {len(windows)} windows")

@@ -55,7 +55,7 @@ drafted as (
     group by pull_request_id
 ),
 
-phased as (
+durations as (
     select
         milestones.pull_request_id,
         milestones.created_at - milestones.work_started_at as coding,
@@ -67,13 +67,17 @@ phased as (
         milestones.merged_at - milestones.work_started_at as total
     from milestones
     left join drafted on milestones.pull_request_id = drafted.pull_request_id
+),
+
+phased as (
+    select
+        pull_request_id,
+        {{ hours('coding') }} as coding_hours,
+        {{ hours('draft') }} as draft_hours,
+        {{ hours('pickup') }} as pickup_hours,
+        {{ hours('review') }} as review_hours,
+        {{ hours('total') }} as total_hours
+    from durations
 )
 
-select
-    pull_request_id,
-    {{ hours('coding') }} as coding_hours,
-    {{ hours('draft') }} as draft_hours,
-    {{ hours('pickup') }} as pickup_hours,
-    {{ hours('review') }} as review_hours,
-    {{ hours('total') }} as total_hours
-from phased
+select * from phased

@@ -56,24 +56,28 @@ periods as (
         units.unit,
         bounds.as_of,
         bounds.history_from,
-        starts.start_at,
-        starts.start_at + ('1 ' || units.unit)::interval as end_at
+        spine.start_at,
+        spine.start_at + ('1 ' || units.unit)::interval as end_at
     from bounds
     cross join (values ('week'), ('month')) as units (unit)
     cross join lateral generate_series(
         date_trunc(units.unit, bounds.first_at),
         date_trunc(units.unit, bounds.last_at),
         ('1 ' || units.unit)::interval
-    ) as starts (start_at)
+    ) as spine (start_at)
+),
+
+spanned as (
+    select
+        team_id,
+        unit,
+        start_at::date as period,
+        end_at <= as_of at time zone '{{ timezone }}'
+        and (
+            history_from is null
+            or start_at at time zone '{{ timezone }}' >= history_from
+        ) as is_complete
+    from periods
 )
 
-select
-    team_id,
-    unit,
-    start_at::date as period,
-    end_at <= as_of at time zone '{{ timezone }}'
-    and (
-        history_from is null
-        or start_at at time zone '{{ timezone }}' >= history_from
-    ) as is_complete
-from periods
+select * from spanned

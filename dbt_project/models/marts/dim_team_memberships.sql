@@ -2,12 +2,16 @@ with
 
 memberships as (
     select * from {{ ref('stg_teams__memberships') }}
+),
+
+windows as (
+    select
+        team_id,
+        github_username,
+        allocation_weight,
+        joined_at,
+        left_at
+    from memberships
 )
 
-select
-    team_id,
-    github_username,
-    allocation_weight,
-    joined_at,
-    left_at
-from memberships
+select * from windows

@@ -2,10 +2,14 @@ with
 
 teams as (
     select * from {{ ref('stg_teams__teams') }}
+),
+
+described as (
+    select
+        team_id,
+        team_name,
+        description
+    from teams
 )
 
-select
-    team_id,
-    team_name,
-    description
-from teams
+select * from described

@@ -61,22 +61,26 @@ summed as (
             as median_review_hours
     from merged
     group by team_id, month
+),
+
+monthly as (
+    select
+        periods.team_id,
+        periods.period as month,
+        coalesce(summed.prs_merged, 0) as prs_merged,
+        summed.median_lead_time_hours,
+        summed.p95_lead_time_hours,
+        summed.weighted_median_lead_time_hours,
+        summed.weighted_p95_lead_time_hours,
+        summed.median_coding_hours,
+        summed.median_draft_hours,
+        summed.median_pickup_hours,
+        summed.median_review_hours,
+        periods.is_complete
+    from periods
+    left join summed
+        on periods.team_id = summed.team_id and periods.period = summed.month
+    where periods.unit = 'month'
 )
 
-select
-    periods.team_id,
-    periods.period as month,
-    coalesce(summed.prs_merged, 0) as prs_merged,
-    summed.median_lead_time_hours,
-    summed.p95_lead_time_hours,
-    summed.weighted_median_lead_time_hours,
-    summed.weighted_p95_lead_time_hours,
-    summed.median_coding_hours,
-    summed.median_draft_hours,
-    summed.median_pickup_hours,
-    summed.median_review_hours,
-    periods.is_complete
-from periods
-left join summed
-    on periods.team_id = summed.team_id and periods.period = summed.month
-where periods.unit = 'month'
+select * from monthly

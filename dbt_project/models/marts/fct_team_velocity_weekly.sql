@@ -38,18 +38,22 @@ summed as (
         count(distinct author_id) as contributors
     from merged
     group by team_id, week
+),
+
+weekly as (
+    select
+        periods.team_id,
+        periods.period as week,
+        coalesce(summed.prs_merged, 0) as prs_merged,
+        coalesce(summed.weighted_prs_merged, 0)::numeric(12, 2) as weighted_prs_merged,
+        summed.avg_cycle_time_hours,
+        summed.weighted_avg_cycle_time_hours,
+        coalesce(summed.contributors, 0) as contributors,
+        periods.is_complete
+    from periods
+    left join summed
+        on periods.team_id = summed.team_id and periods.period = summed.week
+    where periods.unit = 'week'
 )
 
-select
-    periods.team_id,
-    periods.period as week,
-    coalesce(summed.prs_merged, 0) as prs_merged,
-    coalesce(summed.weighted_prs_merged, 0)::numeric(12, 2) as weighted_prs_merged,
-    summed.avg_cycle_time_hours,
-    summed.weighted_avg_cycle_time_hours,
-    coalesce(summed.contributors, 0) as contributors,
-    periods.is_complete
-from periods
-left join summed
-    on periods.team_id = summed.team_id and periods.period = summed.week
-where periods.unit = 'week'
+select * from weekly

@@ -1,0 +1,90 @@
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from psycopg.conninfo import conninfo_to_dict
+
+from dora.database import Database
+from dora.place import installed_programs
+from dora.roles import READER, TRANSFORM
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> Command:
+    """`dora db …` in an empty folder, with these variables."""
+
+    def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        kept = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
+        environment = kept | {"DB_URL": "", "DORA_HOME": str(tmp_path / "home")} | variables
+        return subprocess.run(
+            [sys.executable, "-m", "dora", "db", *arguments],
+            env=environment,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    return run
+
+
+def test_init_says_where_and_what(db: Command, database: Database) -> None:
+    done = db("init", DB_URL=database.url)
+    assert done.returncode == 0, done.stderr
+    schemas = "raw, raw_staging, staging, intermediate, marts"
+    assert done.stdout == f"{database}: schemas {schemas}\n"
+    with database.connect(TRANSFORM) as connection:
+        assert connection.execute("select count(*) from raw.pull_requests").fetchone() == (0,)
+
+
+def test_env_is_for_a_shell_and_nothing_but_that(db: Command, database: Database) -> None:
+    db("init", DB_URL=database.url)
+    done = db("env", DB_URL=f"{database.url}?application_name=it's%20here")
+    assert all(line.startswith("export PG") for line in done.stdout.splitlines())
+    psql = installed_programs() / "psql"
+    statement = "select current_user, current_setting('application_name')"
+    shell = subprocess.run(
+        ["sh", "-c", f'{done.stdout}\n"$0" -XAtc "$1"', str(psql), statement],
+        env={},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert shell.stdout == f"{TRANSFORM}|it's here\n"
+
+
+def test_psql_is_opened_as_the_login_or_as_a_role(db: Command, database: Database) -> None:
+    query = ("-XAtc", "select current_database(), current_user")
+    name = conninfo_to_dict(database.url)["dbname"]
+    stale = {"DB_URL": database.url, "PGOPTIONS": f"-crole={TRANSFORM}"}
+    assert db("psql", "--", *query, **stale).stdout == f"{name}|dora\n"
+    assert db("psql", "--role", READER, *query, **stale).stdout == f"{name}|{READER}\n"
+    assert db("psql", "--", "-Xc", "select nonsense", **stale).returncode == 1
+
+
+def test_the_embedded_server_is_started_told_and_stopped(
+    db: Command, home: Path, tmp_path: Path
+) -> None:
+    where = {"DORA_HOME": str(home)}
+    started = db("start", **where)
+    assert started.returncode == 0, started.stderr
+    told = conninfo_to_dict(db("url", **where).stdout.strip())
+    assert started.stdout == f"127.0.0.1:{told['port']}\n"
+    assert db("stop", **where).stdout == "stopped\n"
+    assert db("stop", **where).stdout == "it was not running\n"
+
+
+@pytest.mark.parametrize("command", ["start", "stop"])
+def test_somebody_elses_server_is_neither_started_nor_stopped(
+    db: Command, command: str, tmp_path: Path
+) -> None:
+    done = db(command, DB_URL="postgresql://user:secret@host/name")
+    assert done.returncode == 2
+    assert "DB_URL is set" in done.stderr
+    assert "secret" not in done.stderr
+    assert not (tmp_path / "home").exists()
