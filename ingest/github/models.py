@@ -152,9 +152,10 @@ class PullRequest(Details):
     @model_validator(mode="before")
     @classmethod
     def _flatten_labels(cls, node: Any) -> Any:
-        if isinstance(node, dict) and isinstance(node.get("labels"), dict):
-            return {**node, "labels": [label["name"] for label in node["labels"]["nodes"]]}
-        return node
+        if not isinstance(node, dict) or isinstance(node.get("labels"), list):
+            return node
+        nodes = (node.get("labels") or {}).get("nodes") or []
+        return {**node, "labels": [label["name"] for label in nodes if label]}
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:

@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from api.app import create_app
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
-from demo.server import Server, clock_from, serve
+from demo.server import Server, serve
 from dora.cli.build import build_once
 from dora.database import Database
 from dora.keys import new_key

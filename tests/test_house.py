@@ -1,0 +1,59 @@
+"""What holds the house together: the lock, the boundaries, the one definition of the figures."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def locked(name: str) -> set[str]:
+    text = (ROOT / "requirements" / f"{name}.txt").read_text("utf-8")
+    return set(re.findall(r"^([a-z0-9.-]+)==", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize(
+    ("install", "without"),
+    [
+        ("api", {"dlt", "dbt-core", "dbt-postgres", "uvicorn"}),
+        ("ingest", {"fastapi", "mangum", "dbt-core"}),
+        ("transform", {"fastapi", "mangum", "dlt"}),
+    ],
+)
+def test_each_install_has_only_what_it_needs(install: str, without: set[str]) -> None:
+    assert not locked(install) & without
+
+
+@pytest.mark.parametrize("install", ["dev", "ingest", "transform", "api"])
+def test_the_lock_is_hashed_and_names_no_registry(install: str) -> None:
+    text = (ROOT / "requirements" / f"{install}.txt").read_text("utf-8")
+    assert locked(install)
+    assert "://" not in text
+    for block in re.findall(r"^\S+==.*?(?=^\S|\Z)", text, re.MULTILINE | re.DOTALL):
+        assert "--hash=sha256:" in block, block
+
+
+@pytest.mark.parametrize(
+    ("package", "never"),
+    [
+        ("api.handler", ["dlt", "dbt", "boto3", "ingest", "demo"]),
+        ("ingest.pipeline", ["fastapi", "dbt", "boto3", "api", "demo"]),
+        ("dora.cli", ["dlt", "dbt", "fastapi", "boto3", "demo", "api", "ingest"]),
+    ],
+)
+def test_importing_one_side_imports_nothing_of_the_other(package: str, never: list[str]) -> None:
+    code = f"import {package}, sys; print(*sorted(set(sys.modules) & set({never!r})))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == []
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the house's own papers are not beside this clone")
+def test_the_definition_of_the_figures_is_the_house_s() -> None:
+    ours = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    assert ours == (SHARED / "METRICS.md").read_text("utf-8")
