@@ -19,7 +19,8 @@ from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
-from ingest.github.walk import HEADS, OVERLAP, Progress, Walk, Walker
+from ingest.github.progress import OVERLAP, Progress, Walk
+from ingest.github.walk import HEADS, Walker
 from ingest.load import Landing
 from ingest.lock import exclusive
 from ingest.plan import Known, discover

@@ -10,7 +10,7 @@ from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, owned, probe, resolve
 from ingest.github.models import Probed, Row
-from ingest.github.walk import Progress
+from ingest.github.progress import Progress
 
 
 @dataclass(frozen=True)

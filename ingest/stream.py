@@ -8,9 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from ingest.clock import Clock
 from ingest.config import Config
 from ingest.github.client import IN_FLIGHT
+from ingest.github.mend import Mender
 from ingest.github.models import Row
+from ingest.github.pages import Page, RepositoryAway
 from ingest.github.source import Batch
-from ingest.github.walk import Page, RepositoryAway, Walker
+from ingest.github.walk import Walker
 from ingest.load import Landing
 from ingest.plan import Known
 from ingest.record import RunResult
@@ -45,6 +47,7 @@ class Stream:
         self._pages: list[Page] = []
         self._logins: set[tuple[str, str]] = set()
         self._landed_at = self._clock.now()
+        self._mender = Mender(walker.github)
         self._is_broken = False
         # dlt works in one thread of its own, so that pages are read on while it lands.
         self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")
@@ -72,7 +75,7 @@ class Stream:
         if self._is_broken:
             return
         try:
-            await self.walker.complete(self._pages)
+            await self._mender.complete(self._pages)
         finally:
             pages, self._pages = _whole(self._pages), []
             if pages or runs:
@@ -162,7 +165,7 @@ def _whole(pages: Iterable[Page]) -> list[Page]:
     cut: set[str] = set()
     whole = []
     for page in pages:
-        if not all(pr.is_whole for pr in page.pull_requests):
+        if not page.is_whole:
             cut.add(page.repository_id)
         if page.repository_id not in cut:
             whole.append(page)

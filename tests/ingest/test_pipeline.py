@@ -332,6 +332,52 @@ def test_a_pull_request_that_cannot_be_is_kept_as_a_failure(
     assert pull_request.id not in landed(database)
 
 
+def test_a_page_with_nulls_is_completed_one_by_one(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server
+) -> None:
+    """GitHub may give null for a pull request in a page that it can give by itself."""
+
+    def lose_some(answer: dict[str, Any]) -> dict[str, Any]:
+        nodes = answer["data"]["nodes"][0]["pullRequests"]["nodes"]
+        for position in (1, 3):
+            if position < len(nodes):
+                nodes[position] = None
+        return answer
+
+    hub.before_request = lambda operation, variables: (
+        Fault(rewrite=lose_some) if operation == "Walk" else None
+    )
+    assert ingest().failures == 0
+    assert unlike(database, github) == []
+
+
+def test_reviews_that_github_gives_as_null_are_asked_for_again(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server
+) -> None:
+    def lose_reviews(answer: dict[str, Any]) -> dict[str, Any]:
+        for node in answer["data"]["nodes"][0]["pullRequests"]["nodes"][:2]:
+            node["reviews"] = None
+        return answer
+
+    hub.before_request = lambda operation, variables: (
+        Fault(rewrite=lose_reviews) if operation == "Walk" else None
+    )
+    assert ingest().failures == 0
+    assert unlike(database, github) == []
+
+
+def test_what_stays_unreadable_is_recorded_while_the_rest_lands(
+    ingest: Ingest, database: Database, github: GitHub
+) -> None:
+    unreadable = prs(github)[0]
+    github.edit(unreadable, None, is_unreadable=True)
+    result = ingest()
+    assert (result.exit_code, result.failures) == (0, 1)
+    [failure] = rows(database, "select * from raw.ingest_failures")
+    assert "Something went wrong" in failure["reason"]
+    assert len(landed(database)) == len(truth(github)) - 1
+
+
 def test_two_runs_at_once_do_not_meet(
     database: Database, settings: Any, organisation: Organisation
 ) -> None:

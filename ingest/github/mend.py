@@ -1,0 +1,116 @@
+"""Nothing is passed over: what a page could not hold, or GitHub did not give, is fetched singly."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from ingest.github.client import Answer, GitHub
+from ingest.github.models import Details, PullRequest
+from ingest.github.pages import Page, Rejected, read_pull_requests
+from ingest.github.walk import NESTED
+
+AT_ONCE = 10
+
+
+@dataclass
+class Mender:
+    """Completes pages before they land, in place."""
+
+    github: GitHub
+
+    async def complete(self, pages: Sequence[Page]) -> None:
+        """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""
+        for page in pages:
+            if page.nulls or page.rejected:
+                await self._fetch_singly(page)
+        cut = {pr.id: pr for page in pages for pr in page.pull_requests if not pr.is_whole}
+        ids = list(cut)
+        for start in range(0, len(ids), AT_ONCE):
+            await self._extend({key: cut[key] for key in ids[start : start + AT_ONCE]})
+        for page in pages:
+            _reject_incomplete(page)
+
+    async def pull_requests(self, ids: Sequence[str]) -> tuple[list[PullRequest], list[Rejected]]:
+        """Fetch pull requests by node id, each with as much as a page would hold of it."""
+        answer = await self.github.query("pull_requests", {"ids": list(ids), **NESTED})
+        found, rejected = read_pull_requests(answer.data["nodes"])
+        for position, (key, node) in enumerate(zip(ids, answer.data["nodes"], strict=True)):
+            if node is None:
+                rejected.append(Rejected(key, None, _reason(answer, "nodes", position)))
+        return found, rejected
+
+    async def _fetch_singly(self, page: Page) -> None:
+        suspects = [rejected for rejected in page.rejected if rejected.id is not None]
+        page.rejected = [rejected for rejected in page.rejected if rejected.id is None]
+        ids = [str(suspect.id) for suspect in suspects]
+        if page.nulls:
+            known = {*ids, *(pr.id for pr in page.pull_requests)}
+            found, unknown = await self._ids_behind_nulls(page)
+            ids += [key for key in found if key not in known]
+            page.rejected += unknown
+        for key in ids:
+            pull_requests, rejected = await self.pull_requests([key])
+            page.pull_requests += pull_requests
+            page.rejected += rejected
+        page.nulls = []
+
+    async def _ids_behind_nulls(self, page: Page) -> tuple[list[str], list[Rejected]]:
+        """Ask for the page again, ids alone; return these and what is null even so."""
+        variables = {"id": page.repository_id, "first": page.size, "after": page.asked_after}
+        answer = await self.github.query("ids", variables)
+        nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
+        reason = page.nulls[0]
+        unknown = [Rejected(None, None, reason) for node in nodes if node is None]
+        return [node["id"] for node in nodes if node], unknown
+
+    async def _extend(self, group: dict[str, PullRequest]) -> None:
+        for details in await self._details(list(group), None, None):
+            group[details.id].reviews = details.reviews
+            group[details.id].draft_events = details.draft_events
+        for pr in group.values():
+            while not pr.is_whole:
+                reviews, events = pr.reviews.page_info, pr.draft_events.page_info
+                further = await self._details([pr.id], reviews.end_cursor, events.end_cursor)
+                if not further:
+                    break
+                _append(pr.reviews, further[0].reviews)
+                _append(pr.draft_events, further[0].draft_events)
+
+    async def _details(
+        self, ids: list[str], reviews_after: str | None, draft_events_after: str | None
+    ) -> list[Details]:
+        variables = {
+            "ids": ids,
+            "reviewsAfter": reviews_after,
+            "draftEventsAfter": draft_events_after,
+        }
+        answer = await self.github.query("details", variables)
+        found = []
+        for node in filter(None, answer.data["nodes"]):
+            try:
+                found.append(Details.model_validate(node))
+            except ValidationError:
+                continue
+        return found
+
+
+def _append(connection: Any, further: Any) -> None:
+    if not connection.page_info.has_next_page:
+        return
+    known = {node.id for node in connection.nodes}
+    connection.nodes += [node for node in further.nodes if node.id not in known]
+    connection.page_info = further.page_info
+
+
+def _reject_incomplete(page: Page) -> None:
+    incomplete = [pr for pr in page.pull_requests if not pr.is_whole]
+    reason = "GitHub gives only a part of its reviews or draft events"
+    page.rejected += [Rejected(pr.id, pr.number, reason) for pr in incomplete]
+    page.pull_requests = [pr for pr in page.pull_requests if pr.is_whole]
+
+
+def _reason(answer: Answer, *path: str | int) -> str:
+    error = answer.error_at(*path) or {}
+    return str(error.get("message", "GitHub gives null for it"))

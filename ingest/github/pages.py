@@ -1,0 +1,110 @@
+"""Pages of pull requests: what GitHub's answer to a walk holds, and what it fails to hold."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from ingest.github.client import Answer
+from ingest.github.models import PageInfo, PullRequest
+from ingest.github.progress import Progress, Walk
+
+
+class RepositoryAway(Exception):
+    """A repository that the probe still saw is not there any more, or not for us."""
+
+    def __init__(self, repository_id: str, reason: str) -> None:
+        self.repository_id = repository_id
+        super().__init__(reason)
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A pull request that cannot be, or that GitHub does not give us, and why."""
+
+    id: str | None
+    number: int | None
+    reason: str
+
+
+@dataclass
+class Page:
+    """Pull requests of one repository, and its progress once they have landed.
+
+    `asked_after` is the cursor that it was asked with, `size` how many pull requests GitHub has in
+    it, those that it gave as null included.
+    """
+
+    repository_id: str
+    repository: str
+    pull_requests: list[PullRequest]
+    rejected: list[Rejected]
+    progress: Progress
+    is_last: bool
+    asked_after: str | None
+    size: int
+    nulls: list[str] = field(default_factory=list)
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing of it is left to be fetched."""
+        return not self.nulls and all(pr.is_whole for pr in self.pull_requests)
+
+
+def read_page(
+    answer: Answer, index: int, repository_id: str, progress: Progress, walk: Walk, *, head: bool
+) -> tuple[Page, Walk]:
+    """Read one repository's page of an answer; return it and the walk after it."""
+    node = answer.data["nodes"][index]
+    if not node or not node.get("pullRequests"):
+        error = answer.error_at("nodes", index) or {}
+        raise RepositoryAway(repository_id, str(error.get("message", "GitHub gives null for it")))
+    connection = node["pullRequests"]
+    info = PageInfo.model_validate(connection["pageInfo"])
+    nodes = connection["nodes"]
+    pull_requests, rejected = read_pull_requests(nodes)
+    oldest = min((pr.updated_at for pr in pull_requests), default=walk.reached)
+    after = walk.model_copy(update={"cursor": info.end_cursor or walk.cursor, "reached": oldest})
+    advance = progress.after_head_page if head else progress.after_backfill_page
+    page = Page(
+        repository_id=repository_id,
+        repository=node["nameWithOwner"],
+        pull_requests=pull_requests,
+        rejected=rejected,
+        progress=advance(after, is_last=not info.has_next_page),
+        is_last=not info.has_next_page or after.is_below_floor(),
+        asked_after=walk.cursor,
+        size=len(nodes),
+        nulls=[
+            _null_reason(answer, index, position)
+            for position, found in enumerate(nodes)
+            if found is None
+        ],
+    )
+    return page, after
+
+
+def read_pull_requests(nodes: Sequence[Any]) -> tuple[list[PullRequest], list[Rejected]]:
+    """Validate pull requests; what is null is passed over here."""
+    pull_requests, rejected = [], []
+    for node in nodes:
+        if node is None:
+            continue
+        try:
+            pull_requests.append(PullRequest.model_validate(node))
+        except ValidationError as error:
+            faults = [_fault(fault) for fault in error.errors(include_url=False)]
+            rejected.append(Rejected(node.get("id"), node.get("number"), "; ".join(faults)))
+    return pull_requests, rejected
+
+
+def _null_reason(answer: Answer, index: int, position: int) -> str:
+    error = answer.error_at("nodes", index, "pullRequests", "nodes", position) or {}
+    return str(error.get("message", "GitHub gives null for it"))
+
+
+def _fault(fault: Any) -> str:
+    message = str(fault["msg"]).removeprefix("Value error, ")
+    place = ".".join(map(str, fault["loc"]))
+    return f"{place}: {message}" if place else message

@@ -1,0 +1,86 @@
+"""What is loaded of a repository, and where its walks stand; kept in dlt's state."""
+
+from datetime import timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel
+
+# `updatedAt` has whole seconds and GitHub's replicas lag: read this much again below a watermark.
+OVERLAP = timedelta(seconds=60)
+
+
+class Walk(BaseModel):
+    """A walk under way: from the top down to `floor` (null: to the very end).
+
+    `target` is the newest `updatedAt` when it began at `began_at`; `reached` the oldest so far.
+    """
+
+    began_at: AwareDatetime
+    target: AwareDatetime | None = None
+    floor: AwareDatetime | None = None
+    cursor: str | None = None
+    reached: AwareDatetime | None = None
+
+    def is_below_floor(self) -> bool:
+        """Whether the walk has come past its floor."""
+        return self.floor is not None and self.reached is not None and self.reached < self.floor
+
+
+class Progress(BaseModel):
+    """What is loaded of one repository; kept in dlt's state.
+
+    Everything that GitHub updated from `covered_from` (null: ever) up to `watermark` is in `raw`;
+    `walked_at` is when the walk that set the watermark began. `backfill` is what is left of the
+    first walk, `head` a walk towards the watermark that was cut off.
+    """
+
+    watermark: AwareDatetime | None = None
+    walked_at: AwareDatetime | None = None
+    covered_from: AwareDatetime | None = None
+    head: Walk | None = None
+    backfill: Walk | None = None
+
+    def is_new(self) -> bool:
+        """Whether the repository's first walk has not landed a page yet."""
+        return self.walked_at is None
+
+    def bounded_by(self, since: AwareDatetime | None) -> "Progress":
+        """Return it with the backfill's floor at `since`, unless that is lower already."""
+        backfill = self.backfill
+        if backfill is None or since is None or (backfill.floor and backfill.floor <= since):
+            return self
+        return self.model_copy(update={"backfill": backfill.model_copy(update={"floor": since})})
+
+    def is_behind(self, newest: AwareDatetime | None) -> bool:
+        """Whether a repository whose newest `updatedAt` this is may hold what is not loaded.
+
+        A change in the very second of the last walk would not show in `updatedAt`, hence `OVERLAP`.
+        """
+        if newest is None or self.walked_at is None:
+            return False
+        if self.watermark is None or newest > self.watermark:
+            return True
+        return newest >= self.walked_at - OVERLAP
+
+    def has_backfill(self) -> bool:
+        """Whether there is older history left to read."""
+        return self.backfill is not None and not self.backfill.is_below_floor()
+
+    def after_backfill_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+        """Return it after a page of the first walk, or of what an interrupted one left."""
+        done = is_last or walk.is_below_floor()
+        first = {"watermark": walk.target, "walked_at": walk.began_at} if self.is_new() else {}
+        update: dict[str, Any] = {
+            **first,
+            "backfill": None if is_last else walk,
+            "covered_from": None if is_last else (walk.floor if done else walk.reached),
+        }
+        return self.model_copy(update=update)
+
+    def after_head_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+        """Return it after a page of a walk down to the watermark; it moves when that is reached."""
+        if is_last or walk.is_below_floor():
+            return self.model_copy(
+                update={"head": None, "watermark": walk.target, "walked_at": walk.began_at}
+            )
+        return self.model_copy(update={"head": walk})
