@@ -17,11 +17,18 @@ class Settings(BaseSettings):
     )
 
     github_pat: SecretStr | None = None
+    github_app_id: str | None = None
+    github_app_installation_id: str | None = None
+    github_app_private_key: SecretStr | None = None
+    github_secret_arn: str | None = None
     github_api_url: str = "https://api.github.com"
     repositories: str | None = None
     team_config_json: str | None = None
     db_url: SecretStr | None = None
+    db_secret_arn: str | None = None
     api_keys: SecretStr | None = None
+    api_keys_secret_arn: str | None = None
+    dlq_url: str | None = None
     dora_home: Path = Path(".dora")
     log_level: str = "INFO"
 

@@ -10,7 +10,7 @@ import httpx
 
 from dora.errors import ConfigurationError
 from dora.settings import Settings
-from ingest.github.client import TokenAuth
+from ingest.github.credentials import read_credentials
 from ingest.repositories import Selection, parse_repositories
 from ingest.teams import SOURCE, Team, over_allocations, read_teams
 
@@ -52,15 +52,14 @@ def read_config(
     teams = checked(lambda: _teams(settings))
     selection = checked(lambda: parse_repositories(settings.repositories))
     narrowed = checked(lambda: parse_repositories(",".join(only), "--repository")) if only else None
-    if settings.github_pat is None:
-        faults.append("GITHUB_PAT is not set; give it a token that can read the repositories")
+    auth = checked(lambda: read_credentials(settings))
     if narrowed and (narrowed.owners or narrowed.left_out):
         faults.append("--repository takes owner/name")
-    if faults or teams is None or selection is None or settings.github_pat is None:
+    if faults or teams is None or selection is None or auth is None:
         raise ConfigurationError(faults)
     return Config(
         url=settings.github_api_url,
-        auth=TokenAuth(settings.github_pat.get_secret_value()),
+        auth=auth,
         selection=selection,
         teams=teams,
         warnings=over_allocations(teams),

@@ -233,31 +233,19 @@ class GitHub:
             self.usage.reset_at = now + wait
 
 
-class TokenAuth(httpx.Auth):
-    """A personal access token."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def auth_flow(self, request: httpx.Request) -> Any:
-        """Add the header."""
-        request.headers["Authorization"] = f"bearer {self._token}"
-        yield request
-
-
 def _refuse_bad_status(response: httpx.Response, now: datetime) -> None:
     status = response.status_code
     if status == httpx.codes.OK:
         return
     message = _message(response)
     if status == httpx.codes.UNAUTHORIZED:
-        raise TokenRefused(f"GitHub refused the token of GITHUB_PAT: {message}")
+        raise TokenRefused(f"GitHub refused the token: {message}")
     if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
         headers = response.headers
         limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
         if limited or status == httpx.codes.TOO_MANY_REQUESTS or "rate limit" in message.lower():
             raise RateLimited(f"rate limit: {message}", wait=_limit_wait(headers, now))
-        raise TokenRefused(f"GitHub forbids GITHUB_PAT what it is asked for: {message}")
+        raise TokenRefused(f"GitHub forbids the token what it is asked for: {message}")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
         raise Transient(f"HTTP {status}", too_big=too_big)

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 
 from demo.github import GitHub as DemoGitHub
 from demo.organisation import generate
 from demo.server import Fault, Server, serve
 from ingest.clock import Budget
-from ingest.github.client import ATTEMPTS, Answer, GitHub, PageSize, TokenAuth
+from ingest.github.client import ATTEMPTS, Answer, GitHub, PageSize
+from ingest.github.credentials import TokenAuth
 from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
 from tests.ingest.simulated import SimulatedClock
 
@@ -47,7 +49,7 @@ def ask(
 
     async def one() -> tuple[Answer, GitHub]:
         budget = Budget(clock, seconds)
-        async with GitHub(server.url, TokenAuth(token), clock, budget) as github:
+        async with GitHub(server.url, TokenAuth(SecretStr(token)), clock, budget) as github:
             if size:
                 variables = {"ids": ids, "after": None, "reviews": 5, "draftEvents": 5}
                 return await github.query("walk", variables, size=size), github
@@ -101,7 +103,7 @@ def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClo
 
 def test_nobody_listening_is_github_away(server: Server, clock: SimulatedClock) -> None:
     async def one() -> None:
-        github = GitHub("http://127.0.0.1:9", TokenAuth(TOKEN), clock, Budget(clock))
+        github = GitHub("http://127.0.0.1:9", TokenAuth(SecretStr(TOKEN)), clock, Budget(clock))
         async with github:
             await github.query("probe", {"ids": []})
 
@@ -220,4 +222,4 @@ def test_points_and_bytes_are_counted(server: Server, clock: SimulatedClock) -> 
 def test_the_graphql_address_follows_from_the_rest_address(
     clock: SimulatedClock, url: str, graphql: str
 ) -> None:
-    assert GitHub(url, TokenAuth(TOKEN), clock, Budget(clock)).graphql_url == graphql
+    assert GitHub(url, TokenAuth(SecretStr(TOKEN)), clock, Budget(clock)).graphql_url == graphql

@@ -1,0 +1,152 @@
+"""Who we are to GitHub: a personal access token, or an installation of a GitHub App.
+
+App tokens: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import jwt
+from pydantic import SecretStr
+
+from dora.errors import ConfigurationError
+from dora.secrets import read_secret, read_secret_object
+from dora.settings import Settings
+from ingest.github.errors import TokenRefused, Transient
+
+# GitHub refuses a JWT that lives for over ten minutes, or that comes from the future.
+JWT_SECONDS, JWT_SKEW_SECONDS = 540, 60
+# Installation tokens live for an hour; one that is about to expire is not used for a long query.
+RENEW_BEFORE = timedelta(minutes=5)
+
+
+class TokenAuth(httpx.Auth):
+    """A personal access token."""
+
+    def __init__(self, token: SecretStr) -> None:
+        self._token = token
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        """Add the header."""
+        request.headers["Authorization"] = f"bearer {self._token.get_secret_value()}"
+        yield request
+
+
+class AppAuth(httpx.Auth):
+    """An installation of a GitHub App; its tokens are renewed before they expire."""
+
+    requires_response_body = True
+
+    def __init__(self, url: str, app_id: str, installation_id: str, private_key: SecretStr) -> None:
+        self._tokens_url = f"{url}/app/installations/{installation_id}/access_tokens"
+        self._app_id = app_id
+        # In an environment variable the key's lines are often joined by a literal \n.
+        self._key = SecretStr(private_key.get_secret_value().replace("\\n", "\n"))
+        self._token: SecretStr | None = None
+        self._expires_at = datetime.min.replace(tzinfo=UTC)
+        self._renewing = asyncio.Lock()
+        self._jwt()
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Add the header, with a new token first where the old one is old, or refused."""
+        async with self._renewing:
+            if datetime.now(UTC) >= self._expires_at - RENEW_BEFORE:
+                given = yield self._ask()
+                self._take(given)
+        used = self._authorise(request)
+        response = yield request
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return
+        async with self._renewing:
+            if self._token is used:
+                given = yield self._ask()
+                self._take(given)
+        self._authorise(request)
+        yield request
+
+    def _authorise(self, request: httpx.Request) -> SecretStr | None:
+        token = self._token
+        request.headers["Authorization"] = f"bearer {token.get_secret_value() if token else ''}"
+        return token
+
+    def _ask(self) -> httpx.Request:
+        headers = {"Authorization": f"Bearer {self._jwt()}", "Accept": "application/json"}
+        return httpx.Request("POST", self._tokens_url, headers=headers)
+
+    def _jwt(self) -> str:
+        now = int(time.time())
+        claims = {
+            "iat": now - JWT_SKEW_SECONDS,
+            "exp": now + JWT_SECONDS,
+            "iss": self._app_id,
+        }
+        try:
+            return jwt.encode(claims, self._key.get_secret_value(), algorithm="RS256")
+        except (jwt.PyJWTError, ValueError, TypeError):
+            raise ConfigurationError(
+                "GITHUB_APP_PRIVATE_KEY is no RSA key in PEM that can be read"
+            ) from None
+
+    def _take(self, response: httpx.Response) -> None:
+        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
+            raise Transient(f"HTTP {response.status_code} for an installation token")
+        if response.status_code != httpx.codes.CREATED:
+            raise TokenRefused(
+                f"GitHub gives the app {self._app_id} no token for this installation: "
+                f"HTTP {response.status_code}"
+            )
+        body = response.json()
+        self._token = SecretStr(body["token"])
+        self._expires_at = datetime.fromisoformat(body["expires_at"])
+
+
+def read_credentials(settings: Settings) -> httpx.Auth:
+    """Return the configured credentials, from Secrets Manager if it is configured there.
+
+    Raises `ConfigurationError` where there are none, or only a part of a GitHub App's.
+    """
+    settings = _with_secret(settings)
+    app = {
+        "GITHUB_APP_ID": settings.github_app_id,
+        "GITHUB_APP_INSTALLATION_ID": settings.github_app_installation_id,
+        "GITHUB_APP_PRIVATE_KEY": settings.github_app_private_key,
+    }
+    if settings.github_pat is not None:
+        return TokenAuth(settings.github_pat)
+    if missing := [name for name, value in app.items() if value is None]:
+        if len(missing) < len(app):
+            raise ConfigurationError(f"{', '.join(missing)} is not set, the rest of the app is")
+        raise ConfigurationError(
+            "GITHUB_PAT is not set; give it a token that can read the repositories"
+        )
+    return AppAuth(
+        settings.github_api_url,
+        str(settings.github_app_id),
+        str(settings.github_app_installation_id),
+        settings.github_app_private_key or SecretStr(""),
+    )
+
+
+def _with_secret(settings: Settings) -> Settings:
+    """Replace the plain settings by what `GITHUB_SECRET_ARN` leads to: a token, or JSON by name."""
+    arn = settings.github_secret_arn
+    if arn is None:
+        return settings
+    found = read_secret_object(arn, "GITHUB_SECRET_ARN")
+    if found is None:
+        found = {"GITHUB_PAT": read_secret(arn, "GITHUB_SECRET_ARN").strip()}
+    named = {str(name).lower(): SecretStr(str(value)) for name, value in found.items() if value}
+    app_id, installation_id = named.get("github_app_id"), named.get("github_app_installation_id")
+    return settings.model_copy(
+        update={
+            "github_pat": named.get("github_pat"),
+            "github_app_id": app_id and app_id.get_secret_value(),
+            "github_app_installation_id": installation_id and installation_id.get_secret_value(),
+            "github_app_private_key": named.get("github_app_private_key"),
+        }
+    )
