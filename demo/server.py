@@ -15,10 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from demo import schema
+from demo.app import Installation
 from demo.cost import operation_of
 from demo.github import GitHub
 from demo.model import instant
@@ -82,7 +84,7 @@ class Server:
 
     `before_request(operation, variables)` runs before each authorised request: it may edit the
     store, and return a `Fault`. `clock` gives seconds since the epoch, for the hourly budget and
-    the `Date` header.
+    the `Date` header. `installations` are GitHub Apps' by the path of their tokens.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Server:
         self.points = Points(budget, clock)
         self.before_request: BeforeRequest | None = None
         self.requests: list[Request] = []
+        self.installations: dict[str, Installation] = {}
         self._http = _HttpServer(("127.0.0.1", port), _Handler)
         self._http.app = self
         self._thread = threading.Thread(
@@ -179,6 +182,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.started = time.perf_counter()
         app = self.server.app
         raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        if installation := app.installations.get(self.path.removeprefix("/api/v3")):
+            self._give_token(installation)
+            return
         if self.path not in PATHS:
             self._send({}, 404, {"message": "Not Found", "status": "404"})
             return
@@ -194,6 +200,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._respond(payload)
         else:
             self._send({}, 400, {"message": "Problems parsing JSON", "status": "400"})
+
+    def _give_token(self, installation: Installation) -> None:
+        status, body = installation.answer(self.headers.get("authorization", ""))
+        if status == HTTPStatus.CREATED:
+            self.server.app.tokens.add(body["token"])
+        self._send({}, status, body)
 
     def _respond(self, payload: Mapping[str, Any]) -> None:
         app = self.server.app

@@ -38,15 +38,13 @@ class TokenAuth(httpx.Auth):
 class AppAuth(httpx.Auth):
     """An installation of a GitHub App; its tokens are renewed before they expire."""
 
-    requires_response_body = True
-
     def __init__(self, url: str, app_id: str, installation_id: str, private_key: SecretStr) -> None:
         self._tokens_url = f"{url}/app/installations/{installation_id}/access_tokens"
         self._app_id = app_id
         # In an environment variable the key's lines are often joined by a literal \n.
         self._key = SecretStr(private_key.get_secret_value().replace("\\n", "\n"))
         self._token: SecretStr | None = None
-        self._expires_at = datetime.min.replace(tzinfo=UTC)
+        self._expires_at = datetime.fromtimestamp(0, UTC)
         self._renewing = asyncio.Lock()
         self._jwt()
 
@@ -57,6 +55,7 @@ class AppAuth(httpx.Auth):
         async with self._renewing:
             if datetime.now(UTC) >= self._expires_at - RENEW_BEFORE:
                 given = yield self._ask()
+                await given.aread()
                 self._take(given)
         used = self._authorise(request)
         response = yield request
@@ -65,6 +64,7 @@ class AppAuth(httpx.Auth):
         async with self._renewing:
             if self._token is used:
                 given = yield self._ask()
+                await given.aread()
                 self._take(given)
         self._authorise(request)
         yield request
