@@ -14,15 +14,13 @@ from api.problems import NoBuildError, ParameterError, ProblemError
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
-def _iso_day(value: object) -> object:
-    if isinstance(value, str):
-        if not _DAY.fullmatch(value):
-            raise ValueError("should be a date like 2026-01-31")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            raise ValueError("is no day of the calendar") from None
-    return value
+def _iso_day(value: str) -> date:
+    if not _DAY.fullmatch(value):
+        raise ValueError("should be a date like 2026-01-31")
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise ValueError("is no day of the calendar") from None
 
 
 Day = Annotated[

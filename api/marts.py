@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, LiteralString, TypeVar
 
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 MAX_CONNECTIONS = 10
 CONNECTION_SECONDS = 3.0
 CONNECT_TIMEOUT = 3
+# The pool pauses between its attempts; given up, the next request begins a new one at once.
+RECONNECT_SECONDS = 1.0
 STATEMENT_SECONDS = 3
 ANSWER_SECONDS = 4.0
 
@@ -39,15 +42,24 @@ class _BoundedConnection(Connection[Any]):
     `statement_timeout` is kept by the server: one that hangs, or whose network is gone, keeps none.
     """
 
-    def wait(
-        self, gen: PQGen[_Result], interval: float = 0.1, timeout: float | None = None
-    ) -> _Result:
+    def wait(self, gen: PQGen[_Result], *args: Any, **options: Any) -> _Result:
+        return super().wait(self._bounded(gen), *args, **options)
+
+    def _bounded(self, gen: PQGen[_Result]) -> PQGen[_Result]:
+        """The same conversation with the server; psycopg looks in several times a second."""
+        until = time.monotonic() + ANSWER_SECONDS
         try:
-            return super().wait(gen, interval, ANSWER_SECONDS if timeout is None else timeout)
-        except errors._WaitTimeout:
-            # In the middle of a conversation: of no use to anybody any more.
-            self.pgconn.finish()
-            raise OperationalError(f"no answer within {ANSWER_SECONDS:g} s") from None
+            waits_for = next(gen)
+            while True:
+                ready = yield waits_for
+                if time.monotonic() > until:
+                    # In the middle of a conversation: of no use to anybody any more.
+                    self.pgconn.finish()
+                    raise OperationalError(f"no answer within {ANSWER_SECONDS:g} s")
+                waits_for = gen.send(ready)
+        except StopIteration as end:
+            result: _Result = end.value
+            return result
 
 
 class Marts:
@@ -113,7 +125,7 @@ class Marts:
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
                     timeout=CONNECTION_SECONDS,
-                    reconnect_timeout=CONNECTION_SECONDS,
+                    reconnect_timeout=RECONNECT_SECONDS,
                     max_waiting=100,
                     open=True,
                 )

@@ -52,6 +52,12 @@ class Account:
         done = subprocess.run(command, text=True, check=False, cwd="/", env=environment, **options)
         return done
 
+    def has_name(self) -> bool:
+        """Whether the machine knows a name for it, without which `initdb` refuses to run."""
+        with suppress(KeyError):
+            return bool(pwd.getpwuid(self.uid).pw_name)
+        return False
+
     def can_write(self, folder: Path) -> bool:
         """Whether this account reaches a folder and may write in it."""
         script = 'cd "$1" && : > .reached && rm .reached'
@@ -110,14 +116,15 @@ def settle(home: Path, recorded: Path | None) -> Place:
     folder = recorded or home / "postgres"
     if os.geteuid() != 0:
         folder.mkdir(mode=0o700, exist_ok=True)
+        if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+            raise UnavailableError(f"the embedded database: {folder} belongs to another user")
         return Place(folder, installed_programs(), Account(os.getuid(), os.getgid()))
-    owner = folder.stat() if folder.exists() else None
-    if owner is None or owner.st_uid == 0:
-        account = _account_for_root()
+    account = _owner_of(folder)
+    if account is None:
+        account = _owner_of(home)
+        if account is None or not account.has_name():
+            account = _account_for_root()
         folder = _new_folder(home, account)
-    else:
-        # An ordinary user may have made it, who goes on using it.
-        account = Account(owner.st_uid, owner.st_gid)
     if not account.can_write(folder):
         raise UnavailableError(
             f"the embedded database: user {account.uid} cannot reach its folder {folder}"
@@ -176,6 +183,13 @@ def _copy(packages: Path, target: Path, account: Account) -> None:
     for parent, _, names in os.walk(target / "copy"):
         for name in ("", *names):
             os.chown(os.path.join(parent, name), account.uid, account.gid, follow_symlinks=False)
+
+
+def _owner_of(folder: Path) -> Account | None:
+    """The ordinary user whose folder it is, and who goes on using it when root was there."""
+    if not folder.exists() or folder.stat().st_uid == 0:
+        return None
+    return Account(folder.stat().st_uid, folder.stat().st_gid)
 
 
 def _account_for_root() -> Account:

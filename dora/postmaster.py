@@ -212,7 +212,6 @@ class Postmaster:
                 stdout=output,
                 stderr=output,
                 pass_fds=[running.fileno()],
-                start_new_session=True,
             )
 
     def _end_orphans(self) -> None:
@@ -226,17 +225,18 @@ class Postmaster:
         for left_over in self.place.folder.glob("initdb-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.place.folder))
-        password = temporary / "password"
-        password.write_text(self.password)
-        for path in (temporary, password):
-            os.chown(path, self.place.account.uid, self.place.account.gid)
-        data = temporary / "data"
-        command = ["initdb", f"--pgdata={data}", f"--pwfile={password}", f"--username={LOGIN}"]
-        command += ["--auth=scram-sha-256", "--locale=C", *_ENCODING]
-        command += [f"--set={name}={value}" for name, value in _SETTINGS.items()]
-        self.place.run(*command)
-        data.rename(self.place.data)
-        shutil.rmtree(temporary)
+        try:
+            password, data = temporary / "password", temporary / "data"
+            password.write_text(self.password)
+            for path in (temporary, password):
+                os.chown(path, self.place.account.uid, self.place.account.gid)
+            command = ["initdb", f"--pgdata={data}", f"--pwfile={password}", f"--username={LOGIN}"]
+            command += ["--auth=scram-sha-256", "--locale=C", *_ENCODING]
+            command += [f"--set={name}={value}" for name, value in _SETTINGS.items()]
+            self.place.run(*command)
+            data.rename(self.place.data)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
 
 
 def private(path: Path) -> IO[str]:

@@ -151,16 +151,14 @@ def _has_role(connection: Connection[Any], role: str) -> bool:
     """Make the role and grant it to the login, where need be; whether the login may take it on."""
     if may_take_on(connection, role):
         return True
-    login = connection.info.user
-    modern = connection.info.server_version >= 160_000
     try:
         # A savepoint: a refusal leaves the rest of the transaction as it was.
         with connection.transaction():
             if not _exists(connection, role):
                 _run(connection, "create role {}", role)
+            # Who creates a role may grant it, but from PostgreSQL 16 on not take it on unasked.
             if not may_take_on(connection, role):
-                options: LiteralString = " with inherit true, set true" if modern else ""
-                _run(connection, "grant {} to {}" + options, role, login)
+                _run(connection, "grant {} to {}", role, connection.info.user)
     except errors.InsufficientPrivilege as error:
         logger.debug("role %s: %s", role, error.diag.message_primary)
     return may_take_on(connection, role)

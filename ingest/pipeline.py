@@ -15,10 +15,12 @@ from psycopg.rows import dict_row
 from dora.database import Database, initialise
 from dora.errors import ConfigurationError, DoraError
 from dora.roles import INGEST
+from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
+from ingest.github.models import Probed
 from ingest.github.progress import OVERLAP, Progress, Walk
 from ingest.github.walk import HEADS, Walker
 from ingest.load import Landing
@@ -90,14 +92,16 @@ def _run(
     result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())
     github = GitHub(config.url, config.auth, clock, Budget(clock, seconds), result.usage)
     stream = Stream(config, known, Walker(github), landing, result, reporter)
-    return asyncio.run(_Run(stream).run())
+    return asyncio.run(_Run(stream, Audit(stream, database)).run())
 
 
 class _Run:
     """A run under way."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, audit: Audit) -> None:
         self.stream = stream
+        self.audit = audit
+        self.seen: dict[str, Probed] = {}
         self.config = stream.config
         self.known = stream.known
         self.result = stream.result
@@ -134,9 +138,12 @@ class _Run:
         )
         await self._catch_up(behind, found)
         await self.stream.drain(
-            self.walker.backfill(key, self.known.progress[key]) for key in unread
+            self.walker.go_on(key, self.known.progress[key], "backfill") for key in unread
         )
         await self._look_again({*behind, *unread})
+        now = self.github.clock.now()
+        await self.audit.repair({*behind, *unread}, self.seen, now)
+        await self.audit.reread_open(now)
 
     async def _look_again(self, walked: set[str]) -> None:
         """Go round again for what changed while it was walked."""
@@ -174,7 +181,7 @@ class _Run:
         keys = list(behind)
         cut = [key for key in keys if self.known.progress[key].head is not None]
         await self.stream.drain(
-            self.walker.resumed_head(key, self.known.progress[key]) for key in cut
+            self.walker.go_on(key, self.known.progress[key], "head") for key in cut
         )
         keys = [key for key in keys if self._is_behind(key, found)]
         groups = [keys[start : start + HEADS] for start in range(0, len(keys), HEADS)]
@@ -189,6 +196,7 @@ class _Run:
 
     def _note(self, found: Found) -> None:
         """Take in what GitHub shows and what it does not."""
+        self.seen.update(found.repositories)
         for probed in found.repositories.values():
             self.known.saw(probed)
         self.stream.lost.update(found.away)

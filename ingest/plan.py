@@ -10,7 +10,7 @@ from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, owned, probe, resolve
 from ingest.github.models import Probed, Row
-from ingest.github.progress import Progress
+from ingest.github.progress import Progress, Reread
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Known:
     """What the database holds when the run begins, and what the run makes of it.
 
     `names` leads from a configured name to an id, `unresolved` says since when a name leads to
-    nothing. `landed` is what `raw.repositories` holds.
+    nothing. `differences` are the numbers of rows that were not GitHub's and have been looked into.
+    `landed` is what `raw.repositories` holds.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -41,6 +42,8 @@ class Known:
     names: dict[str, str] = field(default_factory=dict)
     unresolved: dict[str, str] = field(default_factory=dict)
     teams_hash: str | None = None
+    reread: Reread = field(default_factory=Reread)
+    differences: dict[str, str] = field(default_factory=dict)
     landed: dict[str, Repository] = field(default_factory=dict)
 
     @classmethod
@@ -57,6 +60,8 @@ class Known:
             names=dict(state.get("names", {})),
             unresolved=dict(state.get("unresolved", {})),
             teams_hash=state.get("teams_hash"),
+            reread=Reread.model_validate(state.get("reread", {})),
+            differences=dict(state.get("differences", {})),
         )
 
     def state(self) -> dict[str, Any]:
@@ -69,6 +74,8 @@ class Known:
             "names": self.names,
             "unresolved": self.unresolved,
             "teams_hash": self.teams_hash,
+            "reread": self.reread.model_dump(mode="json"),
+            "differences": self.differences,
         }
 
     def changed_rows(self) -> list[Row]:

@@ -62,6 +62,7 @@ class RunResult:
         reason: str,
         at: datetime,
         *,
+        repository_id: str | None = None,
         subject_id: str | None = None,
         number: int | None = None,
     ) -> Row:
@@ -71,6 +72,7 @@ class RunResult:
             "id": hashlib.sha256(subject.encode()).hexdigest()[:32],
             "run_id": self.run_id,
             "kind": kind,
+            "repository_id": repository_id,
             "repository": repository,
             "subject_id": subject_id,
             "number": number,

@@ -47,7 +47,7 @@ class Stream:
         self._pages: list[Page] = []
         self._logins: set[tuple[str, str]] = set()
         self._landed_at = self._clock.now()
-        self._mender = Mender(walker.github)
+        self.mender = Mender(walker.github)
         self._is_broken = False
         # dlt works in one thread of its own, so that pages are read on while it lands.
         self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")
@@ -75,11 +75,16 @@ class Stream:
         if self._is_broken:
             return
         try:
-            await self._mender.complete(self._pages)
+            await self.mender.complete(self._pages)
         finally:
             pages, self._pages = _whole(self._pages), []
             if pages or runs:
                 await self._load(self._batch(pages, runs))
+
+    async def land_also(self, pages: Sequence[Page]) -> None:
+        """Land pages that come from no walk."""
+        self._pages += pages
+        await self.land()
 
     async def _load(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
@@ -146,6 +151,7 @@ class Stream:
                 page.repository,
                 rejected.reason,
                 at,
+                repository_id=page.repository_id,
                 subject_id=rejected.id,
                 number=rejected.number,
             )

@@ -120,6 +120,7 @@ INGEST_FAILURES = _columns(
     id="text!",
     run_id="text!",
     kind="text!",
+    repository_id="text",
     repository="text",
     subject_id="text",
     number="bigint",

@@ -86,9 +86,7 @@ class MergedPullRequest(BaseModel):
         "(or opened, as the build is configured)."
     )
     first_commit_at: datetime | None = Field(description="Authored date of the first commit.")
-    work_started_at: datetime | None = Field(
-        description="The earlier of first_commit_at and created_at."
-    )
+    work_started_at: datetime = Field(description="The earlier of first_commit_at and created_at.")
     created_at: datetime
     first_review_at: datetime | None = Field(
         description="Earliest review by someone who is neither the author nor a bot."

@@ -6,12 +6,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ingest.github.client import Answer, GitHub
+from ingest.github.client import GitHub
 from ingest.github.models import Details, PullRequest
 from ingest.github.pages import Page, Rejected, read_pull_requests
 from ingest.github.walk import NESTED
 
 AT_ONCE = 10
+
+
+@dataclass
+class Fetched:
+    """Pull requests asked for by id: those that came, those we cannot use, those that are gone."""
+
+    pull_requests: list[PullRequest]
+    rejected: list[Rejected]
+    gone: list[str]
 
 
 @dataclass
@@ -32,14 +41,21 @@ class Mender:
         for page in pages:
             _reject_incomplete(page)
 
-    async def pull_requests(self, ids: Sequence[str]) -> tuple[list[PullRequest], list[Rejected]]:
+    async def pull_requests(self, ids: Sequence[str]) -> Fetched:
         """Fetch pull requests by node id, each with as much as a page would hold of it."""
         answer = await self.github.query("pull_requests", {"ids": list(ids), **NESTED})
         found, rejected = read_pull_requests(answer.data["nodes"])
+        fetched = Fetched(found, rejected, [])
         for position, (key, node) in enumerate(zip(ids, answer.data["nodes"], strict=True)):
-            if node is None:
-                rejected.append(Rejected(key, None, _reason(answer, "nodes", position)))
-        return found, rejected
+            if node is not None:
+                continue
+            error = answer.error_at("nodes", position) or {}
+            if error.get("type") == "NOT_FOUND":
+                fetched.gone.append(key)
+            else:
+                reason = str(error.get("message", "GitHub gives null for it"))
+                fetched.rejected.append(Rejected(key, None, reason))
+        return fetched
 
     async def _fetch_singly(self, page: Page) -> None:
         suspects = [rejected for rejected in page.rejected if rejected.id is not None]
@@ -51,9 +67,9 @@ class Mender:
             ids += [key for key in found if key not in known]
             page.rejected += unknown
         for key in ids:
-            pull_requests, rejected = await self.pull_requests([key])
-            page.pull_requests += pull_requests
-            page.rejected += rejected
+            fetched = await self.pull_requests([key])
+            page.pull_requests += fetched.pull_requests
+            page.rejected += fetched.rejected
         page.nulls = []
 
     async def _ids_behind_nulls(self, page: Page) -> tuple[list[str], list[Rejected]]:
@@ -109,8 +125,3 @@ def _reject_incomplete(page: Page) -> None:
     reason = "GitHub gives only a part of its reviews or draft events"
     page.rejected += [Rejected(pr.id, pr.number, reason) for pr in incomplete]
     page.pull_requests = [pr for pr in page.pull_requests if pr.is_whole]
-
-
-def _reason(answer: Answer, *path: str | int) -> str:
-    error = answer.error_at(*path) or {}
-    return str(error.get("message", "GitHub gives null for it"))

@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import ValidationError
 
 from ingest.github.client import Answer
 from ingest.github.models import PageInfo, PullRequest
 from ingest.github.progress import Progress, Walk
+
+Kind = Literal["head", "backfill", "repair"]
 
 
 class RepositoryAway(Exception):
@@ -53,7 +55,7 @@ class Page:
 
 
 def read_page(
-    answer: Answer, index: int, repository_id: str, progress: Progress, walk: Walk, *, head: bool
+    answer: Answer, index: int, repository_id: str, progress: Progress, walk: Walk, kind: Kind
 ) -> tuple[Page, Walk]:
     """Read one repository's page of an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
@@ -66,7 +68,11 @@ def read_page(
     pull_requests, rejected = read_pull_requests(nodes)
     oldest = min((pr.updated_at for pr in pull_requests), default=walk.reached)
     after = walk.model_copy(update={"cursor": info.end_cursor or walk.cursor, "reached": oldest})
-    advance = progress.after_head_page if head else progress.after_backfill_page
+    advance = {
+        "head": progress.after_head_page,
+        "backfill": progress.after_backfill_page,
+        "repair": progress.after_repair_page,
+    }[kind]
     page = Page(
         repository_id=repository_id,
         repository=node["nameWithOwner"],

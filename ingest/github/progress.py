@@ -26,12 +26,21 @@ class Walk(BaseModel):
         return self.floor is not None and self.reached is not None and self.reached < self.floor
 
 
+class Reread(BaseModel):
+    """When open pull requests were last read again; after which id an unfinished round goes on."""
+
+    done_at: AwareDatetime | None = None
+    after: str = ""
+
+
 class Progress(BaseModel):
     """What is loaded of one repository; kept in dlt's state.
 
     Everything that GitHub updated from `covered_from` (null: ever) up to `watermark` is in `raw`;
     `walked_at` is when the walk that set the watermark began. `backfill` is what is left of the
-    first walk, `head` a walk towards the watermark that was cut off.
+    first walk, `head` a walk towards the watermark that was cut off, `repair` one over everything
+    because the number of rows was not GitHub's; what it does not meet landed at `repair_after` (a
+    dlt load id) or before.
     """
 
     watermark: AwareDatetime | None = None
@@ -39,6 +48,8 @@ class Progress(BaseModel):
     covered_from: AwareDatetime | None = None
     head: Walk | None = None
     backfill: Walk | None = None
+    repair: Walk | None = None
+    repair_after: str | None = None
 
     def is_new(self) -> bool:
         """Whether the repository's first walk has not landed a page yet."""
@@ -84,3 +95,12 @@ class Progress(BaseModel):
                 update={"head": None, "watermark": walk.target, "walked_at": walk.began_at}
             )
         return self.model_copy(update={"head": walk})
+
+    def after_repair_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+        """Return it after a page of a walk over everything; what is covered stays so."""
+        return self.model_copy(update={"repair": None if is_last else walk})
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the whole history is loaded."""
+        return not self.is_new() and self.backfill is None and self.head is None

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ingest.github.client import Answer, GitHub, PageSize
-from ingest.github.pages import Page, read_page
+from ingest.github.pages import Kind, Page, read_page
 from ingest.github.progress import Progress, Walk
 
 PAGE = 50
@@ -27,34 +27,31 @@ class Walker:
     size: PageSize = field(default_factory=lambda: PageSize(PAGE))
     head_size: PageSize = field(default_factory=lambda: PageSize(HEAD_PAGE))
 
-    async def backfill(self, repository_id: str, progress: Progress) -> AsyncIterator[Page]:
-        """Walk down from the top, or from where the last run stopped, to the floor or the end."""
-        if progress.backfill is not None:
-            async for page in self._walk(repository_id, progress, progress.backfill, head=False):
-                yield page
-
-    async def resumed_head(self, repository_id: str, progress: Progress) -> AsyncIterator[Page]:
-        """Finish a walk to the watermark that was cut off."""
-        if progress.head is not None:
-            async for page in self._walk(repository_id, progress, progress.head, head=True):
+    async def go_on(
+        self, repository_id: str, progress: Progress, kind: Kind
+    ) -> AsyncIterator[Page]:
+        """Walk on from where the progress says that this kind of walk stands, to its end."""
+        walk: Walk | None = getattr(progress, kind)
+        if walk is not None:
+            async for page in self._walk(repository_id, progress, walk, kind):
                 yield page
 
     async def heads(self, walks: dict[str, tuple[Progress, Walk]]) -> AsyncIterator[Page]:
         """Walk several repositories (at most `HEADS`) from the top down to their watermarks."""
         answer = await self._ask(list(walks), None, self.head_size)
         for index, (repository_id, (progress, walk)) in enumerate(walks.items()):
-            page, after = read_page(answer, index, repository_id, progress, walk, head=True)
+            page, after = read_page(answer, index, repository_id, progress, walk, "head")
             yield page
             if not page.is_last:
-                async for further in self._walk(repository_id, page.progress, after, head=True):
+                async for further in self._walk(repository_id, page.progress, after, "head"):
                     yield further
 
     async def _walk(
-        self, repository_id: str, progress: Progress, walk: Walk, *, head: bool
+        self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
         while True:
             answer = await self._ask([repository_id], walk.cursor, self.size)
-            page, walk = read_page(answer, 0, repository_id, progress, walk, head=head)
+            page, walk = read_page(answer, 0, repository_id, progress, walk, kind)
             progress = page.progress
             yield page
             if page.is_last:

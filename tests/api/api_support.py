@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -28,19 +28,19 @@ create table marts.dim_team_memberships (
     joined_at timestamptz, left_at timestamptz
 );
 create table marts.fct_pull_requests (
-    pull_request_id text, repository text, number integer, title text, url text, author text,
+    pull_request_id text, repository text, number bigint, title text, url text, author text,
     state text, created_at timestamptz, merged_at timestamptz, closed_at timestamptz,
     first_commit_at timestamptz, work_started_at timestamptz, first_review_at timestamptz,
     cycle_time_hours double precision, coding_hours double precision,
     draft_hours double precision, pickup_hours double precision,
     review_hours double precision, total_hours double precision,
-    additions integer, deletions integer, size integer
+    additions bigint, deletions bigint, size bigint
 );
 create table marts.fct_team_pull_requests (
     team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz
 );
 create table marts.fct_team_velocity_weekly (
-    team_id text, week date, prs_merged bigint, weighted_prs_merged numeric,
+    team_id text, week date, prs_merged bigint, weighted_prs_merged numeric(12, 2),
     avg_cycle_time_hours double precision, weighted_avg_cycle_time_hours double precision,
     contributors bigint, is_complete boolean
 );
@@ -98,7 +98,7 @@ API_KEYS = json.dumps([_ALL, _WEB])
 class Marts:
     """The hand-made marts: where they are, and a way to change them."""
 
-    url: str
+    url: str = field(repr=False)
     owner: Connection[Any]
 
     def run(self, statement: str, *parameters: object) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import subprocess
 import sys
@@ -122,6 +123,12 @@ def test_without_keys_a_function_answers_health_alone(monkeypatch):
     monkeypatch.delenv("API_KEYS")
     assert invoke("/teams", key=None)[0]["statusCode"] == 401
     assert invoke("/health", key=None)[0]["statusCode"] == 200
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_an_event_loop_that_somebody_else_ran_is_not_missed():
+    asyncio.run(asyncio.sleep(0))
+    assert invoke("/health")[0]["statusCode"] == 200
 
 
 @pytest.mark.usefixtures("lambda_environment")

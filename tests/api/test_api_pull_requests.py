@@ -21,8 +21,9 @@ def add_merged(marts, count: int, merged_at: str = "2026-01-10T00:00Z") -> None:
     """So many more of Bob's, numbered from 100, all merged in the same instant."""
     marts.run(
         "insert into marts.fct_pull_requests (pull_request_id, repository, number, title, url,"
-        " author, state, created_at, merged_at) select 'PR_' || n, 'acme/app', n, 't', 'u', 'bob',"
-        " 'merged', '2026-01-01', %s from generate_series(100, 99 + %s) as n",
+        " author, state, work_started_at, created_at, merged_at) select 'PR_' || n, 'acme/app', n,"
+        " 't', 'u', 'bob', 'merged', '2026-01-01', '2026-01-01', %s"
+        " from generate_series(100, 99 + %s) as n",
         merged_at,
         count,
     )
@@ -126,8 +127,9 @@ def test_a_merge_between_two_pages_moves_nothing(client, marts):
     first = client.get(PATH, params={"limit": 2}).json()
     marts.run(
         "insert into marts.fct_pull_requests (pull_request_id, repository, number, title, url,"
-        " author, state, created_at, merged_at) values"
-        " ('PR_9', 'acme/app', 9, 't', 'u', 'bob', 'merged', '2026-01-01', '2026-01-15')"
+        " author, state, work_started_at, created_at, merged_at) values"
+        " ('PR_9', 'acme/app', 9, 't', 'u', 'bob', 'merged',"
+        " '2026-01-01', '2026-01-01', '2026-01-15')"
     )
     marts.run("insert into marts.fct_team_pull_requests values ('web', 'PR_9', 1, '2026-01-15')")
     assert numbers(client, limit=10, cursor=first["next_cursor"]) == [100, 1, 2]

@@ -208,6 +208,17 @@ def test_a_login_that_may_create_roles_needs_to_be_no_superuser(
     run(database, "drop table raw.things", INGEST)
 
 
+def test_a_login_that_inherits_nothing_initialises_as_the_roles_it_may_take_on(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login("noinherit")
+    run(database, f"grant dora_ingest, dora_transform, dora_reader to {login}")
+    run(database, "create table marts.things as select 1 as a", TRANSFORM)
+    run(database, "revoke select on marts.things from dora_reader", TRANSFORM)
+    assert initialise(as_login(database, login)) == []
+    assert run(database, "select a from marts.things", READER) == [(1,)]
+
+
 def test_a_login_that_may_not_create_roles_goes_on_as_itself_and_says_so_once(
     new_database: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -198,8 +198,6 @@ def test_a_port_that_is_taken_is_left_alone_and_come_back_to(home: Path) -> None
 def test_a_lost_password_file_loses_no_data(home: Path) -> None:
     server = embedded.start(home)
     query(server, "create table kept as select 1 as a")
-    if folder_of(home) != home / "postgres":
-        return
     (home / "postgres.json").unlink()
     again = embedded.start(home)
     assert again.password != server.password
@@ -227,27 +225,23 @@ def test_a_relative_home_is_found_from_elsewhere(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(home.parent)
-    server = embedded.start(Path("home"))
+    server = embedded.start(Path(home.name))
     monkeypatch.chdir("/")
     assert embedded.start(home) == server
+    assert (home / "postgres" / "data").is_dir()
 
 
-def test_a_home_behind_a_closed_folder_works_and_the_folder_stays_closed(
-    tmp_path: Path, homes: Callable[[Path], Path]
-) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    home = homes(closed / "home")
-    before = modes(home)
-    server = embedded.start(home)
+def test_a_home_behind_a_closed_folder_works_and_the_folder_stays_closed(closed_home: Path) -> None:
+    before = modes(closed_home)
+    server = embedded.start(closed_home)
     query(server, "create table kept as select 1 as a")
-    assert modes(home) == before
+    assert modes(closed_home) == before
     # Other commands find it too, also once it was stopped.
-    embedded.stop(home)
-    assert query(embedded.start(home), "select a from kept") == [(1,)]
+    embedded.stop(closed_home)
+    assert query(embedded.start(closed_home), "select a from kept") == [(1,)]
     if os.geteuid() == 0:
-        assert folder_of(home).stat().st_uid != 0
-        assert not folder_of(home).is_relative_to(closed)
+        assert folder_of(closed_home).stat().st_uid != 0
+        assert not folder_of(closed_home).is_relative_to(closed_home.parent)
 
 
 def copy_programs(folder: Path) -> Path:
@@ -300,21 +294,21 @@ def started_by(uid: int, home: Path) -> str:
 if os.geteuid() == 0:
     # For an ordinary user every other test is one of these.
 
-    def test_it_works_for_an_ordinary_user_and_then_for_root(
-        home: Path, monkeypatch: pytest.MonkeyPatch
+    @pytest.mark.parametrize("first", [NOBODY, 0], ids=["user first", "root first"])
+    def test_an_ordinary_users_home_stays_that_users(
+        home: Path, first: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        programs = copy_programs(home.parent / "packages")
-        monkeypatch.setattr(place, "installed_programs", lambda: programs)
         home.mkdir()
         os.chown(home, NOBODY, NOBODY)
-        url = started_by(NOBODY, home)
-        assert psutil.Process(pid_of(home)).uids().real == NOBODY
+        programs = copy_programs(home / "packages")
+        monkeypatch.setattr(place, "installed_programs", lambda: programs)
+        url = started_by(first, home)
+        assert url.startswith("postgresql://")
+        for uid in (0, NOBODY):
+            embedded.stop(home)
+            assert started_by(uid, home) == url
+            assert psutil.Process(pid_of(home)).uids().real == NOBODY
         assert embedded.start(home).url() == url
-        embedded.stop(home)
-        # Started by root, it is still that user's.
-        embedded.start(home)
-        assert psutil.Process(pid_of(home)).uids().real == NOBODY
-        assert started_by(NOBODY, home) == url
 
     def test_for_root_another_account_runs_it(home: Path) -> None:
         embedded.start(home)

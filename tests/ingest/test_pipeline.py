@@ -378,6 +378,62 @@ def test_what_stays_unreadable_is_recorded_while_the_rest_lands(
     assert len(landed(database)) == len(truth(github)) - 1
 
 
+def test_pull_requests_that_vanish_are_marked_and_kept(
+    ingest: Ingest, database: Database, github: GitHub, organisation: Organisation
+) -> None:
+    ingest()
+    gone = [prs(github)[0], prs(github)[5]]
+    for pull_request in gone:
+        github.delete_pull_request(pull_request)
+    github.edit(prs(github)[0], after(organisation, 30))
+    ingest()
+    marked = rows(database, "select id from raw.pull_requests where vanished_at is not null")
+    assert {row["id"] for row in marked} == {pull_request.id for pull_request in gone}
+    assert set(unlike(database, github)) == {f"too much {row['id']}" for row in marked}
+
+
+def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
+    for node in answer["data"]["nodes"]:
+        node["pullRequests"]["totalCount"] += 1
+    return answer
+
+
+def test_a_difference_that_stays_is_looked_into_once(
+    ingest: Ingest, github: GitHub, hub: Server, organisation: Organisation
+) -> None:
+    """A pull request that GitHub counts and does not give makes rows too few for good."""
+    ingest()
+    hub.before_request = lambda operation, variables: (
+        Fault(rewrite=_count_one_more) if operation == "Probe" else None
+    )
+    costs = []
+    for minutes in (30, 60):
+        github.edit(prs(github)[1], after(organisation, minutes))
+        hub.requests.clear()
+        ingest()
+        costs.append([request.operation for request in hub.requests])
+    assert costs[1] == ["Probe", "Walk", "Probe"]
+
+
+def test_open_pull_requests_are_read_again_after_a_week(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server
+) -> None:
+    """Some changes leave `updatedAt` alone: a force-push of the first commit, say."""
+    clock = SimulatedClock()
+    ingest(clock=clock)
+    changed = next(pr for pr in prs(github) if pr.state == "OPEN")
+    github.edit(changed, None, additions=12345)
+    clock.pass_by(6 * 86400)
+    ingest(clock=clock)
+    assert unlike(database, github) != []
+    clock.pass_by(86400)
+    ingest(clock=clock)
+    assert unlike(database, github) == []
+    hub.requests.clear()
+    ingest(clock=clock)
+    assert [request.operation for request in hub.requests] == ["Probe"]
+
+
 def test_two_runs_at_once_do_not_meet(
     database: Database, settings: Any, organisation: Organisation
 ) -> None:

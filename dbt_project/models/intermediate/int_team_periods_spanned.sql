@@ -1,4 +1,4 @@
--- A table: dbt drops a view on a mart whenever it replaces that mart.
+-- A table: dbt drops a view on a mart when it replaces the mart.
 {{ config(materialized='table') }}
 {%- set timezone = var('reporting_timezone') %}
 

@@ -1,0 +1,85 @@
+"""The API against the contracts of the marts that it reads."""
+
+import functools
+import types
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+import yaml
+from pydantic import BaseModel
+
+from api.routes.lead_time import LeadTimeMonth
+from api.routes.pull_requests import MergedPullRequest
+from api.routes.velocity import VelocityWeek
+
+CONTRACTS = Path(__file__).parents[2] / "dbt_project/models/marts/_marts__models.yml"
+PYTHON = {
+    "text": str,
+    "date": date,
+    "bigint": int,
+    "boolean": bool,
+    "numeric": float,
+    "double precision": float,
+    "timestamp with time zone": datetime,
+}
+KEYS = {"team_id", "pull_request_id"}
+# For every pull request a team has, merged or not; the API shows the merged ones.
+NULL_UNLESS_MERGED = {"merged_at", "cycle_time_hours", "total_hours"}
+NULL_UNLESS_MERGED |= {"coding_hours", "draft_hours", "pickup_hours", "review_hours"}
+
+
+@functools.cache
+def contracts() -> dict[str, Any]:
+    return {each["name"]: each for each in yaml.safe_load(CONTRACTS.read_text())["models"]}
+
+
+def contract(*marts: str) -> dict[str, dict[str, Any]]:
+    """Each column of some marts by its name."""
+    return {column["name"]: column for mart in marts for column in contracts()[mart]["columns"]}
+
+
+def may_be_null(column: dict[str, Any]) -> bool:
+    rules = column.get("constraints", [])
+    return not {"not_null", "primary_key"} & {rule["type"] for rule in rules}
+
+
+@pytest.mark.parametrize(
+    ("model", "marts"),
+    [
+        (VelocityWeek, ["fct_team_velocity_weekly"]),
+        (LeadTimeMonth, ["fct_team_lead_time_monthly"]),
+    ],
+)
+def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
+    assert list(model.model_fields) == [name for name in contract(*marts) if name not in KEYS]
+
+
+@pytest.mark.parametrize(
+    ("model", "marts"),
+    [
+        (VelocityWeek, ["fct_team_velocity_weekly"]),
+        (LeadTimeMonth, ["fct_team_lead_time_monthly"]),
+        (MergedPullRequest, ["fct_pull_requests", "fct_team_pull_requests"]),
+    ],
+)
+def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: list[str]):
+    columns = contract(*marts)
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        options = set(get_args(kind)) if isinstance(kind, types.UnionType) else {kind}
+        assert PYTHON[columns[name]["data_type"].split("(")[0]] in options, name
+        if name not in NULL_UNLESS_MERGED:
+            assert (types.NoneType in options) == may_be_null(columns[name]), name
+
+
+def test_the_marts_that_tests_make_by_hand_are_those_of_the_contracts(marts):
+    rows = marts.owner.execute(
+        "select attrelid::regclass::text, attname, format_type(atttypid, atttypmod)"
+        " from pg_attribute where attnum > 0 and attrelid in"
+        " (select oid from pg_class where relnamespace = 'marts'::regnamespace and relkind = 'r')"
+    ).fetchall()
+    assert rows
+    for table, column, kind in rows:
+        assert contract(table.removeprefix("marts."))[column]["data_type"] == kind, (table, column)

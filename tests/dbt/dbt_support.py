@@ -1,0 +1,224 @@
+"""Raw rows made by hand, dbt over them, and the marts read back."""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any, LiteralString
+from unittest.mock import patch
+
+from dbt.cli.main import dbtRunner
+from psycopg import Connection, sql
+from psycopg.rows import dict_row
+from psycopg.types.json import Jsonb
+
+from dora.database import Database
+from dora.roles import INGEST, READER, TRANSFORM
+from ingest import tables
+
+ROOT = Path(__file__).resolve().parents[2]
+Row = dict[str, Any]
+
+COLUMNS = {
+    "repositories": tables.REPOSITORIES,
+    "pull_requests": tables.PULL_REQUESTS,
+    "pull_request_reviews": tables.REVIEWS,
+    "pull_request_draft_events": tables.DRAFT_EVENTS,
+    "user_logins": tables.USER_LOGINS,
+    "teams": tables.TEAMS,
+    "team_memberships": tables.TEAM_MEMBERSHIPS,
+    "ingest_runs": tables.INGEST_RUNS,
+    "ingest_failures": tables.INGEST_FAILURES,
+}
+# What dlt makes of its types in Postgres.
+TYPES = {
+    "text": "varchar",
+    "bool": "boolean",
+    "bigint": "bigint",
+    "timestamp": "timestamp with time zone",
+    "json": "jsonb",
+    "decimal": "numeric(3, 2)",
+}
+
+
+def create_raw(connection: Connection[Any]) -> None:
+    """Make the tables of `raw`, empty."""
+    for table, columns in COLUMNS.items():
+        declared = ", ".join(
+            f"{name} {TYPES[hint['data_type']]}{'' if hint['nullable'] else ' not null'}"
+            for name, hint in columns.items()
+        )
+        connection.execute(f"create table raw.{table} ({declared})")
+
+
+def insert_raw(connection: Connection[Any], table: str, rows: Iterable[Mapping[str, Any]]) -> None:
+    """Insert rows into a table of `raw`; a column that a row leaves out is null."""
+    names = list(COLUMNS[table])
+    statement = sql.SQL("insert into {} ({}) values ({})").format(
+        sql.Identifier("raw", table),
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+        sql.SQL(", ").join([sql.Placeholder()] * len(names)),
+    )
+    for row in rows:
+        if unknown := row.keys() - set(names):
+            raise KeyError(f"raw.{table} has no {unknown}")
+        values = [row.get(name) for name in names]
+        connection.execute(statement, [Jsonb(v) if isinstance(v, list) else v for v in values])
+
+
+def repository(name: str = "acme/shop", **more: Any) -> Row:
+    """A repository that is wholly loaded up to 2026-01-20."""
+    return {
+        "id": f"R_{name}",
+        "repository": name,
+        "is_configured": True,
+        "covered_to": "2026-01-20T00:00Z",
+    } | more
+
+
+def pull_request(
+    number: int, author: str | None, created_at: str, merged_at: str | None = None, **more: Any
+) -> Row:
+    """A pull request of `acme/shop`; the author `ada` has the node id `U_ada`."""
+    return {
+        "id": f"PR_{number}",
+        "repository_id": "R_acme/shop",
+        "repository": "acme/shop",
+        "number": number,
+        "title": f"Change {number}",
+        "url": f"https://github.com/acme/shop/pull/{number}",
+        "state": "OPEN" if merged_at is None else "MERGED",
+        "is_draft": False,
+        "author_id": author and f"U_{author}",
+        "author_login": author,
+        "author_type": author and "User",
+        "created_at": created_at,
+        "updated_at": merged_at or created_at,
+        "closed_at": merged_at,
+        "merged_at": merged_at,
+    } | more
+
+
+def review(number: int, reviewer: str | None, submitted_at: str, **more: Any) -> Row:
+    return {
+        "id": f"PRR_{number}_{reviewer}_{submitted_at}",
+        "pull_request_id": f"PR_{number}",
+        "author_id": reviewer and f"U_{reviewer}",
+        "author_login": reviewer,
+        "author_type": reviewer and "User",
+        "state": "APPROVED",
+        "submitted_at": submitted_at,
+    } | more
+
+
+def draft_events(number: int, *events: tuple[str, str]) -> list[Row]:
+    """Events as (`ready_for_review` or `convert_to_draft`, instant), in timeline order."""
+    return [
+        {
+            "id": f"E_{number}_{position}",
+            "pull_request_id": f"PR_{number}",
+            "event": event,
+            "created_at": created_at,
+            "position": position,
+        }
+        for position, (event, created_at) in enumerate(events)
+    ]
+
+
+def membership(
+    team_id: str, login: str, weight: str, joined_at: str, left_at: str | None = None
+) -> Row:
+    return {
+        "team_id": team_id,
+        "github_username": login,
+        "allocation_weight": weight,
+        "joined_at": joined_at,
+        "left_at": left_at,
+    }
+
+
+# METRICS.md's worked example, all but the people and phases that it adds below the table.
+EXAMPLE: dict[str, list[Row]] = {
+    "repositories": [repository()],
+    "teams": [
+        {"team_id": "core", "name": "Core", "description": "What all stand on"},
+        {"team_id": "web", "name": "Web"},
+    ],
+    "team_memberships": [
+        membership("core", "ada", "0.5", "2026-01-01T00:00Z", "2026-01-12T00:00Z"),
+        membership("core", "ada", "1.0", "2026-01-12T00:00Z"),
+        membership("web", "ada", "0.5", "2026-01-01T00:00Z", "2026-01-12T00:00Z"),
+        membership("web", "bob", "1.0", "2026-01-01T00:00Z"),
+    ],
+    "pull_requests": [
+        pull_request(1, "ada", "2026-01-05T09:00Z", "2026-01-06T09:00Z"),
+        pull_request(2, "bob", "2026-01-05T09:00Z", "2026-01-05T19:00Z"),
+        pull_request(3, "ada", "2026-01-11T00:00Z", "2026-01-12T00:00Z"),
+        pull_request(4, "eve", "2026-01-05T00:00Z", "2026-01-05T01:00Z"),
+    ],
+}
+
+
+@dataclass(frozen=True)
+class Warehouse:
+    """A database with empty `raw` tables, and dbt over it as `dora_transform`."""
+
+    database: Database
+    target: Path
+
+    def insert(self, **rows: Iterable[Mapping[str, Any]]) -> None:
+        """Insert rows into tables of `raw`, each named by a keyword."""
+        with self.database.connect(INGEST) as connection:
+            for table, of_table in rows.items():
+                insert_raw(connection, table, of_table)
+
+    def dbt(self, *arguments: str) -> dict[str, str]:
+        """Run dbt; return the status of each node by its name. Raise what stopped it short."""
+        places = ["--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT]
+        places += ["--target-path", self.target, "--log-path", self.target]
+        with patch.dict(os.environ, self.database.environment(TRANSFORM)):
+            result = dbtRunner().invoke(["--quiet", *arguments, *map(str, places)])
+        if result.exception is not None:
+            raise result.exception
+        return {one.node.name: str(one.status) for one in result.result}
+
+    def build(self, *arguments: str) -> None:
+        """Build, where every model and test must come out well; the unit tests only if asked."""
+        arguments = arguments or ("--exclude", "test_type:unit")
+        statuses = self.dbt("build", *arguments)
+        good = {"success", "pass", "no-op"}
+        assert {name: status for name, status in statuses.items() if status not in good} == {}
+
+    def rows(self, query: LiteralString, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Select from the marts as a reader does."""
+        with self.database.connect(READER) as connection:
+            cursor = connection.cursor(row_factory=dict_row)
+            return cursor.execute(query, parameters).fetchall()
+
+    def execute(self, *statements: LiteralString) -> None:
+        """Change the marts behind dbt's back."""
+        with self.database.connect(TRANSFORM) as connection:
+            for statement in statements:
+                connection.execute(statement)
+
+    def velocity(self, team_id: str) -> dict[date, Row]:
+        """The team's weeks by Monday."""
+        query = "select * from marts.fct_team_velocity_weekly where team_id = %s order by week"
+        return {row["week"]: row for row in self.rows(query, [team_id])}
+
+    def lead_time(self, team_id: str) -> dict[date, Row]:
+        """The team's months by first day."""
+        query = "select * from marts.fct_team_lead_time_monthly where team_id = %s order by month"
+        return {row["month"]: row for row in self.rows(query, [team_id])}
+
+    def shares(self, number: int) -> dict[str, str]:
+        """The weight of each team in a pull request."""
+        query = (
+            "select team_id, weight from marts.fct_team_pull_requests where pull_request_id = %s"
+        )
+        return {row["team_id"]: str(row["weight"]) for row in self.rows(query, [f"PR_{number}"])}
+
+    def pull_request(self, number: int) -> Row:
+        (row,) = self.rows("select * from marts.fct_pull_requests where number = %s", [number])
+        return row

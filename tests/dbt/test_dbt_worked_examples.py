@@ -1,0 +1,133 @@
+"""METRICS.md's worked example: every figure here is typed from that page."""
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from dbt_support import EXAMPLE, Warehouse
+
+JANUARY = date(2026, 1, 1)
+WEEK_2, WEEK_3, WEEK_4 = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
+
+
+@pytest.fixture(scope="module")
+def built(warehouse: Warehouse) -> Warehouse:
+    """By a whole `dbt build`, unit tests and all."""
+    warehouse.insert(**EXAMPLE)
+    warehouse.build("--full-refresh")
+    return warehouse
+
+
+def test_core_has_three_weeks(built: Warehouse) -> None:
+    assert {
+        week: (
+            row["prs_merged"],
+            row["weighted_prs_merged"],
+            row["avg_cycle_time_hours"],
+            row["is_complete"],
+        )
+        for week, row in built.velocity("core").items()
+    } == {
+        WEEK_2: (1, Decimal("0.5"), 24, True),
+        WEEK_3: (1, Decimal("1.0"), 24, True),
+        WEEK_4: (0, 0, None, False),
+    }
+
+
+def test_a_week_weighs_the_cycle_times(built: Warehouse) -> None:
+    week = built.velocity("web")[WEEK_2]
+    assert week["prs_merged"] == 2
+    assert week["weighted_prs_merged"] == Decimal("1.5")
+    assert week["avg_cycle_time_hours"] == 17
+    assert week["weighted_avg_cycle_time_hours"] == pytest.approx(14.6666666666667)
+    assert week["contributors"] == 2
+
+
+def test_a_month_has_both_kinds_of_percentile(built: Warehouse) -> None:
+    assert list(built.lead_time("web")) == [JANUARY]
+    month = built.lead_time("web")[JANUARY]
+    assert month["prs_merged"] == 2
+    assert month["median_lead_time_hours"] == 17
+    assert month["p95_lead_time_hours"] == pytest.approx(23.3)
+    assert month["weighted_median_lead_time_hours"] == 10
+    assert month["weighted_p95_lead_time_hours"] == 24
+    assert month["is_complete"] is False
+
+
+def test_outsiders_are_in_no_mart(built: Warehouse) -> None:
+    numbers = built.rows("select number from marts.fct_pull_requests order by number")
+    assert [row["number"] for row in numbers] == [1, 2, 3]
+    assert built.shares(4) == {}
+
+
+def test_at_the_instant_of_a_change_the_new_window_holds(built: Warehouse) -> None:
+    assert built.shares(1) == {"core": "0.50", "web": "0.50"}
+    assert built.shares(3) == {"core": "1.00"}
+
+
+def test_the_configuration_is_in_the_marts(built: Warehouse) -> None:
+    assert built.rows("select * from marts.dim_teams order by team_id") == [
+        {"team_id": "core", "team_name": "Core", "description": "What all stand on"},
+        {"team_id": "web", "team_name": "Web", "description": None},
+    ]
+    assert built.rows(
+        """
+        select team_id, github_username, allocation_weight, joined_at = '2026-01-01Z' as is_first,
+            left_at = '2026-01-12Z' as is_over
+        from marts.dim_team_memberships
+        order by team_id, github_username, joined_at
+        """
+    ) == [
+        dict(
+            zip(
+                ("team_id", "github_username", "allocation_weight", "is_first", "is_over"),
+                row,
+                strict=True,
+            )
+        )
+        for row in (
+            ("core", "ada", Decimal("0.5"), True, True),
+            ("core", "ada", Decimal("1.0"), False, None),
+            ("web", "ada", Decimal("0.5"), True, True),
+            ("web", "bob", Decimal("1.0"), True, None),
+        )
+    ]
+
+
+def test_the_build_says_what_it_covers(built: Warehouse) -> None:
+    (row,) = built.rows(
+        """
+        select
+            as_of = '2026-01-20T00:00Z' and data_from = '2026-01-05T00:00Z' as is_covered,
+            history_from, reporting_timezone, attribution_instant
+        from marts.dim_build
+        """
+    )
+    assert row == {
+        "is_covered": True,
+        "history_from": None,
+        "reporting_timezone": "UTC",
+        "attribution_instant": "merged_at",
+    }
+
+
+def test_the_marts_describe_themselves(built: Warehouse) -> None:
+    """BI tools show the comments of relations and columns; none is missing."""
+    assert (
+        built.rows(
+            """
+            select pg_class.relname, pg_attribute.attname
+            from pg_class
+            inner join pg_attribute on pg_class.oid = pg_attribute.attrelid
+            where
+                pg_class.relnamespace = 'marts'::regnamespace
+                and pg_class.relkind = 'r'
+                and pg_attribute.attnum > 0
+                and (
+                    obj_description(pg_class.oid) is null
+                    or col_description(pg_class.oid, pg_attribute.attnum) is null
+                )
+            """
+        )
+        == []
+    )
