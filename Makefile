@@ -27,15 +27,16 @@ run: $(READY) ## database, ingest, dbt build, then API and dashboard on http://1
 	@$(BIN)/dora run
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n 2 --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
 
 test-long: $(READY) ## more seeds and sizes of the same
-	@$(BIN)/python -m pytest -n 2 --long
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --long
 
 lint: $(READY) ## linters and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@eval "$$($(BIN)/dora db env)" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
 format: $(READY) ## rewrite to the house style
 	@$(BIN)/ruff check --fix .

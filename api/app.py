@@ -12,6 +12,7 @@ from api.access import Access, BadKeys, KeyRing, KeySource
 from api.marts import Marts
 from api.routes import health, index, lead_time, pull_requests, teams, velocity
 from dora.database import address
+from dora.keys import configured_keys
 from dora.settings import Settings, load_settings
 
 ROUTES = (index, health, teams, velocity, lead_time, pull_requests)
@@ -43,11 +44,7 @@ def create_app(settings: Settings | None = None, key_source: KeySource | None = 
     def current() -> Settings:
         return load_settings() if settings is None else settings
 
-    def keys_of_settings() -> str | None:
-        api_keys = current().api_keys
-        return None if api_keys is None else api_keys.get_secret_value()
-
-    keys = KeyRing(key_source or keys_of_settings)
+    keys = KeyRing(key_source or (lambda: configured_keys(current())))
     if settings is not None:
         keys.current()
     marts = Marts(lambda: address(current()))

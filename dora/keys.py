@@ -17,6 +17,8 @@ from pydantic import (
 )
 
 from dora.errors import ConfigurationError
+from dora.secrets import read_secret
+from dora.settings import Settings
 
 ALL_TEAMS: Literal["*"] = "*"
 KEY_BYTES = 32
@@ -81,6 +83,13 @@ def new_key(
 def digest(key: str) -> str:
     """SHA-256 of a key in hexadecimal. A header's bytes arrive decoded as Latin-1."""
     return hashlib.sha256(key.encode("latin-1", "replace")).hexdigest()
+
+
+def configured_keys(settings: Settings) -> str | None:
+    """The text of `API_KEYS`, from Secrets Manager where `API_KEYS_SECRET_ARN` is set."""
+    if settings.api_keys_secret_arn is not None:
+        return read_secret(settings.api_keys_secret_arn, "API_KEYS_SECRET_ARN")
+    return None if settings.api_keys is None else settings.api_keys.get_secret_value()
 
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:

@@ -28,8 +28,10 @@ def serve_marts(settings: Settings, host: str = HOST, port: int = PORT) -> None:
     import uvicorn
 
     from api.app import create_app
+    from dora.keys import configured_keys
 
-    application = create_app(settings)
+    # Read again while it serves: a key put into `.env` needs no restart.
+    application = create_app(settings, key_source=lambda: configured_keys(load_settings()))
     try:
         listening = socket.create_server((host, port))
     except OSError as error:
