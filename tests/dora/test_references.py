@@ -27,9 +27,9 @@ def test_a_setting_may_be_in_a_file(tmp_path: Path) -> None:
 
 def test_a_setting_may_be_in_s3() -> None:
     s3 = boto3.client("s3")
-    s3.create_bucket(Bucket="config")
-    s3.put_object(Bucket="config", Key="prod/teams.json", Body="[«1»]".encode())
-    assert read_reference("s3://config/prod/teams.json", "TEAM_CONFIG_JSON") == "[«1»]"
+    s3.create_bucket(Bucket="acme-settings")
+    s3.put_object(Bucket="acme-settings", Key="prod/teams.json", Body="[«1»]".encode())
+    assert read_reference("s3://acme-settings/prod/teams.json", "TEAM_CONFIG_JSON") == "[«1»]"
 
 
 def test_a_setting_may_be_a_parameter() -> None:
