@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from graphql import GraphQLResolveInfo
+from graphql import FieldNode, GraphQLResolveInfo
 
 from demo.cost import fields_of
 from demo.github import GitHub
@@ -95,8 +95,22 @@ def _pull_requests(
     if states is not None:
         keys = [key for key in keys if numbers[key[1]].state in states]
     taken, page = page_of_keys(keys, first, after, order["direction"] == "DESC")
-    page.nodes = [_readable(numbers[number]) for _, number in taken]
+    found = [numbers[number] for _, number in taken]
+    page.nodes = list(found) if _asks_for_ids_alone(info) else [_readable(pr) for pr in found]
     return page
+
+
+def _asks_for_ids_alone(info: Info) -> bool:
+    """What GitHub cannot read it can still name: an id costs it no look at the thing."""
+    for field in _selected(info.field_nodes[0]):
+        if field.name.value == "nodes":
+            return {inner.name.value for inner in _selected(field)} == {"id"}
+    return False
+
+
+def _selected(field: FieldNode) -> list[FieldNode]:
+    selections = field.selection_set.selections if field.selection_set else ()
+    return [found for found in selections if isinstance(found, FieldNode)]
 
 
 def _readable(pull_request: PullRequest) -> PullRequest | Refusal:

@@ -76,6 +76,12 @@ class Audit:
             self.known.reread = reread
         self.known.reread = reread.model_copy(update={"after": "", "done_at": now})
 
+    async def retry(self, now: datetime) -> None:
+        """Fetch again what `dora retry` asks for, one by one."""
+        for row in list(self.stream.failures.to_retry()):
+            if row[1] in self.known.progress:
+                await self._read_again([row], now)
+
     async def repair(self, walked: Iterable[str], seen: dict[str, Probed], now: datetime) -> None:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
 
@@ -85,7 +91,7 @@ class Audit:
         self._begin_repairs(seen, sorted(walked))
         pending = [key for key, progress in self.known.progress.items() if progress.repair]
         for key in pending:
-            if key not in seen or key in self.stream.lost:
+            if key not in seen or key in self.stream.walker.lost:
                 continue
             progress = self.known.progress[key]
             await self.stream.drain([self.stream.walker.go_on(key, progress, "repair")])
@@ -94,7 +100,7 @@ class Audit:
                 await self._read_again(unseen[start : start + AT_ONCE], now)
 
     def _begin_repairs(self, seen: dict[str, Probed], walked: Sequence[str]) -> None:
-        whole = [key for key in walked if key in seen and key not in self.stream.lost]
+        whole = [key for key in walked if key in seen and key not in self.stream.walker.lost]
         whole = [key for key in whole if self.known.progress[key].is_whole]
         ours = dict(self._rows(_COUNTS, whole))
         for key in whole:

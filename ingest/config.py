@@ -19,7 +19,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Config:
-    """A run's configuration; `only` narrows it to some of the configured repositories."""
+    """A run's configuration.
+
+    `only` narrows it to some of the repositories; `queue_url` is the dead letter queue's.
+    """
 
     url: str
     auth: httpx.Auth
@@ -28,6 +31,7 @@ class Config:
     warnings: list[str]
     since: datetime | None = None
     only: frozenset[str] = frozenset()
+    queue_url: str | None = None
 
     @property
     def teams_hash(self) -> str:
@@ -65,6 +69,7 @@ def read_config(
         warnings=over_allocations(teams),
         since=since,
         only=frozenset(name.casefold() for name in narrowed.names) if narrowed else frozenset(),
+        queue_url=settings.dlq_url,
     )
 
 

@@ -18,6 +18,7 @@ from dora.roles import INGEST
 from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
+from ingest.failures import Failures, send_to_queue
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
@@ -88,10 +89,11 @@ def _run(
     state = landing.open()
     with database.connect(INGEST) as connection:
         rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
+        result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())
+        failures = Failures.read(connection, result.run_id)
     known = Known.from_state(state, rows)
-    result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())
     github = GitHub(config.url, config.auth, clock, Budget(clock, seconds), result.usage)
-    stream = Stream(config, known, Walker(github), landing, result, reporter)
+    stream = Stream(config, known, Walker(github), landing, failures, result, reporter)
     return asyncio.run(_Run(stream, Audit(stream, database)).run())
 
 
@@ -114,13 +116,15 @@ class _Run:
         async with self.github:
             try:
                 await self._follow()
-            except ConfigurationError:
-                raise
             except DoraError as error:
+                if isinstance(error, ConfigurationError) and not self.stream.has_landed:
+                    raise
                 result.stopped(error)
         self._note_lost()
         result.finished_at = self.github.clock.now()
         await self.stream.land(runs=[result.row()])
+        if self.config.queue_url and self.stream.failures.fresh:
+            send_to_queue(self.config.queue_url, self.stream.failures.fresh)
         return result
 
     async def _follow(self) -> None:
@@ -143,13 +147,14 @@ class _Run:
         await self._look_again({*behind, *unread})
         now = self.github.clock.now()
         await self.audit.repair({*behind, *unread}, self.seen, now)
+        await self.audit.retry(now)
         await self.audit.reread_open(now)
 
     async def _look_again(self, walked: set[str]) -> None:
         """Go round again for what changed while it was walked."""
         for _ in range(ROUNDS):
             found = Found()
-            await probe(self.github, sorted(walked - set(self.stream.lost)), found)
+            await probe(self.github, sorted(walked - set(self.walker.lost)), found)
             self._note(found)
             walked = {key for key in found.repositories if self._has_newer(key, found)}
             if not walked:
@@ -199,16 +204,17 @@ class _Run:
         self.seen.update(found.repositories)
         for probed in found.repositories.values():
             self.known.saw(probed)
-        self.stream.lost.update(found.away)
+        self.walker.lost.update(found.away)
+        self.stream.failures.resolve("repository", found.named, self.github.clock.now())
 
     def _note_lost(self) -> None:
         """Say which repositories are out of reach; keep a record of those never seen."""
         at = self.github.clock.now()
-        for key, reason in sorted(self.stream.lost.items()):
+        for key, reason in sorted(self.walker.lost.items()):
             if row := self.known.repositories.get(key):
                 self.result.lost(row.repository, reason, is_new=self.known.lost(key, reason, at))
                 continue
             is_new = key.casefold() not in self.known.unresolved
             self.known.unresolved.setdefault(key.casefold(), at.isoformat())
             self.result.lost(key, reason, is_new=is_new)
-            self.stream.failures.append(self.result.failure("repository", key, reason, at))
+            self.stream.failures.add("repository", key, key, reason, at)

@@ -1,6 +1,5 @@
 """How a run went: counted while it runs, told to a person, kept in `raw.ingest_runs`."""
 
-import hashlib
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -49,37 +48,11 @@ class RunResult:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def count(self, pull_requests: list[Row], failures: list[Row]) -> None:
-        """Count what lands."""
+        """Count what lands, and what failed to."""
         self.pull_requests += len(pull_requests)
         self.reviews += sum(len(row["reviews"]) for row in pull_requests)
         self.draft_events += sum(len(row["draft_events"]) for row in pull_requests)
-        self.failures += len(failures)
-
-    def failure(
-        self,
-        kind: str,
-        repository: str,
-        reason: str,
-        at: datetime,
-        *,
-        repository_id: str | None = None,
-        subject_id: str | None = None,
-        number: int | None = None,
-    ) -> Row:
-        """Return a row of `raw.ingest_failures`; the same thing failing again is the same row."""
-        subject = f"{kind} {subject_id or repository.casefold()} {number or ''}"
-        return {
-            "id": hashlib.sha256(subject.encode()).hexdigest()[:32],
-            "run_id": self.run_id,
-            "kind": kind,
-            "repository_id": repository_id,
-            "repository": repository,
-            "subject_id": subject_id,
-            "number": number,
-            "reason": reason,
-            "attempts": 1,
-            "failed_at": at,
-        }
+        self.failures += sum(row["resolved_at"] is None for row in failures)
 
     def row(self) -> Row:
         """Return the row of `raw.ingest_runs`."""

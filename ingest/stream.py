@@ -7,10 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ingest.clock import Clock
 from ingest.config import Config
+from ingest.failures import Failures
 from ingest.github.client import IN_FLIGHT
 from ingest.github.mend import Mender
 from ingest.github.models import Row
-from ingest.github.pages import Page, RepositoryAway
+from ingest.github.pages import Page
 from ingest.github.source import Batch
 from ingest.github.walk import Walker
 from ingest.load import Landing
@@ -33,6 +34,7 @@ class Stream:
         known: Known,
         walker: Walker,
         landing: Landing,
+        failures: Failures,
         result: RunResult,
         reporter: Reporter,
     ) -> None:
@@ -42,8 +44,8 @@ class Stream:
         self.landing = landing
         self.result = result
         self.reporter = reporter
-        self.failures: list[Row] = []
-        self.lost: dict[str, str] = {}
+        self.failures = failures
+        self.has_landed = False
         self._pages: list[Page] = []
         self._logins: set[tuple[str, str]] = set()
         self._landed_at = self._clock.now()
@@ -92,6 +94,7 @@ class Stream:
         self._is_broken = True
         await loop.run_in_executor(self._dlt, self.landing.land, batch)
         self._is_broken = False
+        self.has_landed = True
         self.known.landed = dict(self.known.repositories)
         self._landed_at = self._clock.now()
         self.reporter.landed(len(batch.pull_requests))
@@ -101,11 +104,8 @@ class Stream:
     ) -> None:
         async def stream() -> None:
             while walks:
-                try:
-                    async for page in walks.popleft():
-                        await pages.put(page)
-                except RepositoryAway as error:
-                    self.lost[error.repository_id] = str(error)
+                async for page in walks.popleft():
+                    await pages.put(page)
 
         streams = [asyncio.create_task(stream()) for _ in range(IN_FLIGHT)]
         try:
@@ -127,9 +127,10 @@ class Stream:
             for pr in page.pull_requests:
                 rows[pr.id] = pr.row(page.repository_id, page.repository)
                 logins |= pr.logins()
-            self.failures += self._rejected(page)
+            self._note_rejected(page)
             self.known.advanced(page.repository_id, page.progress)
-        failures, self.failures = self.failures, []
+        self.failures.resolve("pull_request", rows, self._clock.now())
+        failures = self.failures.take_waiting()
         self.result.count(list(rows.values()), failures)
         new_logins = sorted(logins - self._logins)
         self._logins |= logins
@@ -143,11 +144,12 @@ class Stream:
             state=self.known.state(),
         )
 
-    def _rejected(self, page: Page) -> list[Row]:
+    def _note_rejected(self, page: Page) -> None:
         at = self._clock.now()
-        return [
-            self.result.failure(
+        for rejected in page.rejected:
+            self.failures.add(
                 "pull_request",
+                rejected.id or f"{page.repository_id} after {page.asked_after}",
                 page.repository,
                 rejected.reason,
                 at,
@@ -155,8 +157,6 @@ class Stream:
                 subject_id=rejected.id,
                 number=rejected.number,
             )
-            for rejected in page.rejected
-        ]
 
     def _teams(self) -> list[Row] | None:
         """Return the teams' rows where the configuration has changed since they landed."""

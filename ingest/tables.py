@@ -127,5 +127,6 @@ INGEST_FAILURES = _columns(
     reason="text!",
     attempts="bigint!",
     failed_at="timestamp!",
+    retry_at="timestamp",
     resolved_at="timestamp",
 )

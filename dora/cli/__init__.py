@@ -9,6 +9,7 @@ from dora.cli.build import build
 from dora.cli.db import app as db
 from dora.cli.ingest import ingest
 from dora.cli.keys import app as keys
+from dora.cli.retry import retry
 from dora.cli.run import run
 from dora.cli.serve import serve
 from dora.cli.teams import app as teams
@@ -22,6 +23,7 @@ app = typer.Typer(
 app.command()(run)
 app.command()(ingest)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(build)
+app.command()(retry)
 app.command()(serve)
 app.add_typer(db, name="db")
 app.add_typer(teams, name="teams")

@@ -16,10 +16,6 @@ Kind = Literal["head", "backfill", "repair"]
 class RepositoryAway(Exception):
     """A repository that the probe still saw is not there any more, or not for us."""
 
-    def __init__(self, repository_id: str, reason: str) -> None:
-        self.repository_id = repository_id
-        super().__init__(reason)
-
 
 @dataclass(frozen=True)
 class Rejected:
@@ -61,7 +57,7 @@ def read_page(
     node = answer.data["nodes"][index]
     if not node or not node.get("pullRequests"):
         error = answer.error_at("nodes", index) or {}
-        raise RepositoryAway(repository_id, str(error.get("message", "GitHub gives null for it")))
+        raise RepositoryAway(str(error.get("message", "GitHub gives null for it")))
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]

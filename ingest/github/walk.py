@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from ingest.github.client import Answer, GitHub, PageSize
-from ingest.github.pages import Kind, Page, read_page
+from ingest.github.pages import Kind, Page, RepositoryAway, read_page
 from ingest.github.progress import Progress, Walk
 
 PAGE = 50
@@ -21,11 +21,15 @@ NESTED = {"reviews": 50, "draftEvents": 10}
 
 @dataclass
 class Walker:
-    """Reads pages; page sizes adapt to what GitHub can do and are shared by all walks."""
+    """Reads pages; page sizes adapt to what GitHub can do and are shared by all walks.
+
+    `lost` are the repositories that went out of reach since they were probed, and why.
+    """
 
     github: GitHub
     size: PageSize = field(default_factory=lambda: PageSize(PAGE))
     head_size: PageSize = field(default_factory=lambda: PageSize(HEAD_PAGE))
+    lost: dict[str, str] = field(default_factory=dict)
 
     async def go_on(
         self, repository_id: str, progress: Progress, kind: Kind
@@ -40,7 +44,11 @@ class Walker:
         """Walk several repositories (at most `HEADS`) from the top down to their watermarks."""
         answer = await self._ask(list(walks), None, self.head_size)
         for index, (repository_id, (progress, walk)) in enumerate(walks.items()):
-            page, after = read_page(answer, index, repository_id, progress, walk, "head")
+            try:
+                page, after = read_page(answer, index, repository_id, progress, walk, "head")
+            except RepositoryAway as error:
+                self.lost[repository_id] = str(error)
+                continue
             yield page
             if not page.is_last:
                 async for further in self._walk(repository_id, page.progress, after, "head"):
@@ -51,7 +59,11 @@ class Walker:
     ) -> AsyncIterator[Page]:
         while True:
             answer = await self._ask([repository_id], walk.cursor, self.size)
-            page, walk = read_page(answer, 0, repository_id, progress, walk, kind)
+            try:
+                page, walk = read_page(answer, 0, repository_id, progress, walk, kind)
+            except RepositoryAway as error:
+                self.lost[repository_id] = str(error)
+                return
             progress = page.progress
             yield page
             if page.is_last:

@@ -3,7 +3,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import boto3
 import pytest
+from moto import mock_aws
 from psycopg.rows import dict_row
 
 from demo.github import GitHub
@@ -12,6 +14,7 @@ from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
+from ingest.failures import ask_for_retry
 from ingest.lock import exclusive
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
@@ -432,6 +435,62 @@ def test_open_pull_requests_are_read_again_after_a_week(
     hub.requests.clear()
     ingest(clock=clock)
     assert [request.operation for request in hub.requests] == ["Probe"]
+
+
+def test_what_failed_is_fetched_again_when_asked_for(
+    ingest: Ingest, database: Database, github: GitHub
+) -> None:
+    unreadable = prs(github)[0]
+    github.edit(unreadable, None, is_unreadable=True)
+    ingest()
+    ask(database)
+    ingest()
+    [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
+    assert failure == {"attempts": 2, "resolved_at": None}
+    github.edit(unreadable, None, is_unreadable=False)
+    ingest()
+    assert unreadable.id not in landed(database)
+    ask(database)
+    ingest()
+    assert unlike(database, github) == []
+    [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
+    assert failure["resolved_at"] is not None
+
+
+def ask(database: Database, queue_url: str | None = None) -> int:
+    with database.connect("dora_ingest") as connection:
+        return ask_for_retry(connection, queue_url, datetime.now(UTC))
+
+
+def test_a_new_failure_is_told_to_the_queue_once_and_retried_from_there(
+    ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    unreadable = prs(github)[0]
+    github.edit(unreadable, None, is_unreadable=True)
+    with mock_aws():
+        queue = boto3.client("sqs")
+        url = queue.create_queue(QueueName="dead-letters")["QueueUrl"]
+        ingest(dlq_url=url)
+        queue.send_message(QueueUrl=url, MessageBody="somebody else's")
+        ingest(dlq_url=url)
+        attributes = ["ApproximateNumberOfMessages"]
+        held = queue.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
+        assert held == {"ApproximateNumberOfMessages": "2"}
+        github.edit(unreadable, None, is_unreadable=False)
+        assert ask(database, url) == 1
+        ingest(dlq_url=url)
+        assert "Messages" not in queue.receive_message(QueueUrl=url)
+    assert unlike(database, github) == []
+
+
+def test_a_queue_that_is_away_does_not_stop_the_run(
+    ingest: Ingest, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    github.edit(prs(github)[0], None, is_unreadable=True)
+    with mock_aws():
+        assert ingest(dlq_url="https://sqs.us-east-1.amazonaws.com/1/none").failures == 1
 
 
 def test_two_runs_at_once_do_not_meet(
