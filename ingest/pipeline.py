@@ -50,6 +50,7 @@ def run(
     *,
     clock: Clock | None = None,
     seconds: float | None = None,
+    run_id: str | None = None,
 ) -> RunResult | None:
     """Ingest once, within `seconds` if given; None where another run is under way.
 
@@ -62,8 +63,12 @@ def run(
         for note in initialise(database):
             logger.warning("%s", note)
         landing = Landing(database, home)
+        clock = clock or SystemClock()
+        result = RunResult(run_id or uuid.uuid4().hex, started_at=clock.now())
+        budget = Budget(clock, seconds)
+        github = GitHub(config.url, config.auth, clock, budget, result.usage)
         try:
-            return _run(config, database, landing, reporter or LogReporter(), clock, seconds)
+            return _run(config, database, landing, github, result, reporter or LogReporter())
         finally:
             landing.close()
 
@@ -81,18 +86,15 @@ def _run(
     config: Config,
     database: Database,
     landing: Landing,
+    github: GitHub,
+    result: RunResult,
     reporter: Reporter,
-    clock: Clock | None,
-    seconds: float | None,
 ) -> RunResult:
-    clock = clock or SystemClock()
     state = landing.open()
     with database.connect(INGEST) as connection:
         rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
-        result = RunResult(run_id=uuid.uuid4().hex, started_at=clock.now())
         failures = Failures.read(connection, result.run_id)
     known = Known.from_state(state, rows)
-    github = GitHub(config.url, config.auth, clock, Budget(clock, seconds), result.usage)
     stream = Stream(config, known, Walker(github), landing, failures, result, reporter)
     return asyncio.run(_Run(stream, Audit(stream, database)).run())
 
@@ -122,6 +124,7 @@ class _Run:
                 result.stopped(error)
         self._note_lost()
         result.finished_at = self.github.clock.now()
+        result.as_of = self.known.as_of()
         await self.stream.land(runs=[result.row()])
         if self.config.queue_url and self.stream.failures.fresh:
             send_to_queue(self.config.queue_url, self.stream.failures.fresh)

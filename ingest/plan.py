@@ -78,6 +78,17 @@ class Known:
             "differences": self.differences,
         }
 
+    def as_of(self) -> datetime | None:
+        """Return the instant up to which all that counts is loaded (docs/metrics.md)."""
+        return min(
+            (
+                row.covered_to
+                for row in self.repositories.values()
+                if row.covered_to and row.is_configured and row.unreachable_since is None
+            ),
+            default=None,
+        )
+
     def changed_rows(self) -> list[Row]:
         """Return the rows of `raw.repositories` that differ from what has landed."""
         return [

@@ -13,7 +13,10 @@ PARTLY_FAILED = 1
 
 @dataclass
 class RunResult:
-    """How a run went; `messages` are for a person, in the order in which things happened."""
+    """How a run went; `messages` are for a person, in the order in which things happened.
+
+    `as_of` is the instant up to which every repository within reach is loaded.
+    """
 
     run_id: str
     started_at: datetime
@@ -27,6 +30,8 @@ class RunResult:
     draft_events: int = 0
     failures: int = 0
     usage: Usage = field(default_factory=Usage)
+    database_seconds: float = 0.0
+    as_of: datetime | None = None
     resume_at: datetime | None = None
     error: str | None = None
     messages: list[str] = field(default_factory=list)
@@ -58,7 +63,8 @@ class RunResult:
         """Return the row of `raw.ingest_runs`."""
         columns = vars(self).copy()
         usage: Usage = columns.pop("usage")
-        del columns["messages"]
+        for name in ("messages", "database_seconds", "as_of"):
+            del columns[name]
         return columns | {
             "requests": usage.requests,
             "points": usage.points,

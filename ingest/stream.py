@@ -1,6 +1,7 @@
 """From walks to landings: pages are read ahead while dlt lands what came before."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -92,7 +93,9 @@ class Stream:
         loop = asyncio.get_running_loop()
         # Progress counts from here on what is in the batch: should that not land, nothing may.
         self._is_broken = True
+        began = time.perf_counter()
         await loop.run_in_executor(self._dlt, self.landing.land, batch)
+        self.result.database_seconds += time.perf_counter() - began
         self._is_broken = False
         self.has_landed = True
         self.known.landed = dict(self.known.repositories)

@@ -6,6 +6,7 @@ Limits: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits
 import asyncio
 import email.utils
 import logging
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -60,7 +61,8 @@ class PageSize:
 class Usage:
     """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies.
 
-    `remaining` points are left until `reset_at`, which is by our clock.
+    `remaining` points are left until `reset_at`, which is by our clock; `errors` counts by kind
+    what was asked again.
     """
 
     requests: int = 0
@@ -68,6 +70,7 @@ class Usage:
     response_bytes: int = 0
     remaining: int | None = None
     reset_at: datetime | None = None
+    errors: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(frozen=True)
@@ -138,6 +141,7 @@ class GitHub:
             try:
                 answer = await self._send(text or document(name), asked)
             except Transient as error:
+                self.usage.errors[error.kind] += 1
                 if size and error.too_big:
                     size.shrink()
                 raise
@@ -191,31 +195,31 @@ class GitHub:
                 self.graphql_url, json={"query": text, "variables": variables}
             )
         except httpx.TimeoutException as error:
-            raise Transient(_reason(error), too_big=True) from error
+            raise Transient(_reason(error), kind="timeout", too_big=True) from error
         except httpx.TransportError as error:
-            raise Transient(_reason(error)) from error
+            raise Transient(_reason(error), kind="network") from error
         self.usage.response_bytes += len(response.content)
         self._note_quota(response.headers)
         _refuse_bad_status(response, self.clock.now())
         try:
             body = response.json()
         except ValueError as error:
-            raise Transient("an answer that is no JSON") from error
+            raise Transient("an answer that is no JSON", kind="body") from error
         return self._answer(body, response)
 
     def _answer(self, body: Any, response: httpx.Response) -> Answer:
         if not isinstance(body, dict):
-            raise Transient("an answer that is no JSON object")
+            raise Transient("an answer that is no JSON object", kind="body")
         errors = body.get("errors") or []
         types = {error.get("type") for error in errors}
         if types & _RATE_LIMITS:
             raise RateLimited("rate limit", wait=_limit_wait(response.headers, self.clock.now()))
         if types & _TOO_BIG:
-            raise Transient(str(errors[0].get("message")), too_big=True)
+            raise Transient(str(errors[0].get("message")), kind="too_big", too_big=True)
         data = body.get("data")
         if not isinstance(data, dict):
             message = errors[0].get("message") if errors else body.get("message", "no data")
-            raise Transient(str(message), too_big=True)
+            raise Transient(str(message), kind="no_data", too_big=True)
         if quota := data.get("rateLimit"):
             self.usage.points += quota["cost"]
         at = _date(response.headers) or self.clock.now()
@@ -248,7 +252,7 @@ def _refuse_bad_status(response: httpx.Response, now: datetime) -> None:
         raise TokenRefused(f"GitHub forbids the token what it is asked for: {message}")
     if status >= httpx.codes.INTERNAL_SERVER_ERROR:
         too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
-        raise Transient(f"HTTP {status}", too_big=too_big)
+        raise Transient(f"HTTP {status}", kind="http_5xx", too_big=too_big)
     raise GitHubAway(f"GitHub at {response.url} answered HTTP {status}: {message}")
 
 

@@ -94,7 +94,7 @@ class AppAuth(httpx.Auth):
 
     def _take(self, response: httpx.Response) -> None:
         if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise Transient(f"HTTP {response.status_code} for an installation token")
+            raise Transient(f"HTTP {response.status_code} for a token", kind="http_5xx")
         if response.status_code != httpx.codes.CREATED:
             raise TokenRefused(
                 f"GitHub gives the app {self._app_id} no token for this installation: "

@@ -31,9 +31,16 @@ class BudgetSpent(StoppedEarly):
 
 
 class Transient(Exception):
-    """One request failed in a way that may pass; `wait` is what GitHub asks for, in seconds."""
+    """One request failed in a way that may pass.
 
-    def __init__(self, reason: str, *, wait: float | None = None, too_big: bool = False) -> None:
+    `kind` is what it is counted as, `wait` what GitHub asks for in seconds, `too_big` whether a
+    smaller question may do.
+    """
+
+    def __init__(
+        self, reason: str, *, kind: str, wait: float | None = None, too_big: bool = False
+    ) -> None:
+        self.kind = kind
         self.wait = wait
         self.too_big = too_big
         super().__init__(reason)
@@ -41,3 +48,6 @@ class Transient(Exception):
 
 class RateLimited(Transient):
     """A primary or secondary rate limit; `wait` is None where GitHub does not say how long."""
+
+    def __init__(self, reason: str, *, wait: float | None = None) -> None:
+        super().__init__(reason, kind="rate_limit", wait=wait)

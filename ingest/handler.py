@@ -1,0 +1,101 @@
+"""The Lambda function: `{"action": "ingest"}` or `{"action": "retry"}`.
+
+An ingest answers `{"status": "complete" | "continue" | "wait", "resume_at": …}` with its counts;
+the state machine calls it again on the last two. Whatever it writes is under /tmp.
+"""
+
+import logging
+import os
+import uuid
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.logging.utils import copy_config_to_registered_loggers
+from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from dora.database import initialise, open_database
+from dora.errors import ConfigurationError, UnavailableError
+from dora.roles import INGEST
+from dora.settings import Settings, load_settings
+from ingest.config import read_config
+from ingest.failures import ask_for_retry
+from ingest.pipeline import run
+from ingest.record import RunResult
+
+# Time to land what has been read, to record the run and to answer, before Lambda ends it.
+MARGIN_SECONDS = 60.0
+HOME = Path("/tmp/dora")
+COUNTED = ("repositories", "repositories_failed", "pull_requests", "reviews", "failures")
+
+logger = Logger(service="ingest", level=os.environ.get("LOG_LEVEL", "INFO"))
+metrics = Metrics(namespace="dora-metrics", service="ingest")
+
+
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Do what the event asks for; raise what a retry by the state machine may mend."""
+    logger.append_keys(function_request_id=context.aws_request_id)
+    copy_config_to_registered_loggers(source_logger=logger, include={"ingest", "dora"})
+    for noisy in ("httpx", "httpcore", "botocore"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    settings = load_settings().model_copy(update={"dora_home": HOME})
+    action = event.get("action", "ingest")
+    if action == "ingest":
+        return _ingest(settings, context)
+    if action == "retry":
+        return _retry(settings)
+    raise ConfigurationError(f"action {action!r} is neither 'ingest' nor 'retry'")
+
+
+def _ingest(settings: Settings, context: LambdaContext) -> dict[str, Any]:
+    seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
+    database = open_database(settings)
+    run_id = uuid.uuid4().hex
+    logger.set_correlation_id(run_id)
+    result = run(read_config(settings), database, HOME, seconds=seconds, run_id=run_id)
+    if result is None:
+        logger.info("another run is under way")
+        return {"status": "complete", "resume_at": None, "skipped": True}
+    for message in result.messages:
+        logger.warning(message)
+    _measure(result)
+    if result.status == "failed":
+        raise UnavailableError(result.error or "the run failed")
+    answer = {name: getattr(result, name) for name in COUNTED}
+    answer |= {
+        "run_id": result.run_id,
+        "status": result.status if result.status in {"continue", "wait"} else "complete",
+        "resume_at": result.resume_at.isoformat() if result.resume_at else None,
+    }
+    logger.info("run ended", extra=answer)
+    return answer
+
+
+def _retry(settings: Settings) -> dict[str, Any]:
+    database = open_database(settings)
+    initialise(database)
+    with database.connect(INGEST) as connection:
+        asked = ask_for_retry(connection, settings.dlq_url, datetime.now(UTC))
+    logger.info("failures will be tried again", extra={"failures": asked})
+    return {"status": "complete", "failures": asked}
+
+
+def _measure(result: RunResult) -> None:
+    counts = {
+        "PullRequestsProcessed": result.pull_requests,
+        "Requests": result.usage.requests,
+        "Points": result.usage.points,
+        "Failures": result.failures,
+        "RepositoriesFailed": result.repositories_failed,
+    }
+    counts |= {f"ApiErrors_{kind}": count for kind, count in result.usage.errors.items()}
+    for name, count in counts.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)
+    seconds = {"DatabaseSeconds": result.database_seconds}
+    if result.as_of is not None:
+        seconds["LagSeconds"] = (datetime.now(UTC) - result.as_of).total_seconds()
+    for name, value in seconds.items():
+        metrics.add_metric(name=name, unit=MetricUnit.Seconds, value=value)

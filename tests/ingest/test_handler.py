@@ -1,0 +1,118 @@
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.github import GitHub
+from demo.server import Fault, Server
+from dora.database import Database
+from dora.errors import UnavailableError
+from dora.settings import Settings
+from ingest import handler as module
+
+
+@dataclass
+class Context:
+    """What the handler reads of Lambda's context."""
+
+    milliseconds: int = 900_000
+    aws_request_id: str = "request-1"
+    function_name: str = "ingest"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@pytest.fixture
+def function(
+    database: Database,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> Iterator[Any]:
+    assert settings.github_pat is not None
+    for name, value in {
+        "GITHUB_PAT": settings.github_pat.get_secret_value(),
+        "GITHUB_API_URL": settings.github_api_url,
+        "REPOSITORIES": settings.repositories,
+        "TEAM_CONFIG_JSON": settings.team_config_json,
+        "DB_URL": database.url,
+        "POWERTOOLS_METRICS_NAMESPACE": "dora-metrics",
+    }.items():
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(module, "HOME", tmp_path / "home")
+    module.logger.registered_handler.setStream(sys.stdout)  # type: ignore[attr-defined]
+    loggers = [logging.getLogger(name) for name in ("ingest", "dora")]
+    before = [(found, list(found.handlers), found.propagate) for found in loggers]
+    yield module.handler
+    for found, handlers, propagate in before:
+        found.handlers, found.propagate = handlers, propagate
+
+
+def emitted(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines() if line]
+
+
+def test_an_ingest_answers_with_what_the_state_machine_needs(
+    function: Any, github: GitHub, capsys: pytest.CaptureFixture[str], settings: Settings
+) -> None:
+    answer = function({"action": "ingest"}, Context())
+    assert answer["status"] == "complete"
+    assert answer["resume_at"] is None
+    assert answer["pull_requests"] == len(list(github.records()))
+    json.dumps(answer)
+    lines = emitted(capsys)
+    [metrics] = [line for line in lines if "_aws" in line]
+    assert metrics["PullRequestsProcessed"] == [answer["pull_requests"]]
+    assert metrics["LagSeconds"][0] > 0
+    assert {"Requests", "Points", "Failures", "DatabaseSeconds"} <= metrics.keys()
+    assert settings.github_pat is not None
+    assert settings.github_pat.get_secret_value() not in json.dumps(lines)
+    logged = [line for line in lines if "_aws" not in line]
+    assert {line["correlation_id"] for line in logged} == {answer["run_id"]}
+
+
+def test_too_little_time_says_continue(function: Any, hub: Server) -> None:
+    hub.before_request = lambda operation, variables: Fault(delay=0.5)
+    answer = function({"action": "ingest"}, Context(milliseconds=62_000))
+    assert answer["status"] == "continue"
+
+
+def test_a_limit_longer_than_the_time_left_says_until_when_to_wait(
+    function: Any, hub: Server
+) -> None:
+    hub.before_request = lambda operation, variables: (
+        Fault(status=429, headers={"Retry-After": "3000"}, body="{}")
+        if operation == "Walk"
+        else None
+    )
+    answer = function({"action": "ingest"}, Context())
+    assert answer["status"] == "wait"
+    assert answer["resume_at"].endswith("+00:00")
+
+
+def test_github_away_is_raised_for_the_state_machine_to_retry(
+    function: Any, hub: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("ingest.github.client.ATTEMPTS", 1)
+    with pytest.raises(UnavailableError):
+        function({"action": "ingest"}, Context())
+
+
+def test_a_retry_says_how_many(function: Any, github: GitHub) -> None:
+    repository = next(found for found in github.repositories() if found.by_number)
+    github.edit(next(iter(repository.by_number.values())), None, is_unreadable=True)
+    function({}, Context())
+    assert function({"action": "retry"}, Context()) == {"status": "complete", "failures": 1}
+
+
+def test_an_action_that_is_none_is_refused(function: Any) -> None:
+    with pytest.raises(Exception, match="'dance' is neither"):
+        function({"action": "dance"}, Context())
