@@ -9,7 +9,7 @@ LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint format bench docs lock
+.PHONY: help setup run test test-long lint format bench lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -23,8 +23,8 @@ $(READY): $(LOCK) pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: $(READY) ## database, ingest, dbt build, then API and dashboard on http://127.0.0.1:8000
-	@$(BIN)/dora run
+run: $(READY) ## database, ingest, dbt build, then the API on http://127.0.0.1:8000
+	@$(BIN)/dora run $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered

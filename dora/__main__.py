@@ -14,6 +14,7 @@ def main() -> None:
         print(f"dora: {error}".replace("\n", "\ndora: "), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
+        print("dora: interrupted; run again to go on", file=sys.stderr)
         sys.exit(130)
 
 

@@ -12,7 +12,7 @@ from psycopg import pq
 from psycopg.conninfo import conninfo_to_dict
 
 from dora.errors import ConfigurationError, UnavailableError
-from dora.roles import initialise, may_take_on
+from dora.roles import ROLES, initialise, may_take_on
 from dora.settings import Settings
 
 __all__ = ["Database", "address", "initialise", "open_database"]
@@ -87,6 +87,10 @@ class Database:
             _told.add(key)
             logger.warning("%s may not become %s and goes on as itself", login, role)
         return None
+
+    def expect_no_roles(self) -> None:
+        """Say no more that the login goes on as itself: the user has been told."""
+        _told.update((self.url, role) for role in ROLES)
 
     def url_for(self, role: str | None) -> str:
         """The URL of a session that has the role from its start; for psycopg, psycopg2 and dlt."""

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from dora import embedded
 from dora.database import Database
 from dora.errors import UnavailableError
 from dora.settings import Settings
@@ -19,9 +18,18 @@ NAME = "demo"
 
 def demo_database(home: Path) -> Database:
     """Return the demo's database on the embedded server; `DB_URL` is not looked at."""
+    # Only a laptop has the embedded server installed.
+    from dora import embedded
+
     server = embedded.start(home)
     server.create_database(NAME)
     return Database(server.url(NAME))
+
+
+def with_demo_database(settings: Settings) -> Settings:
+    """Return settings whose database is the demo's."""
+    url = SecretStr(demo_database(settings.dora_home).url)
+    return settings.model_copy(update={"db_url": url})
 
 
 @contextmanager

@@ -57,15 +57,27 @@ class Settings(BaseSettings):
         return value.upper()
 
 
-def load_settings() -> Settings:
-    """Read the settings; raise `ConfigurationError` with every fault if any is malformed."""
+def load_settings(faults: list[str] | None = None) -> Settings:
+    """Read the settings; raise `ConfigurationError` with every fault if any is malformed.
+
+    With `faults`, they are added to that instead, and what is malformed is left at its default.
+    """
     try:
         return Settings()
     except ValidationError as error:
-        raise ConfigurationError(
-            [
-                f"{'.'.join(map(str, fault['loc'])).upper()} "
-                f"{fault['msg'].removeprefix('Value error, ')}"
-                for fault in error.errors(include_input=False, include_url=False)
-            ]
-        ) from None
+        found = error.errors(include_input=False, include_url=False)
+        said = [
+            f"{'.'.join(map(str, fault['loc'])).upper()} "
+            f"{fault['msg'].removeprefix('Value error, ')}"
+            for fault in found
+        ]
+        if faults is None:
+            raise ConfigurationError(said) from None
+        faults += said
+        names = {str(fault["loc"][0]).lower() for fault in found}
+        return Settings(**{name: Settings.model_fields[name].get_default() for name in names})
+
+
+def has_credentials(settings: Settings) -> bool:
+    """Whether anything says who we are to GitHub."""
+    return any((settings.github_pat, settings.github_app_id, settings.github_secret_arn))

@@ -41,10 +41,17 @@ class Config:
 
 
 def read_config(
-    settings: Settings, *, since: datetime | None = None, only: Sequence[str] = ()
+    settings: Settings,
+    *,
+    since: datetime | None = None,
+    only: Sequence[str] = (),
+    faults: Sequence[str] = (),
 ) -> Config:
-    """Check what an ingest is told; raise `ConfigurationError` with every fault of it all."""
-    faults: list[str] = []
+    """Check what an ingest is told; raise `ConfigurationError` with every fault of it all.
+
+    `faults` are those already found.
+    """
+    faults = list(faults)
 
     def checked(read: Callable[[], T]) -> T | None:
         try:

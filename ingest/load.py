@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,23 +12,30 @@ from typing import Any
 # Read by dlt on import: it phones nobody and names nested tables as `ingest.naming` says.
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
+os.environ.setdefault("LOAD__WORKERS", "4")
 os.environ["SCHEMA__NAMING"] = "ingest.naming"
 
 import dlt
+import psycopg
+import psycopg2
+from dlt.common.destination.exceptions import DestinationTransientException
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
-from dlt.destinations.exceptions import DestinationConnectionError
 from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.pipeline import Pipeline
 
 from dora.database import Database
 from dora.errors import UnavailableError
 from dora.roles import INGEST
 from ingest.github.source import NAME, Batch, github, resources
+from ingest.lock import Lock
 
 logger = logging.getLogger(__name__)
 
 DATASET = "raw"
-_AWAY = DestinationConnectionError
+# How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
+ATTEMPTS = 4
+_AWAY = (DestinationTransientException, psycopg2.OperationalError, psycopg2.InterfaceError)
 # What dlt's merges and dbt's joins look up; dlt makes no index of its own.
 _INDEXES = """
 create unique index if not exists pull_requests_id on raw.pull_requests (id);
@@ -54,69 +62,107 @@ _NESTED: TTableSchemaColumns = {
 class Landing:
     """The way into `raw`. One at a time per database: tables share dlt's staging dataset."""
 
-    def __init__(self, database: Database, home: Path) -> None:
+    def __init__(self, database: Database, home: Path, lock: Lock) -> None:
         self._database = database
         self._folder = home.resolve() / "dlt" / _name_of(database)
+        self._lock = lock
+        self._pipeline = self._fresh_pipeline()
+
+    def open(self) -> dict[str, Any]:
+        """Make what is missing of the tables; return the state of the last landing."""
+        self._pipeline.sync_destination()
+        if not self._knows_every_column():
+            self._make_tables()
+        with self._database.connect(INGEST) as connection:
+            connection.execute(_INDEXES)
+        self._lock.landed()
+        state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
+        return dict(state.get(NAME, {}))
+
+    def land(self, batch: Batch) -> None:
+        """Land a batch: its rows and its state, or nothing that counts.
+
+        Tries again where the database goes away; raises `UnavailableError` where it stays away,
+        `StoppedEarly` where another run took over.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                self._lock.confirm()
+                self._pipeline.run(github(batch))
+                self._lock.landed()
+                return
+            except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
+                if not _is_away(error):
+                    raise
+                logger.warning("the database went away while landing, attempt %d", attempt)
+                if attempt == ATTEMPTS:
+                    raise UnavailableError(
+                        f"the database {self._database} went away while landing"
+                    ) from error
+            time.sleep(2 ** (attempt - 1))
+            self._pipeline = self._fresh_pipeline()
+
+    def close(self) -> None:
+        """Leave nothing behind."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _fresh_pipeline(self) -> Pipeline:
         # A package left by a run that was killed is older than what has landed since: dlt would
         # load it first and extract nothing. State comes from the database alone.
         shutil.rmtree(self._folder, ignore_errors=True)
-        self._pipeline = dlt.pipeline(
+        return dlt.pipeline(
             NAME,
             pipelines_dir=str(self._folder),
             destination=dlt.destinations.postgres(
-                database.url_for(INGEST),
+                self._database.url_for(INGEST),
                 create_indexes=False,
                 replace_strategy="insert-from-staging",
             ),
             dataset_name=DATASET,
         )
 
-    def open(self) -> dict[str, Any]:
-        """Make the tables where they are missing; return the state of the last landing."""
-        self._pipeline.sync_destination()
+    def _knows_every_column(self) -> bool:
+        """Whether the tables are there as this version declares them."""
         if not self._pipeline.default_schema_name:
-            self._make_tables()
-        state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
-        return dict(state.get(NAME, {}))
-
-    def land(self, batch: Batch) -> None:
-        """Land a batch: its rows and its state, or nothing that counts."""
-        if self._pipeline.has_pending_data:
-            self._pipeline.abort_packages()
-        try:
-            self._pipeline.run(github(batch))
-        except PipelineStepFailed as error:
-            if isinstance(error.__context__, _AWAY) or isinstance(error.exception, _AWAY):
-                raise UnavailableError(
-                    f"the database went away while landing: {error.exception}"
-                ) from error
-            raise
-
-    def close(self) -> None:
-        """Leave nothing behind."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+            return False
+        known = self._pipeline.default_schema.tables
+        return all(
+            name in known and table["columns"].keys() <= known[name]["columns"].keys()
+            for name, table in _declared(self._pipeline.default_schema).items()
+        )
 
     def _make_tables(self) -> None:
         """Make every declared table, empty: dlt itself waits for the first row of each."""
-        source = github(Batch(teams=[]))
-        self._pipeline.extract(source)
+        self._pipeline.extract(github(Batch(teams=[])))
         schema = self._pipeline.default_schema
-        for resource in resources(Batch(teams=[])):
-            root = resource.compute_table_schema()
-            merged = _MERGED if root["write_disposition"] == "merge" else {}
-            _declare(schema, root, _ROOT)
-            for nested in resource.compute_nested_table_schemas(resource.name, schema.naming):
-                _declare(schema, nested, merged | _NESTED)
+        for table in _declared(schema).values():
+            schema.update_table({**table, "x-normalizer": {"seen-data": True}})
         self._pipeline.sync_schema()
         self._pipeline.abort_packages()
-        with self._database.connect(INGEST) as connection:
-            connection.execute(_INDEXES)
 
 
-def _declare(schema: Schema, table: TTableSchema, system: TTableSchemaColumns) -> None:
+def _declared(schema: Schema) -> dict[str, TTableSchema]:
+    """Return every table by its name, as `ingest.tables` and dlt's normaliser declare it."""
+    declared: dict[str, TTableSchema] = {}
+    for resource in resources(Batch(teams=[])):
+        root = resource.compute_table_schema()
+        merged = _MERGED if root["write_disposition"] == "merge" else {}
+        declared[str(root["name"])] = _with_columns(root, _ROOT)
+        for nested in resource.compute_nested_table_schemas(resource.name, schema.naming):
+            declared[str(nested["name"])] = _with_columns(nested, {**merged, **_NESTED})
+    return declared
+
+
+def _with_columns(table: TTableSchema, system: TTableSchemaColumns) -> TTableSchema:
     for name, hint in system.items():
         table["columns"][name] = {"name": name, **hint}
-    schema.update_table({**table, "x-normalizer": {"seen-data": True}})
+    return table
+
+
+def _is_away(error: BaseException) -> bool:
+    if isinstance(error, PipelineStepFailed):
+        return isinstance(error.exception, _AWAY) or isinstance(error.__context__, _AWAY)
+    return True
 
 
 def _name_of(database: Database) -> str:

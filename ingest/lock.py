@@ -1,20 +1,66 @@
 """One ingest run at a time per database, on whatever machines: a Postgres advisory lock."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
 
 from dora.database import Database
+from dora.errors import StoppedEarly
 
 # Any number will do that no other user of advisory locks in this database takes.
 KEY = 0x646F7261
+_LAST_LOAD = "select max(load_id) from raw._dlt_loads"
 
 
-@contextmanager
-def exclusive(database: Database) -> Iterator[bool]:
-    """Yield whether no other run is under way; it counts as one until the block ends.
+class Lock:
+    """Held for a run; the server frees it when the connection ends, so a killed run leaves none."""
 
-    The server frees the lock when the connection ends, so a killed run leaves none behind.
-    """
-    with database.connect(autocommit=True) as connection:
-        row = connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
-        yield row == (True,)
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._connection: psycopg.Connection[Any] | None = None
+        self._last_load: str | None = None
+        self.is_held = False
+
+    def __enter__(self) -> Self:
+        self._take()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def confirm(self) -> None:
+        """Make sure that the lock is still ours before something lands.
+
+        A server that was restarted has forgotten it. Raises `StoppedEarly` where another run has
+        begun or landed meanwhile, `UnavailableError` where the server is away.
+        """
+        try:
+            assert self._connection is not None
+            self._connection.execute("select 1")
+        except psycopg.OperationalError:
+            self._take()
+            if not self.is_held or self._last_landed() != self._last_load:
+                raise StoppedEarly(
+                    "the database was restarted and another run took over; run again to go on"
+                ) from None
+
+    def landed(self) -> None:
+        """Note that something of ours has landed."""
+        self._last_load = self._last_landed()
+
+    def _take(self) -> None:
+        self._connection = self._database.connect(autocommit=True)
+        row = self._connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
+        self.is_held = row == (True,)
+
+    def _last_landed(self) -> str | None:
+        assert self._connection is not None
+        row = self._connection.execute(_LAST_LOAD).fetchone()
+        return row[0] if row else None

@@ -25,7 +25,7 @@ from ingest.github.models import Probed
 from ingest.github.progress import OVERLAP, Progress, Walk
 from ingest.github.walk import HEADS, Walker
 from ingest.load import Landing
-from ingest.lock import exclusive
+from ingest.lock import Lock
 from ingest.plan import Known, discover
 from ingest.record import RunResult
 from ingest.reporting import LogReporter, Reporter
@@ -57,12 +57,14 @@ def run(
     dlt works in a folder below `home`. Raises `ConfigurationError` where GitHub refuses the token;
     nothing has landed then.
     """
-    with exclusive(database) as is_alone:
-        if not is_alone:
+    with Lock(database) as lock:
+        if not lock.is_held:
             return None
-        for note in initialise(database):
-            logger.warning("%s", note)
-        landing = Landing(database, home)
+        if notes := initialise(database):
+            database.expect_no_roles()
+            for note in notes:
+                logger.warning("%s", note)
+        landing = Landing(database, home, lock)
         clock = clock or SystemClock()
         result = RunResult(run_id or uuid.uuid4().hex, started_at=clock.now())
         budget = Budget(clock, seconds)
@@ -75,9 +77,9 @@ def run(
 
 def make_tables(database: Database, home: Path) -> None:
     """Make the tables of `raw` where they are missing, so that dbt can build on an empty one."""
-    with exclusive(database) as is_alone:
-        if is_alone:
-            landing = Landing(database, home)
+    with Lock(database) as lock:
+        if lock.is_held:
+            landing = Landing(database, home, lock)
             landing.open()
             landing.close()
 
@@ -122,13 +124,22 @@ class _Run:
                 if isinstance(error, ConfigurationError) and not self.stream.has_landed:
                     raise
                 result.stopped(error)
+            except asyncio.CancelledError:
+                result.interrupted()
+                await self._finish()
+                raise
+        await self._finish()
+        return result
+
+    async def _finish(self) -> None:
+        """Land what is left and the row of the run itself; tell the queue what failed."""
+        result = self.result
         self._note_lost()
         result.finished_at = self.github.clock.now()
         result.as_of = self.known.as_of()
         await self.stream.land(runs=[result.row()])
         if self.config.queue_url and self.stream.failures.fresh:
             send_to_queue(self.config.queue_url, self.stream.failures.fresh)
-        return result
 
     async def _follow(self) -> None:
         found = await discover(self.github, self.config, self.known)

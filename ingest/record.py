@@ -9,6 +9,7 @@ from ingest.github.errors import RateLimitReached
 from ingest.github.models import Row
 
 PARTLY_FAILED = 1
+INTERRUPTED = 130
 
 
 @dataclass
@@ -44,6 +45,10 @@ class RunResult:
         self.exit_code = error.exit_code
         self.error = str(error)
         self.messages.append(str(error))
+
+    def interrupted(self) -> None:
+        """Note that somebody ended the run."""
+        self.status, self.exit_code, self.error = "interrupted", INTERRUPTED, "interrupted"
 
     def lost(self, repository: str, reason: str, *, is_new: bool) -> None:
         """Note a repository that is out of reach: a failure in the run that finds it so."""

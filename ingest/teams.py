@@ -134,15 +134,38 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
         document = json.loads(text, object_pairs_hook=_refuse_twins)
     except ValueError as error:
         raise ConfigurationError(f"{source} is no JSON: {error}") from None
+    faults: list[str] = []
     try:
         teams = _Teams.validate_python(document)
     except ValidationError as error:
-        raise ConfigurationError(
-            [f"{source}: {_fault(fault, document)}" for fault in error.errors(include_url=False)]
-        ) from None
-    if faults := [*_twin_ids(teams), *_overlaps(teams)]:
+        faults = [_fault(fault, document) for fault in error.errors(include_url=False)]
+        teams = _salvaged(document)
+    if faults := [*faults, *_twin_ids(teams), *_overlaps(teams)]:
         raise ConfigurationError([f"{source}: {fault}" for fault in faults])
     return teams
+
+
+def _salvaged(document: Any) -> list[Team]:
+    """Return what is good of a bad configuration, to look for the faults between its parts."""
+    teams = []
+    entries = document if isinstance(document, list) else []
+    for number, entry in enumerate(entry for entry in entries if isinstance(entry, dict)):
+        members = entry.get("members")
+        good = members if isinstance(members, list) else []
+        good = [member for member in good if _is_good(Member, member)]
+        name = entry.get("name") or f"team {number}"
+        salvaged = {"id": entry.get("id") or "", "name": name, "members": good}
+        if _is_good(Team, salvaged):
+            teams.append(Team.model_validate(salvaged))
+    return teams
+
+
+def _is_good(model: type[BaseModel], value: Any) -> bool:
+    try:
+        model.model_validate(value)
+    except ValidationError:
+        return False
+    return True
 
 
 def over_allocations(teams: Iterable[Team]) -> list[str]:

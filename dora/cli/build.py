@@ -12,13 +12,16 @@ from typing import Any
 import typer
 from rich.progress import Progress, TaskID
 
-from dora.cli.console import bars, say, set_up_logging, tell
+from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.cli.db import prepare
 from dora.database import Database
-from dora.errors import TransformError
+from dora.errors import ConfigurationError, TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
 
+# Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
+LOCK = 0x646F7263
+SAY_EVERY = 50
 ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
 _RESULTS |= {"LogNodeResult", "LogFunctionResult"}
@@ -32,12 +35,21 @@ def build(context: typer.Context) -> None:
 
 
 def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
-    """Build the marts of a database; raise `TransformError` with what failed."""
-    with bars() as progress:
-        watch = _Watch(progress)
-        code = _dbt(database, ["build", *arguments], watch)
+    """Build the marts of a database, after another build that is under way.
+
+    Raises `TransformError` with what failed, `ConfigurationError` where dbt refuses its arguments.
+    """
+    with database.connect(autocommit=True) as connection:
+        if connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
+            say("another build is under way; waiting for its end")
+            connection.execute("select pg_advisory_lock(%s)", [LOCK])
+        with bars() as progress:
+            watch = _Watch(progress)
+            code = _dbt(database, ["build", *arguments], watch)
+    failures = "\n".join(watch.failures) or "dbt gave no reason"
+    if any(line.startswith("Usage:") for line in watch.failures):
+        raise ConfigurationError(watch.failures[-1])
     if code != 0:
-        failures = "\n".join(watch.failures) or "dbt gave no reason"
         raise TransformError(f"dbt build failed:\n{failures}")
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
@@ -47,7 +59,8 @@ def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
 
 def _dbt(database: Database, arguments: Sequence[str], watch: "_Watch") -> int:
     command = [
-        *(sys.executable, "-m", "dbt.cli.main", "--log-format", "json", "--no-use-colors"),
+        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
+        *("--log-format", "json", "--no-use-colors"),
         *arguments,
         *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT)),
     ]
@@ -89,6 +102,8 @@ class _Watch:
             self._result(data)
         elif info["level"] == "error":
             self.failures.append(info["msg"])
+        elif info["name"] == "NoNodesForSelectionCriteria":
+            self.warnings.append(info["msg"])
 
     def _result(self, data: dict[str, Any]) -> None:
         status = str(data.get("status", "")).split(" ")[0].lower()
@@ -97,11 +112,12 @@ class _Watch:
         name = str(node.get("node_name", ""))
         if status == "warn":
             self.warnings.append(f"{name}: {data.get('num_failures', 0)} rows")
-        self._progress.update(
-            self._task, completed=data.get("index", 0), total=data.get("total"), note=name
-        )
+        done, total = data.get("index", 0), data.get("total", 0)
+        self._progress.update(self._task, completed=done, total=total, note=name)
+        if done % SAY_EVERY == 0:
+            log(f"dbt build: {done} of {total}")
 
 
-_WORDS = {"pass": "tests passed", "warn": "warnings", "fail": "failed", "error": "errors"}
+_WORDS = {"pass": "tests passed", "warn": "tests warn", "fail": "failed", "error": "errors"}
 _WORDS |= {"create": "models built", "select": "models built", "insert": "models built"}
 _WORDS |= {"merge": "models built", "skip": "skipped", "success": "built"}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
@@ -37,8 +38,9 @@ def set_up_logging(level: str) -> None:
         level = "WARNING" if level == "INFO" else level
     else:
         handler = logging.StreamHandler(sys.stderr)
+    logging.basicConfig(level=level, handlers=[handler], force=True, format="%(message)s")
+    if not err.is_terminal:
         handler.setFormatter(_JsonLines())
-    logging.basicConfig(level=level, handlers=[handler], force=True)
     # Each request is counted already; these would log every one.
     for noisy in ("httpx", "httpcore", "sqlalchemy", "botocore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
@@ -48,12 +50,13 @@ def set_up_logging(level: str) -> None:
 def bars() -> Iterator[Progress]:
     """Show progress bars on a terminal; elsewhere nothing."""
     with Progress(
-        TextColumn("{task.description:<16}"),
-        BarColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}", style="dim"),
+        TextColumn("{task.fields[note]}", style="dim", table_column=Column(no_wrap=True, ratio=1)),
         console=err,
+        expand=True,
         disable=not err.is_terminal,
     ) as progress:
         yield progress
@@ -62,6 +65,12 @@ def bars() -> Iterator[Progress]:
 def tell(result: str) -> None:
     """Print a result on stdout, as one line however wide the terminal is."""
     out.print(result, soft_wrap=True, markup=False)
+
+
+def log(message: str) -> None:
+    """Tell a log collector how far a command is; on a terminal a bar tells that."""
+    if not err.is_terminal:
+        logging.getLogger("dora").info(message)
 
 
 def say(message: str, style: str = "") -> None:

@@ -10,12 +10,14 @@ import typer
 from dora import embedded
 from dora.cli.console import say, set_up_logging
 from dora.database import Database, address, initialise, open_database
+from dora.demo import with_demo_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.place import installed_programs
 from dora.roles import OWNERS, TRANSFORM
 from dora.settings import Settings, load_settings
 
 app = typer.Typer(help="The database: its schemas, its address, the embedded server.")
+Demo = Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")]
 
 
 @app.command()
@@ -40,15 +42,15 @@ def stop() -> None:
 
 
 @app.command()
-def url() -> None:
+def url(demo: Demo = False) -> None:
     """Print the URL of the configured database, with its password."""
-    typer.echo(address(_settings()))
+    typer.echo(address(_settings(demo)))
 
 
 @app.command()
-def env() -> None:
+def env(demo: Demo = False) -> None:
     """Print `export PG…` lines, for dbt and libpq's programs: eval "$(dora db env)"."""
-    for name, value in prepare(_settings()).environment(TRANSFORM).items():
+    for name, value in prepare(_settings(demo)).environment(TRANSFORM).items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
@@ -56,9 +58,12 @@ def env() -> None:
 def psql(
     context: typer.Context,
     role: Annotated[str | None, typer.Option(help="Become this role first.")] = None,
+    demo: Demo = False,
 ) -> None:
     """Open psql on the configured database; what follows is handed to it."""
-    database = open_database(_settings())
+    database = open_database(_settings(demo))
+    if role is not None and database.role_or_none(role) is None:
+        raise ConfigurationError(f"--role {role}: the login of {database} may not become that")
     program = _psql()
     os.execve(program, [program, *context.args], os.environ | database.environment(role))
 
@@ -69,8 +74,10 @@ def prepare(settings: Settings) -> Database:
     The tables of `raw` too: dlt is imported only where they are not there yet.
     """
     database = open_database(settings)
-    for note in initialise(database):
-        say(note, "yellow")
+    if notes := initialise(database):
+        database.expect_no_roles()
+        for note in notes:
+            say(note, "yellow")
     if not _has_raw_tables(database):
         from ingest.pipeline import make_tables
 
@@ -103,7 +110,7 @@ def _embedded_settings() -> Settings:
     return settings
 
 
-def _settings() -> Settings:
+def _settings(demo: bool = False) -> Settings:
     settings = load_settings()
     set_up_logging(settings.log_level)
-    return settings
+    return with_demo_database(settings) if demo else settings

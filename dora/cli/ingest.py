@@ -1,12 +1,13 @@
 """`dora ingest`: one ingest run."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import Progress
 
-from dora.cli.console import bars, say, set_up_logging, tell
+from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.database import Database, open_database
 from dora.settings import Settings, load_settings
 
@@ -28,9 +29,10 @@ def ingest(
     ] = None,
 ) -> None:
     """Read what has changed on GitHub into the schema raw."""
-    settings = load_settings()
+    faults: list[str] = []
+    settings = load_settings(faults)
     set_up_logging(settings.log_level)
-    exit_code = ingest_once(settings, since=since, only=repository or [])
+    exit_code = ingest_once(settings, since=since, only=repository or [], faults=faults)
     raise typer.Exit(exit_code)
 
 
@@ -40,13 +42,17 @@ def ingest_once(
     *,
     since: datetime | None = None,
     only: list[str] | None = None,
+    faults: Sequence[str] = (),
 ) -> int:
-    """Ingest into the database, or the configured one; say how it went; return the exit code."""
+    """Ingest into the database, or the configured one; say how it went; return the exit code.
+
+    `faults` are those of the settings, told together with what else is wrong.
+    """
     from ingest.config import read_config
     from ingest.pipeline import run
 
     since = since.replace(tzinfo=UTC) if since else None
-    config = read_config(settings, since=since, only=only or ())
+    config = read_config(settings, since=since, only=only or (), faults=faults)
     database = database or open_database(settings)
     for warning in config.warnings:
         say(f"team configuration: {warning}", "yellow")
@@ -63,13 +69,16 @@ def _tell(result: "RunResult") -> None:
     for message in result.messages:
         say(message, "yellow")
     usage = result.usage
-    tell(
-        f"{result.pull_requests:,} pull requests with {result.reviews:,} reviews landed from "
-        f"{result.repositories:,} repositories ({usage.requests:,} requests, "
-        f"{usage.points:,} points)"
-    )
-    if result.failures:
-        tell(f"{result.failures:,} records could not be used: see raw.ingest_failures")
+    cost = f"{usage.requests:,} requests, {usage.points:,} points"
+    if result.pull_requests:
+        tell(
+            f"{result.pull_requests:,} pull requests with {result.reviews:,} reviews landed from "
+            f"{result.repositories:,} repositories ({cost})"
+        )
+    elif result.exit_code == 0:
+        tell(f"nothing has changed in {result.repositories:,} repositories ({cost})")
+    if unusable := result.failures - result.repositories_failed:
+        tell(f"{unusable:,} pull requests could not be used: see raw.ingest_failures")
 
 
 class _Bar:
@@ -77,11 +86,16 @@ class _Bar:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("ingest", total=None, note="")
+        self._task = progress.add_task("ingest", total=None, note="asking GitHub what has changed")
+        self._landed = 0
 
     def planned(self, repositories: int, behind: int, pull_requests: int) -> None:
-        note = f"pull requests; {behind} of {repositories} repositories have changed"
+        note = f"{behind} of {repositories} repositories have changed"
         self._progress.update(self._task, total=pull_requests or None, note=note)
+        log(f"ingest: {note}")
 
     def landed(self, pull_requests: int) -> None:
-        self._progress.advance(self._task, pull_requests)
+        self._landed += pull_requests
+        self._progress.update(self._task, completed=self._landed)
+        if pull_requests:
+            log(f"ingest: {self._landed:,} pull requests landed")

@@ -4,16 +4,15 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
 
 import typer
-from pydantic import SecretStr
 
 from dora.cli.build import build_once
 from dora.cli.console import say, set_up_logging
+from dora.cli.db import prepare
 from dora.cli.ingest import ingest_once
-from dora.cli.serve import HOST, PORT, serve_marts
+from dora.cli.serve import HOST, PORT, listen, serve_marts
 from dora.cli.summary import print_summary
-from dora.database import open_database
 from dora.errors import StoppedEarly
-from dora.settings import Settings, load_settings
+from dora.settings import Settings, has_credentials, load_settings
 
 _LANDED = {0, 1, StoppedEarly.exit_code}
 
@@ -24,25 +23,28 @@ def run(
     port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = PORT,
 ) -> None:
     """Start the database, ingest, build the marts, show every team's weeks, serve."""
-    from dora.demo import demo_database, demo_github
+    from dora.demo import demo_github, with_demo_database
 
-    settings = load_settings()
+    faults: list[str] = []
+    settings = load_settings(faults)
     set_up_logging(settings.log_level)
-    if not demo and settings.github_pat is None:
+    if not demo and not has_credentials(settings) and not faults:
         say("No GITHUB_PAT is set: showing the demo organisation, in a database of its own.")
         demo = True
+    listening = listen(HOST, port) if serve else None
     source: AbstractContextManager[Settings] = nullcontext(settings)
     if demo:
-        database, source = demo_database(settings.dora_home), demo_github(settings)
-    else:
-        database = open_database(settings)
+        settings = with_demo_database(settings)
+        source = demo_github(settings)
     with source as configured:
-        exit_code = ingest_once(configured, database)
+        exit_code = ingest_once(configured, faults=faults)
     if exit_code not in _LANDED:
         raise typer.Exit(exit_code)
+    database = prepare(settings)
     build_once(database)
     print_summary(database)
-    if serve:
-        served = settings.model_copy(update={"db_url": SecretStr(database.url)})
-        serve_marts(served, HOST, port)
+    if demo:
+        say("Its tables: dora db url --demo; served again: dora serve --demo")
+    if listening is not None:
+        serve_marts(settings, listening)
     raise typer.Exit(exit_code)

@@ -1,10 +1,13 @@
 """`dora serve`: the API and the dashboard."""
 
+import socket
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from dora.cli.console import say, set_up_logging
+from dora.demo import with_demo_database
 from dora.errors import ConfigurationError
 from dora.settings import Settings, load_settings
 
@@ -14,17 +17,27 @@ HOST, PORT = "127.0.0.1", 8000
 def serve(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = PORT,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organisation.")] = False,
 ) -> None:
     """Serve the marts as JSON."""
     settings = load_settings()
     set_up_logging(settings.log_level)
-    serve_marts(settings, host, port)
+    if demo:
+        settings = with_demo_database(settings)
+    serve_marts(settings, listen(host, port))
 
 
-def serve_marts(settings: Settings, host: str = HOST, port: int = PORT) -> None:
-    """Serve until interrupted; raise `ConfigurationError` where the port is taken."""
-    import socket
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port, before anything else is done; raise `ConfigurationError` where it is taken."""
+    try:
+        return socket.create_server((host, port))
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; see --port") from None
 
+
+def serve_marts(settings: Settings, listening: socket.socket) -> None:
+    """Serve until interrupted."""
     import uvicorn
 
     from api.app import create_app
@@ -32,12 +45,8 @@ def serve_marts(settings: Settings, host: str = HOST, port: int = PORT) -> None:
 
     # Read again while it serves: a key put into `.env` needs no restart.
     application = create_app(settings, key_source=lambda: configured_keys(load_settings()))
-    try:
-        listening = socket.create_server((host, port))
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
-        ) from None
+    host, port = listening.getsockname()[:2]
     say(f"serving on http://{host}:{port} (Ctrl-C ends it)")
     server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False))
-    server.run(sockets=[listening])
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])

@@ -25,15 +25,19 @@ _LAST_WEEKS = """
 
 
 def print_summary(database: Database) -> None:
-    """Print the last weeks of every team that has any."""
+    """Print the last weeks of every team that has any: merged, by weight, mean cycle time."""
     with database.connect(READER) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute(_LAST_WEEKS, [WEEKS]).fetchall()
-    if not rows:
+        build = cursor.execute("select as_of from marts.dim_build").fetchone()
+    if not rows or not build:
         tell("No team has a week with figures yet.")
         return
     out.print(_table(rows))
-    out.print("* the week is not over, or not wholly loaded", style="dim")
+    out.print(
+        f"* not over, or not wholly loaded; loaded up to {build['as_of']:%Y-%m-%d %H:%M}Z",
+        style="dim",
+    )
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:
@@ -42,7 +46,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     teams: dict[str, dict[Any, dict[str, Any]]] = defaultdict(dict)
     for row in rows:
         teams[row["team_name"]][row["week"]] = row
-    table = Table(title=f"The last {len(weeks)} weeks (pull requests merged in them)")
+    table = Table(title=f"Pull requests merged in the weeks from {weeks[0]:%d %b %Y} on")
     table.add_column("team", overflow="fold")
     table.add_column("", no_wrap=True)
     for week in weeks:
@@ -57,7 +61,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
         )
         table.add_row(
             "",
-            "avg hours",
+            "hours",
             *(_figure(row, "avg_cycle_time_hours", "{:.1f}") for row in found),
             end_section=True,
         )

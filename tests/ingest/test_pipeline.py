@@ -15,7 +15,7 @@ from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
 from ingest.failures import ask_for_retry
-from ingest.lock import exclusive
+from ingest.lock import Lock
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
 
@@ -499,8 +499,8 @@ def test_two_runs_at_once_do_not_meet(
     from ingest.config import read_config
     from ingest.pipeline import run
 
-    with exclusive(database) as is_alone:
-        assert is_alone
+    with Lock(database) as lock:
+        assert lock.is_held
         assert run(read_config(settings), database, settings.dora_home) is None
 
 

@@ -80,6 +80,14 @@ def test_every_fault_is_told_at_once_and_where_it_is() -> None:
     assert "core > members > x > joined_at" in found[1]
 
 
+def test_faults_between_windows_are_told_beside_those_within_one() -> None:
+    bad = member(github_username="ada", left_at="2025-01-01")
+    found = faults(config(member(), member(joined_at="2026-02-01"), bad))
+    assert len(found) == 2
+    assert "not after joined_at" in found[0]
+    assert "windows of octocat" in found[1]
+
+
 @pytest.mark.parametrize(
     ("first", "second"),
     [
