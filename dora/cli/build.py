@@ -112,10 +112,11 @@ class _Watch:
         name = str(node.get("node_name", ""))
         if status == "warn":
             self.warnings.append(f"{name}: {data.get('num_failures', 0)} rows")
-        done, total = data.get("index", 0), data.get("total", 0)
+        done = sum(self.statuses.values())
+        total = data.get("total") or data.get("num_models")
         self._progress.update(self._task, completed=done, total=total, note=name)
         if done % SAY_EVERY == 0:
-            log(f"dbt build: {done} of {total}")
+            log(f"dbt build: {done} done")
 
 
 _WORDS = {"pass": "tests passed", "warn": "tests warn", "fail": "failed", "error": "errors"}
