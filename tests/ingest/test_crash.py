@@ -1,0 +1,185 @@
+"""Whatever ends a run, and wherever: the next one ends with GitHub's rows, none lost or doubled."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from demo.github import GitHub
+from demo.organisation import generate
+from demo.server import Server, serve
+from dora import embedded
+from dora.database import Database
+from dora.errors import StoppedEarly
+from dora.settings import Settings
+from ingest.config import read_config
+from ingest.lock import Lock
+from ingest.pipeline import run
+from ingest.record import RunResult
+from tests.ingest.truth import rows, unlike
+
+Ingest = Callable[..., RunResult]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class _Cut(Exception):
+    """Ends a run in the middle, as nothing that the product expects does."""
+
+
+@pytest.mark.parametrize("request_number", range(1, 10))
+def test_a_run_cut_off_at_any_request_loses_nothing(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    request_number: int,
+) -> None:
+    from ingest.github.client import GitHub as Client
+
+    true_send = Client._send
+    sent = 0
+
+    async def send(self: Client, *arguments: Any) -> Any:
+        nonlocal sent
+        sent += 1
+        if sent == request_number:
+            raise _Cut
+        return await true_send(self, *arguments)
+
+    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    monkeypatch.setattr(Client, "_send", send)
+    with pytest.raises(_Cut):
+        ingest()
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []
+
+
+def command_environment(settings: Settings, database: Database) -> dict[str, str]:
+    assert settings.github_pat is not None
+    return os.environ | {
+        "GITHUB_PAT": settings.github_pat.get_secret_value(),
+        "GITHUB_API_URL": settings.github_api_url,
+        "REPOSITORIES": str(settings.repositories),
+        "TEAM_CONFIG_JSON": str(settings.team_config_json),
+        "DB_URL": database.url,
+        "DORA_HOME": str(settings.dora_home),
+    }
+
+
+def test_runs_that_are_killed_leave_nothing_half_done(
+    ingest: Ingest, database: Database, github: GitHub, settings: Settings
+) -> None:
+    """Each is killed at another instant, before the first request or after the last landing."""
+    chance = random.Random(4)
+    for _ in range(4):
+        with subprocess.Popen(
+            [sys.executable, "-m", "dora", "ingest"],
+            cwd=ROOT,
+            env=command_environment(settings, database),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as process:
+            time.sleep(chance.uniform(1.0, 4.0))
+            process.kill()
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []
+    assert (
+        rows(database, "select 1 from raw.user_logins group by user_id, login having count(*) > 1")
+        == []
+    )
+
+
+def test_an_interrupted_run_says_so_in_its_row(
+    database: Database, settings: Settings, hub: Server
+) -> None:
+    arrived = threading.Event()
+
+    def wait(operation: str | None, variables: Any) -> None:
+        if operation == "Walk":
+            arrived.set()
+            time.sleep(0.5)
+
+    hub.before_request = wait
+    with subprocess.Popen(
+        [sys.executable, "-m", "dora", "ingest"],
+        cwd=ROOT,
+        env=command_environment(settings, database),
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert arrived.wait(30)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert told.splitlines()[-1] == "dora: interrupted; run again to go on"
+    [row] = rows(database, "select status, exit_code from raw.ingest_runs")
+    assert row == {"status": "interrupted", "exit_code": 130}
+
+
+@pytest.fixture
+def own_database(home: Path) -> Database:
+    """A database on a server that the test may restart."""
+    return Database(embedded.start(home).url())
+
+
+def test_a_database_restarted_while_it_is_loaded_loses_nothing(
+    own_database: Database, home: Path, tmp_path: Path
+) -> None:
+    organisation = generate(seed=3, pull_requests=1500, repositories=3)
+    github = GitHub.from_organisation(organisation)
+    walks = 0
+
+    def restart(operation: str | None, variables: Any) -> None:
+        nonlocal walks
+        walks += operation == "Walk"
+        if operation == "Walk" and walks in {8, 22}:
+            embedded.stop(home)
+            embedded.start(home)
+
+    with serve(github, token="t") as hub:
+        hub.before_request = restart
+        settings = Settings(
+            _env_file=None,
+            github_pat="t",
+            github_api_url=hub.url,
+            repositories=",".join(found.name_with_owner for found in github.repositories()),
+            team_config_json=json.dumps(organisation.team_config()),
+        )
+        first = run(read_config(settings), own_database, tmp_path)
+        assert first is not None
+        assert walks > 22
+        second = run(read_config(settings), own_database, tmp_path)
+    assert second is not None
+    assert second.exit_code == 0
+    assert unlike(own_database, github) == []
+
+
+def test_a_lock_that_the_server_forgot_is_taken_again_unless_somebody_else_has_it(
+    own_database: Database, home: Path, tmp_path: Path
+) -> None:
+    from dora.database import initialise
+    from ingest.pipeline import make_tables
+
+    initialise(own_database)
+    make_tables(own_database, tmp_path)
+    with Lock(own_database) as ours:
+        ours.landed()
+        embedded.stop(home)
+        embedded.start(home)
+        ours.confirm()
+        assert ours.is_held
+        embedded.stop(home)
+        embedded.start(home)
+        with Lock(own_database) as theirs:
+            assert theirs.is_held
+            with pytest.raises(StoppedEarly, match="took over"):
+                ours.confirm()
