@@ -36,9 +36,25 @@ class Settings(BaseSettings):
     @classmethod
     def _http(cls, value: str) -> str:
         parts = urlsplit(value)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
+        try:
+            is_address = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:
+            is_address = False
+        if not is_address:
             raise ValueError("is no http(s) address")
+        if parts.username or parts.password:
+            raise ValueError("has a user or a password in it; leave these out")
         return value.rstrip("/")
+
+    @field_validator("github_pat")
+    @classmethod
+    def _token(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None:
+            return None
+        token = value.get_secret_value().strip()
+        if not (token.isascii() and token.isprintable()) or " " in token:
+            raise ValueError("is no token: it has spaces or other signs in it that none has")
+        return SecretStr(token)
 
     @field_validator("db_url")
     @classmethod
@@ -64,6 +80,8 @@ def load_settings(faults: list[str] | None = None) -> Settings:
     """
     try:
         return Settings()
+    except UnicodeDecodeError:
+        raise ConfigurationError(".env is no UTF-8 text") from None
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         said = [

@@ -3,7 +3,10 @@
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
+import psycopg
+
 from dora.database import Database
+from dora.errors import UnavailableError
 from dora.roles import INGEST
 from ingest.github.models import Probed
 from ingest.github.pages import Page
@@ -49,6 +52,7 @@ _UNSEEN = """
 _LAST_LOAD = "select coalesce(max(load_id), '') from raw._dlt_loads"
 _VANISH = """
     update raw.pull_requests set vanished_at = %s where id = any(%s) and vanished_at is null
+    returning id, repository_id
 """
 
 
@@ -68,7 +72,8 @@ class Audit:
             return
         if now < reread.done_at + REREAD_EVERY:
             return
-        rows = self._rows(_OPEN, reread.after)
+        lost = self.stream.walker.lost
+        rows = [row for row in self._rows(_OPEN, reread.after) if row[1] not in lost]
         for start in range(0, len(rows), AT_ONCE):
             chunk = rows[start : start + AT_ONCE]
             await self._read_again(chunk, now)
@@ -82,14 +87,14 @@ class Audit:
             if row[1] in self.known.progress:
                 await self._read_again([row], now)
 
-    async def repair(self, walked: Iterable[str], seen: dict[str, Probed], now: datetime) -> None:
+    async def repair(self, seen: dict[str, Probed], now: datetime) -> None:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
 
         Only where the whole history is loaded, and once per distinct difference: one that stays is
         GitHub's own.
         """
-        self._begin_repairs(seen, sorted(walked))
-        pending = [key for key, progress in self.known.progress.items() if progress.repair]
+        self._begin_repairs(seen)
+        pending = [key for key, p in self.known.progress.items() if p.repair_after is not None]
         for key in pending:
             if key not in seen or key in self.stream.walker.lost:
                 continue
@@ -98,22 +103,31 @@ class Audit:
             unseen = self._rows(_UNSEEN, key, progress.repair_after)
             for start in range(0, len(unseen), AT_ONCE):
                 await self._read_again(unseen[start : start + AT_ONCE], now)
+            self._end_repair(key, seen[key].pull_requests)
 
-    def _begin_repairs(self, seen: dict[str, Probed], walked: Sequence[str]) -> None:
-        whole = [key for key in walked if key in seen and key not in self.stream.walker.lost]
+    def _begin_repairs(self, seen: dict[str, Probed]) -> None:
+        whole = [key for key in sorted(seen) if key not in self.stream.walker.lost]
         whole = [key for key in whole if self.known.progress[key].is_whole]
-        ours = dict(self._rows(_COUNTS, whole))
+        ours = dict(self._rows(_COUNTS, whole)) if whole else {}
         for key in whole:
             probed, progress = seen[key], self.known.progress[key]
-            difference = f"{ours.get(key, 0)} for {probed.pull_requests}"
-            if ours.get(key, 0) == probed.pull_requests:
+            difference = int(ours.get(key, 0)) - probed.pull_requests
+            if difference == 0:
                 self.known.differences.pop(key, None)
-            elif self.known.differences.get(key) != difference and progress.repair is None:
-                self.known.differences[key] = difference
+            elif self.known.differences.get(key) != difference and progress.repair_after is None:
                 last = self._rows(_LAST_LOAD)[0][0]
                 walk = Walk(began_at=probed.at, target=probed.newest)
                 update = {"repair": walk, "repair_after": last}
                 self.known.progress[key] = progress.model_copy(update=update)
+
+    def _end_repair(self, key: str, theirs: int) -> None:
+        """Remember what stays different, so that it is not looked into again."""
+        ours = dict(self._rows(_COUNTS, [key]))
+        difference = int(ours.get(key, 0)) - theirs
+        if difference:
+            self.known.differences[key] = difference
+        update = {"repair": None, "repair_after": None}
+        self.known.progress[key] = self.known.progress[key].model_copy(update=update)
 
     async def _read_again(self, rows: Sequence[tuple[str, str]], now: datetime) -> None:
         repository_of = dict(rows)
@@ -127,15 +141,17 @@ class Audit:
             pages[repository_of[str(rejected.id)]].rejected.append(rejected)
         await self.stream.land_also(list(pages.values()))
         if fetched.gone:
-            with self.database.connect(INGEST) as connection:
-                connection.execute(_VANISH, [now, fetched.gone])
+            self._rows(_VANISH, now, fetched.gone)
 
     def _progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
         return {key: self.known.progress[key] for key in keys}
 
     def _rows(self, query: str, *parameters: object) -> list[tuple[str, str]]:
-        with self.database.connect(INGEST) as connection:
-            return connection.execute(query.encode(), parameters or None).fetchall()
+        try:
+            with self.database.connect(INGEST) as connection:
+                return connection.execute(query.encode(), parameters or None).fetchall()
+        except psycopg.OperationalError as error:
+            raise UnavailableError(f"the database {self.database} went away") from error
 
 
 def _page(key: str, name: str, progress: Progress) -> Page:

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import httpx
@@ -64,6 +64,8 @@ def read_config(
     selection = checked(lambda: parse_repositories(settings.repositories))
     narrowed = checked(lambda: parse_repositories(",".join(only), "--repository")) if only else None
     auth = checked(lambda: read_credentials(settings))
+    if since is not None and since > datetime.now(UTC):
+        faults.append(f"--since {since:%Y-%m-%d} is in the future")
     if narrowed and (narrowed.owners or narrowed.left_out):
         faults.append("--repository takes owner/name")
     if faults or teams is None or selection is None or auth is None:

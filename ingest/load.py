@@ -31,6 +31,8 @@ from ingest.github.source import NAME, Batch, github, resources
 from ingest.lock import Lock
 
 logger = logging.getLogger(__name__)
+# It logs a traceback for every job that it tries again; what counts is raised.
+logging.getLogger("dlt").setLevel(logging.CRITICAL)
 
 DATASET = "raw"
 # How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
@@ -82,13 +84,16 @@ class Landing:
     def land(self, batch: Batch) -> None:
         """Land a batch: its rows and its state, or nothing that counts.
 
+        dlt gives each table a transaction of its own. So what says that something is loaded lands
+        after it, as a package of its own.
         Tries again where the database goes away; raises `UnavailableError` where it stays away,
         `StoppedEarly` where another run took over.
         """
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._lock.confirm()
-                self._pipeline.run(github(batch))
+                for part in batch.parts():
+                    self._pipeline.run(github(part))
                 self._lock.landed()
                 return
             except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:

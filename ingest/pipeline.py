@@ -160,7 +160,7 @@ class _Run:
         )
         await self._look_again({*behind, *unread})
         now = self.github.clock.now()
-        await self.audit.repair({*behind, *unread}, self.seen, now)
+        await self.audit.repair(self.seen, now)
         await self.audit.retry(now)
         await self.audit.reread_open(now)
 
@@ -180,8 +180,9 @@ class _Run:
         return newest is not None and (watermark is None or newest > watermark)
 
     def _is_behind(self, key: str, found: Found) -> bool:
-        progress = self.known.progress[key]
-        return progress.head is not None or progress.is_behind(found.repositories[key].newest)
+        progress, probed = self.known.progress[key], found.repositories[key]
+        is_unclear = probed.is_unclear and not progress.is_new()
+        return is_unclear or progress.head is not None or progress.is_behind(probed.newest)
 
     def _begin_backfills(self, found: Found) -> list[str]:
         """Set out the first walk of every new repository; return these."""
@@ -211,13 +212,16 @@ class _Run:
     def _head(self, key: str, found: Found) -> tuple[Progress, Walk]:
         progress, probed = self.known.progress[key], found.repositories[key]
         floor = progress.watermark - OVERLAP if progress.watermark else None
-        return progress, Walk(began_at=probed.at, target=probed.newest, floor=floor)
+        target = probed.newest or progress.watermark
+        return progress, Walk(began_at=probed.at, target=target, floor=floor)
 
     def _note(self, found: Found) -> None:
         """Take in what GitHub shows and what it does not."""
         self.seen.update(found.repositories)
         for probed in found.repositories.values():
             self.known.saw(probed)
+        for name, reason in found.unclear.items():
+            self.result.unclear(name, reason)
         self.walker.lost.update(found.away)
         self.stream.failures.resolve("repository", found.named, self.github.clock.now())
 

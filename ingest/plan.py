@@ -43,7 +43,7 @@ class Known:
     unresolved: dict[str, str] = field(default_factory=dict)
     teams_hash: str | None = None
     reread: Reread = field(default_factory=Reread)
-    differences: dict[str, str] = field(default_factory=dict)
+    differences: dict[str, int] = field(default_factory=dict)
     landed: dict[str, Repository] = field(default_factory=dict)
 
     @classmethod
@@ -101,15 +101,15 @@ class Known:
         """Take in what a probe tells of a repository."""
         row = self.repositories.get(probed.id) or Repository(probed.id, probed.repository)
         progress = self.progress.setdefault(probed.id, Progress())
-        quiet = not progress.is_new() and not progress.is_behind(probed.newest)
-        quiet = quiet and progress.head is None
+        is_quiet = progress.is_whole_up_to(probed.newest) and not probed.is_unclear
         self.repositories[probed.id] = replace(
             row,
             repository=probed.repository,
             is_archived=probed.is_archived,
             is_configured=True,
             pull_requests=probed.pull_requests,
-            covered_to=probed.at if quiet else row.covered_to,
+            covered_from=progress.covered_from,
+            covered_to=_latest(row.covered_to, progress.walked_at, probed.at if is_quiet else None),
             unreachable_since=None,
             unreachable_reason=None,
         )
@@ -117,7 +117,7 @@ class Known:
     def advanced(self, repository_id: str, progress: Progress) -> None:
         """Take in a landed page's progress."""
         row = self.repositories[repository_id]
-        covered_to = max(filter(None, (row.covered_to, progress.walked_at)), default=None)
+        covered_to = _latest(row.covered_to, progress.walked_at)
         self.progress[repository_id] = progress
         self.repositories[repository_id] = replace(
             row, covered_from=progress.covered_from, covered_to=covered_to
@@ -134,6 +134,10 @@ class Known:
         return True
 
 
+def _latest(*instants: datetime | None) -> datetime | None:
+    return max(filter(None, instants), default=None)
+
+
 async def discover(github: GitHub, config: Config, known: Known) -> Found:
     """Ask GitHub for every configured repository, or for those that `--repository` names.
 
@@ -144,6 +148,11 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
     for owner in config.selection.owners:
         ids = await owned(github, owner, found)
         configured.update(i for i in ids if config.selection.has(found.repositories[i].repository))
+        if f"{owner}/*" not in {*found.away, *found.unclear}:
+            # What the list does not show any more may be blocked or gone: that is to be said.
+            missing = [key for key in _owned_by(owner, known, config) if key not in ids]
+            await probe(github, missing, found)
+            configured.update(key for key in missing if key in {*found.away, *found.unclear})
     names = [name for name in config.selection.names if _is_wanted(name, config)]
     ids = [known.names[name.casefold()] for name in names if name.casefold() in known.names]
     await probe(github, [i for i in dict.fromkeys(ids) if i not in found.repositories], found)
@@ -161,9 +170,19 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
         raise ConfigurationError(
             f"--repository {', '.join(sorted(config.only))} is not among the REPOSITORIES"
         )
-    if not config.only:
+    if not config.only and not any(key.endswith("/*") for key in (*found.away, *found.unclear)):
         _forget_unconfigured(known, configured)
     return found
+
+
+def _owned_by(owner: str, known: Known, config: Config) -> list[str]:
+    return [
+        row.id
+        for row in known.repositories.values()
+        if row.repository.casefold().startswith(f"{owner.casefold()}/")
+        and row.is_configured
+        and config.selection.has(row.repository)
+    ]
 
 
 def _is_wanted(name: str, config: Config, *other_names: str) -> bool:

@@ -57,6 +57,13 @@ class RunResult:
         if is_new and self.exit_code == 0:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
+    def unclear(self, repository: str, reason: str) -> None:
+        """Note a repository that GitHub failed to show this time."""
+        self.repositories_failed += 1
+        self.messages.append(f"{repository} was not shown this time: {reason}")
+        if self.exit_code == 0:
+            self.exit_code, self.status = PARTLY_FAILED, "partial"
+
     def count(self, pull_requests: list[Row], failures: list[Row]) -> None:
         """Count what lands, and what failed to."""
         self.pull_requests += len(pull_requests)

@@ -30,7 +30,7 @@ class Selection:
 def parse_repositories(configured: str | None, source: str = "REPOSITORIES") -> Selection:
     """Parse the setting, or what it refers to; raise `ConfigurationError` with every fault."""
     text = (configured or "").strip()
-    if text.startswith(("s3://", "ssm:")) or (text and Path(text).is_file()):
+    if text.startswith(("s3://", "ssm:")) or _is_file(text):
         text = read_reference(text, source)
     entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
     if not entries:
@@ -38,6 +38,15 @@ def parse_repositories(configured: str | None, source: str = "REPOSITORIES") -> 
             f"{source} is not set; give it owner/name, owner/* or several with commas between"
         )
     return _select(entries, source)
+
+
+def _is_file(text: str) -> bool:
+    if not text or "," in text or "\n" in text:
+        return False
+    try:
+        return Path(text).expanduser().is_file()
+    except (OSError, ValueError, RuntimeError):
+        return False
 
 
 def _select(entries: Sequence[str], source: str) -> Selection:

@@ -38,7 +38,10 @@ def _instant(value: Any) -> Any:
         raise ValueError("should be a date or an instant like 2026-01-31T12:00:00Z")
     if value.tzinfo is None:
         raise ValueError("has a time of day without a zone; add Z or an offset")
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is before the first or after the last year there is") from None
 
 
 def _exact(value: Any) -> Any:
@@ -130,10 +133,7 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     """Parse and check a team configuration; `source` names it in the faults."""
     if not text.strip():
         raise ConfigurationError(f"{source} is empty; it should be a JSON array of teams")
-    try:
-        document = json.loads(text, object_pairs_hook=_refuse_twins)
-    except ValueError as error:
-        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+    document = _read_json(text, source)
     faults: list[str] = []
     try:
         teams = _Teams.validate_python(document)
@@ -143,6 +143,22 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     if faults := [*faults, *_twin_ids(teams), *_overlaps(teams)]:
         raise ConfigurationError([f"{source}: {fault}" for fault in faults])
     return teams
+
+
+def _read_json(text: str, source: str) -> Any:
+    try:
+        document = json.loads(text, object_pairs_hook=_refuse_twins)
+        written = json.dumps(document, ensure_ascii=False)
+        written.encode()
+    except UnicodeEncodeError:
+        raise ConfigurationError(f"{source} has half a surrogate pair in it") from None
+    except RecursionError:
+        raise ConfigurationError(f"{source} is no JSON: it is nested too deeply") from None
+    except ValueError as error:
+        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+    if "\\u0000" in written:
+        raise ConfigurationError(f"{source} has a NUL in it, which Postgres cannot store")
+    return document
 
 
 def _salvaged(document: Any) -> list[Team]:

@@ -16,6 +16,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from dora.errors import ConfigurationError
 from ingest.clock import Budget, Clock
 from ingest.github.errors import (
     BudgetSpent,
@@ -39,6 +40,7 @@ TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 SECONDARY_WAIT = 60.0
 _BACKOFF = wait_random_exponential(multiplier=1, max=60)
 _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
+_SCOPES = "INSUFFICIENT_SCOPES"
 _TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
 
 
@@ -196,7 +198,12 @@ class GitHub:
             )
         except httpx.TimeoutException as error:
             raise Transient(_reason(error), kind="timeout", too_big=True) from error
-        except httpx.TransportError as error:
+        except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL):
+            # Their words may quote a header, and so the token.
+            raise ConfigurationError(
+                f"GitHub at {self.url} cannot be asked: look at GITHUB_API_URL and the token"
+            ) from None
+        except httpx.HTTPError as error:
             raise Transient(_reason(error), kind="network") from error
         self.usage.response_bytes += len(response.content)
         self._note_quota(response.headers)
@@ -216,6 +223,8 @@ class GitHub:
             raise RateLimited("rate limit", wait=_limit_wait(response.headers, self.clock.now()))
         if types & _TOO_BIG:
             raise Transient(str(errors[0].get("message")), kind="too_big", too_big=True)
+        if _SCOPES in types and not body.get("data"):
+            raise TokenRefused(f"GitHub refused the token: {errors[0].get('message')}")
         data = body.get("data")
         if not isinstance(data, dict):
             message = errors[0].get("message") if errors else body.get("message", "no data")
@@ -288,7 +297,7 @@ def _log_retry(state: RetryCallState) -> None:
     logger.warning("GitHub: %s; attempt %d, again in %.1f s", error, state.attempt_number, wait)
 
 
-def _reason(error: httpx.TransportError) -> str:
+def _reason(error: httpx.HTTPError) -> str:
     return str(error) or type(error).__name__
 
 

@@ -4,6 +4,7 @@ App tokens: https://docs.github.com/en/apps/creating-github-apps/authenticating-
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
@@ -20,6 +21,7 @@ from ingest.github.errors import TokenRefused, Transient
 # GitHub refuses a JWT that lives for over ten minutes, or that comes from the future.
 JWT_SECONDS, JWT_SKEW_SECONDS = 540, 60
 # Installation tokens live for an hour; one that is about to expire is not used for a long query.
+TOKEN = re.compile(r"[!-~]+")
 RENEW_BEFORE = timedelta(minutes=5)
 
 
@@ -142,9 +144,12 @@ def _with_secret(settings: Settings) -> Settings:
         found = {"GITHUB_PAT": read_secret(arn, "GITHUB_SECRET_ARN").strip()}
     named = {str(name).lower(): SecretStr(str(value)) for name, value in found.items() if value}
     app_id, installation_id = named.get("github_app_id"), named.get("github_app_installation_id")
+    token = named.get("github_pat")
+    if token is not None and not TOKEN.fullmatch(token.get_secret_value()):
+        raise ConfigurationError("GITHUB_SECRET_ARN leads to something that is no token")
     return settings.model_copy(
         update={
-            "github_pat": named.get("github_pat"),
+            "github_pat": token,
             "github_app_id": app_id and app_id.get_secret_value(),
             "github_app_installation_id": installation_id and installation_id.get_secret_value(),
             "github_app_private_key": named.get("github_app_private_key"),

@@ -9,24 +9,37 @@ from ingest.github.models import Probed
 from ingest.github.queries import resolve_document
 
 AT_ONCE = 100
+# Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
+_AWAY = {"NOT_FOUND", "FORBIDDEN"}
 
 
 @dataclass
 class Found:
     """Repositories that GitHub shows, and those (by name or id) that it does not, with its reason.
 
-    `named` says which configured name led to which id.
+    `named` says which configured name led to which id, `unclear` what GitHub fails to show this
+    time, which says nothing of the repository.
     """
 
     repositories: dict[str, Probed] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
     away: dict[str, str] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
 
     def add(self, node: Any, answer: Answer) -> str:
         """Keep a repository; return its id."""
         probed = Probed.model_validate({**node, "at": answer.at})
         self.repositories[probed.id] = probed
         return probed.id
+
+    def miss(self, name: str, answer: Answer, *path: str | int) -> None:
+        """Note that a repository is not shown: away for good reason, or unclear for none."""
+        error = answer.error_at(*path) or {}
+        reason = str(error.get("message", "GitHub gives nothing for it"))
+        if error.get("type") in _AWAY:
+            self.away[name] = reason
+        else:
+            self.unclear[name] = reason
 
 
 async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
@@ -40,7 +53,7 @@ async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
             if node and node["__typename"] == "Repository":
                 found.add(node, answer)
             else:
-                found.away[repository_id] = _reason(answer, "nodes", index)
+                found.miss(repository_id, answer, "nodes", index)
 
 
 async def resolve(github: GitHub, names: Sequence[str], found: Found) -> None:
@@ -55,7 +68,7 @@ async def resolve(github: GitHub, names: Sequence[str], found: Found) -> None:
             if node := answer.data.get(f"r{index}"):
                 found.named[name.casefold()] = found.add(node, answer)
             else:
-                found.away[name] = _reason(answer, f"r{index}")
+                found.miss(name, answer, f"r{index}")
 
 
 async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
@@ -65,6 +78,9 @@ async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
     after = None
     while True:
         answer = await github.query("owned", {"owner": owner, "after": after}, size=size)
+        if answer.data["repositoryOwner"] is None and answer.error_at("repositoryOwner"):
+            found.unclear[f"{owner}/*"] = "GitHub does not show what it owns"
+            return ids
         if answer.data["repositoryOwner"] is None:
             found.away[f"{owner}/*"] = f"there is no user or organisation {owner!r}"
             return ids
@@ -73,8 +89,3 @@ async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
         if not page["pageInfo"]["hasNextPage"]:
             return ids
         after = page["pageInfo"]["endCursor"]
-
-
-def _reason(answer: Answer, *path: str | int) -> str:
-    error = answer.error_at(*path)
-    return str(error["message"]) if error else "GitHub gives nothing for it"

@@ -12,6 +12,8 @@ from ingest.github.pages import Page, Rejected, read_pull_requests
 from ingest.github.walk import NESTED
 
 AT_ONCE = 10
+# GitHub's longest page.
+LONGEST = 100
 
 
 @dataclass
@@ -32,7 +34,7 @@ class Mender:
     async def complete(self, pages: Sequence[Page]) -> None:
         """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""
         for page in pages:
-            if page.nulls or page.rejected:
+            if page.nulls or page.suspects:
                 await self._fetch_singly(page)
         cut = {pr.id: pr for page in pages for pr in page.pull_requests if not pr.is_whole}
         ids = list(cut)
@@ -58,28 +60,37 @@ class Mender:
         return fetched
 
     async def _fetch_singly(self, page: Page) -> None:
-        suspects = [rejected for rejected in page.rejected if rejected.id is not None]
-        page.rejected = [rejected for rejected in page.rejected if rejected.id is None]
-        ids = [str(suspect.id) for suspect in suspects]
         if page.nulls:
-            known = {*ids, *(pr.id for pr in page.pull_requests)}
-            found, unknown = await self._ids_behind_nulls(page)
-            ids += [key for key in found if key not in known]
-            page.rejected += unknown
-        for key in ids:
-            fetched = await self.pull_requests([key])
-            page.pull_requests += fetched.pull_requests
-            page.rejected += fetched.rejected
-        page.nulls = []
+            page.suspects += await self._behind_nulls(page)
+            page.nulls = []
+        while page.suspects:
+            suspect = page.suspects[0]
+            if suspect.id is None:
+                page.rejected.append(suspect)
+            else:
+                fetched = await self.pull_requests([suspect.id])
+                page.pull_requests += fetched.pull_requests
+                page.rejected += fetched.rejected
+            # Only now: a page with suspects left does not land.
+            page.suspects.pop(0)
 
-    async def _ids_behind_nulls(self, page: Page) -> tuple[list[str], list[Rejected]]:
-        """Ask for the page again, ids alone; return these and what is null even so."""
-        variables = {"id": page.repository_id, "first": page.size, "after": page.asked_after}
-        answer = await self.github.query("ids", variables)
-        nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
+    async def _behind_nulls(self, page: Page) -> list[Rejected]:
+        """Ask for the page again, ids alone; what moved meanwhile may need a longer page."""
+        known = {suspect.id for suspect in page.suspects} | {pr.id for pr in page.pull_requests}
+        first = page.size
+        while True:
+            variables = {"id": page.repository_id, "first": first, "after": page.asked_after}
+            answer = await self.github.query("ids", variables)
+            nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
+            found = [node["id"] for node in nodes if node and node["id"] not in known]
+            unknown = sum(node is None for node in nodes)
+            is_all = len(nodes) < first or first == LONGEST
+            if len(found) + unknown >= len(page.nulls) or is_all:
+                break
+            first = min(LONGEST, 2 * first)
         reason = page.nulls[0]
-        unknown = [Rejected(None, None, reason) for node in nodes if node is None]
-        return [node["id"] for node in nodes if node], unknown
+        return [*(Rejected(key, None, reason) for key in found),
+                *(Rejected(None, None, reason) for _ in range(unknown))]  # fmt: skip
 
     async def _extend(self, group: dict[str, PullRequest]) -> None:
         for details in await self._details(list(group), None, None):

@@ -203,6 +203,11 @@ class Probed(_Node):
     )
     at: datetime
 
+    @property
+    def is_unclear(self) -> bool:
+        """Whether there are pull requests but GitHub does not give the newest one."""
+        return self.newest is None and self.pull_requests > 0
+
 
 def _author(actor: Actor | None) -> Row:
     return {

@@ -31,7 +31,8 @@ class Page:
     """Pull requests of one repository, and its progress once they have landed.
 
     `asked_after` is the cursor that it was asked with, `size` how many pull requests GitHub has in
-    it, those that it gave as null included.
+    it, those that it gave as null included: `nulls` says why. `suspects` came, but not as they can
+    be used; they are `rejected` once they have been asked for singly.
     """
 
     repository_id: str
@@ -43,11 +44,13 @@ class Page:
     asked_after: str | None
     size: int
     nulls: list[str] = field(default_factory=list)
+    suspects: list[Rejected] = field(default_factory=list)
 
     @property
     def is_whole(self) -> bool:
         """Whether nothing of it is left to be fetched."""
-        return not self.nulls and all(pr.is_whole for pr in self.pull_requests)
+        whole = all(pr.is_whole for pr in self.pull_requests)
+        return whole and not self.nulls and not self.suspects
 
 
 def read_page(
@@ -73,7 +76,8 @@ def read_page(
         repository_id=repository_id,
         repository=node["nameWithOwner"],
         pull_requests=pull_requests,
-        rejected=rejected,
+        rejected=[],
+        suspects=rejected,
         progress=advance(after, is_last=not info.has_next_page),
         is_last=not info.has_next_page or after.is_below_floor(),
         asked_after=walk.cursor,

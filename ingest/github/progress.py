@@ -56,9 +56,11 @@ class Progress(BaseModel):
         return self.walked_at is None
 
     def bounded_by(self, since: AwareDatetime | None) -> "Progress":
-        """Return it with the backfill's floor at `since`, unless that is lower already."""
+        """Return it with the backfill's floor at `since`, unless that is lower already or none."""
         backfill = self.backfill
         if backfill is None or since is None or (backfill.floor and backfill.floor <= since):
+            return self
+        if backfill.floor is None and backfill.cursor is not None:
             return self
         return self.model_copy(update={"backfill": backfill.model_copy(update={"floor": since})})
 
@@ -72,6 +74,10 @@ class Progress(BaseModel):
         if self.watermark is None or newest > self.watermark:
             return True
         return newest >= self.walked_at - OVERLAP
+
+    def is_whole_up_to(self, newest: AwareDatetime | None) -> bool:
+        """Whether all that GitHub updated up to now is loaded, going by the newest `updatedAt`."""
+        return not self.is_new() and self.head is None and not self.is_behind(newest)
 
     def has_backfill(self) -> bool:
         """Whether there is older history left to read."""

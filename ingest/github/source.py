@@ -1,7 +1,7 @@
 """The dlt source: one landing's rows, and the state that belongs to them."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import dlt
@@ -25,6 +25,14 @@ class Batch:
     ingest_runs: list[Row] = field(default_factory=list)
     ingest_failures: list[Row] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
+
+    def parts(self) -> "Iterator[Batch]":
+        """Yield the data and the state, then the rows that say what is loaded."""
+        yield replace(self, repositories=[], ingest_runs=[])
+        if self.repositories or self.ingest_runs:
+            yield Batch(
+                repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state
+            )
 
 
 def _resource(

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,6 +15,7 @@ import pytest
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
+from dora.cli.build import LOCK
 from dora.database import Database
 
 TOKEN = "ghp_not_to_be_shown_anywhere"
@@ -136,6 +139,22 @@ def test_dbt_that_fails_is_three_and_says_why(dora: Dora) -> None:
     assert done.returncode == 3
     assert "attribution_instant" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_second_build_waits_for_the_first(dora: Dora, database: Database) -> None:
+    assert dora("db", "init").returncode == 0
+    with ThreadPoolExecutor() as executor:
+        with database.connect(autocommit=True) as first:
+            first.execute("select pg_advisory_lock(%s)", [LOCK])
+            second = executor.submit(dora, "build", "--select", "stg_teams__teams,resource_type:model")
+            waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+            deadline = time.monotonic() + 60
+            while first.execute(waiting).fetchone() == (0,):
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+        done = second.result()
+    assert done.returncode == 0, done.stderr
+    assert "another build is under way" in done.stderr
 
 
 def test_a_bare_dbt_build_works_with_what_db_env_prints(dora: Dora, tmp_path: Path) -> None:

@@ -156,6 +156,7 @@ def test_a_database_restarted_while_it_is_loaded_loses_nothing(
         )
         first = run(read_config(settings), own_database, tmp_path)
         assert first is not None
+        assert first.exit_code == 0
         assert walks > 22
         second = run(read_config(settings), own_database, tmp_path)
     assert second is not None
