@@ -155,4 +155,4 @@ class Audit:
 
 
 def _page(key: str, name: str, progress: Progress) -> Page:
-    return Page(key, name, [], [], progress, is_last=True, asked_after=None, size=0)
+    return Page(key, name, [], [], progress, is_last=True, asked_after=None)

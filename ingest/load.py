@@ -99,10 +99,11 @@ class Landing:
             except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
                 if not _is_away(error):
                     raise
-                logger.warning("the database went away while landing, attempt %d", attempt)
+                reason = _first_line(error)
+                logger.warning("landing failed, attempt %d: %s", attempt, reason)
                 if attempt == ATTEMPTS:
                     raise UnavailableError(
-                        f"the database {self._database} went away while landing"
+                        f"the database {self._database} does not take what was read: {reason}"
                     ) from error
             time.sleep(2 ** (attempt - 1))
             self._pipeline = self._fresh_pipeline()
@@ -168,6 +169,13 @@ def _is_away(error: BaseException) -> bool:
     if isinstance(error, PipelineStepFailed):
         return isinstance(error.exception, _AWAY) or isinstance(error.__context__, _AWAY)
     return True
+
+
+def _first_line(error: BaseException) -> str:
+    """Return what the database said, without dlt's advice."""
+    cause = error.exception if isinstance(error, PipelineStepFailed) else error
+    said = str(cause).rpartition("Last failure message was:")[2]
+    return said.strip().partition("\n")[0]
 
 
 def _name_of(database: Database) -> str:

@@ -75,22 +75,15 @@ class Mender:
             page.suspects.pop(0)
 
     async def _behind_nulls(self, page: Page) -> list[Rejected]:
-        """Ask for the page again, ids alone; what moved meanwhile may need a longer page."""
+        """Ask for the page again, ids alone, down to where it ended: what moved is above it now."""
+        variables = {"id": page.repository_id, "first": LONGEST, "after": page.asked_after}
+        answer = await self.github.query("ids", variables)
+        nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
+        ids = [node["id"] if node else None for node in nodes]
+        if page.last_id in ids:
+            ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
         known = {suspect.id for suspect in page.suspects} | {pr.id for pr in page.pull_requests}
-        first = page.size
-        while True:
-            variables = {"id": page.repository_id, "first": first, "after": page.asked_after}
-            answer = await self.github.query("ids", variables)
-            nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
-            found = [node["id"] for node in nodes if node and node["id"] not in known]
-            unknown = sum(node is None for node in nodes)
-            is_all = len(nodes) < first or first == LONGEST
-            if len(found) + unknown >= len(page.nulls) or is_all:
-                break
-            first = min(LONGEST, 2 * first)
-        reason = page.nulls[0]
-        return [*(Rejected(key, None, reason) for key in found),
-                *(Rejected(None, None, reason) for _ in range(unknown))]  # fmt: skip
+        return [Rejected(key, None, page.nulls[0]) for key in ids if key not in known]
 
     async def _extend(self, group: dict[str, PullRequest]) -> None:
         for details in await self._details(list(group), None, None):

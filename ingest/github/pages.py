@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, Literal
 
 from pydantic import ValidationError
@@ -30,9 +31,10 @@ class Rejected:
 class Page:
     """Pull requests of one repository, and its progress once they have landed.
 
-    `asked_after` is the cursor that it was asked with, `size` how many pull requests GitHub has in
-    it, those that it gave as null included: `nulls` says why. `suspects` came, but not as they can
-    be used; they are `rejected` once they have been asked for singly.
+    `asked_after` is the cursor that it was asked with, `last_id` the last pull request in it that
+    is not null; behind that come `nulls_at_end`. `nulls` says why each of its nulls is one.
+    `suspects` came, but not as they can be used; they are `rejected` once they have been asked for
+    singly.
     """
 
     repository_id: str
@@ -42,7 +44,8 @@ class Page:
     progress: Progress
     is_last: bool
     asked_after: str | None
-    size: int
+    last_id: str | None = None
+    nulls_at_end: int = 0
     nulls: list[str] = field(default_factory=list)
     suspects: list[Rejected] = field(default_factory=list)
 
@@ -64,7 +67,8 @@ def read_page(
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]
-    pull_requests, rejected = read_pull_requests(nodes)
+    given = [found for found in nodes if found is not None]
+    pull_requests, rejected = read_pull_requests(given)
     oldest = min((pr.updated_at for pr in pull_requests), default=walk.reached)
     after = walk.model_copy(update={"cursor": info.end_cursor or walk.cursor, "reached": oldest})
     advance = {
@@ -81,7 +85,8 @@ def read_page(
         progress=advance(after, is_last=not info.has_next_page),
         is_last=not info.has_next_page or after.is_below_floor(),
         asked_after=walk.cursor,
-        size=len(nodes),
+        last_id=given[-1]["id"] if given else None,
+        nulls_at_end=sum(1 for _ in takewhile(lambda found: found is None, reversed(nodes))),
         nulls=[
             _null_reason(answer, index, position)
             for position, found in enumerate(nodes)

@@ -96,6 +96,11 @@ def test_every_fault_of_the_configuration_is_told_in_one_message(dora: Dora) -> 
     [
         pytest.param({"DB_URL": "mysql://a/b"}, "DB_URL is no Postgres URL", id="no Postgres"),
         pytest.param({"GITHUB_PAT": "wrong"}, "GitHub refused the token", id="refused token"),
+        pytest.param({"GITHUB_PAT": "two words"}, "GITHUB_PAT is no token", id="no token"),
+        pytest.param(
+            {"GITHUB_API_URL": "http://me:secret@127.0.0.1"}, "has a user", id="password in address"
+        ),
+        pytest.param({"GITHUB_API_URL": "http://x:99999"}, "GITHUB_API_URL", id="no such port"),
         pytest.param({"GITHUB_API_URL": "ftp://x"}, "GITHUB_API_URL", id="no http address"),
         pytest.param({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL", id="no log level"),
     ],
@@ -107,6 +112,8 @@ def test_a_bad_setting_is_refused_in_one_line(
     assert done.returncode == 2, done.stderr
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+    assert "two words" not in done.stderr
+    assert "secret" not in done.stderr
 
 
 def test_a_database_that_is_away_is_said_in_one_line(dora: Dora) -> None:
@@ -143,10 +150,11 @@ def test_dbt_that_fails_is_three_and_says_why(dora: Dora) -> None:
 
 def test_a_second_build_waits_for_the_first(dora: Dora, database: Database) -> None:
     assert dora("db", "init").returncode == 0
+    only = ("--select", "stg_teams__teams", "--exclude", "test_type:data")
     with ThreadPoolExecutor() as executor:
         with database.connect(autocommit=True) as first:
             first.execute("select pg_advisory_lock(%s)", [LOCK])
-            second = executor.submit(dora, "build", "--select", "stg_teams__teams,resource_type:model")
+            second = executor.submit(dora, "build", *only)
             waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
             deadline = time.monotonic() + 60
             while first.execute(waiting).fetchone() == (0,):

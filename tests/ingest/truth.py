@@ -29,10 +29,12 @@ def landed(database: Database) -> dict[str, Any]:
     found = rows(
         database,
         """
-        select pull_requests.id, repositories.repository, number, title, state, is_draft,
-            author_id, author_login as author, author_type, created_at, updated_at, closed_at, merged_at,
-            merged_by_login as merged_by, merge_commit_sha, base_ref, head_ref, first_commit_at,
-            commits, additions, deletions, changed_files, labels, url
+        select
+            pull_requests.id, repositories.repository, number, title, state, is_draft,
+            author_id, author_login as author, author_type, created_at, updated_at,
+            closed_at, merged_at, merged_by_login as merged_by, merge_commit_sha, base_ref,
+            head_ref, first_commit_at, commits, additions, deletions, changed_files, labels,
+            url
         from raw.pull_requests
         inner join raw.repositories on pull_requests.repository_id = repositories.id
         """,
