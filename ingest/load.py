@@ -3,6 +3,7 @@
 import hashlib
 import logging
 import os
+import re
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
 os.environ.setdefault("LOAD__WORKERS", "4")
+os.environ.setdefault("LOAD__RAISE_ON_MAX_RETRIES", "1")
 os.environ["SCHEMA__NAMING"] = "ingest.naming"
 
 import dlt
@@ -174,8 +176,8 @@ def _is_away(error: BaseException) -> bool:
 def _first_line(error: BaseException) -> str:
     """Return what the database said, without dlt's advice."""
     cause = error.exception if isinstance(error, PipelineStepFailed) else error
-    said = str(cause).rpartition("Last failure message was:")[2]
-    return said.strip().partition("\n")[0]
+    said = re.search(r"^psycopg2\.\S+: (.+)$", str(cause), re.MULTILINE)
+    return said[1] if said else str(cause).strip().partition("\n")[0]
 
 
 def _name_of(database: Database) -> str:
