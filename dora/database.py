@@ -13,6 +13,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from dora.errors import ConfigurationError, UnavailableError
 from dora.roles import ROLES, initialise, may_take_on
+from dora.secrets import read_secret_object
 from dora.settings import Settings
 
 __all__ = ["Database", "address", "initialise", "open_database"]
@@ -26,6 +27,13 @@ _MALFORMED = (
 )
 # By URL and role, for the life of the process: what was found out, what was said already.
 _may: set[tuple[str, str]] = set()
+_NAMES_IN_SECRETS = {
+    "host": "host",
+    "port": "port",
+    "dbname": "dbname",
+    "username": "user",
+    "password": "password",
+}
 _told: set[tuple[str, str]] = set()
 
 
@@ -142,8 +150,26 @@ def open_database(settings: Settings) -> Database:
     return database
 
 
+def _address_from_secret(arn: str) -> str:
+    """The URL from a secret as RDS keeps it, with user and password; `PG…` gives what it lacks."""
+    found = read_secret_object(arn, "DB_SECRET_ARN") or {}
+    parts = {
+        option.keyword.decode(): option.val.decode()
+        for option in pq.Conninfo.get_defaults()
+        if option.val is not None and option.keyword.decode() in _NAMES_IN_SECRETS.values()
+    }
+    parts |= {name: str(found[key]) for key, name in _NAMES_IN_SECRETS.items() if found.get(key)}
+    if missing := [name for name in ("host", "user", "password") if not parts.get(name)]:
+        raise ConfigurationError(
+            f"DB_SECRET_ARN {arn!r} lacks {', '.join(missing)}, and so do the PG… variables"
+        )
+    return _url(parts)
+
+
 def address(settings: Settings) -> str:
     """The URL of the configured database; starts the embedded one, connects to no other."""
+    if settings.db_secret_arn is not None:
+        return _address_from_secret(settings.db_secret_arn)
     if settings.db_url is not None:
         return settings.db_url.get_secret_value()
     # Only a laptop has the embedded server installed.

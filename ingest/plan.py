@@ -141,7 +141,8 @@ def _latest(*instants: datetime | None) -> datetime | None:
 async def discover(github: GitHub, config: Config, known: Known) -> Found:
     """Ask GitHub for every configured repository, or for those that `--repository` names.
 
-    One request for 100 repositories, and one more for every 100 names not seen before.
+    One request for 100 repositories, and one more for every 100 names not seen before, or whose
+    repository has another name by now: somebody may have made a new one under the old name.
     """
     found = Found()
     configured: set[str] = set()
@@ -156,7 +157,9 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
     names = [name for name in config.selection.names if _is_wanted(name, config)]
     ids = [known.names[name.casefold()] for name in names if name.casefold() in known.names]
     await probe(github, [i for i in dict.fromkeys(ids) if i not in found.repositories], found)
-    await resolve(github, [name for name in names if name.casefold() not in known.names], found)
+    await resolve(
+        github, [name for name in names if _is_to_resolve(name, known, found)], found, known.names
+    )
     known.names.update(found.named)
     for name in found.named:
         known.unresolved.pop(name, None)
@@ -173,6 +176,15 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
     if not config.only and not any(key.endswith("/*") for key in (*found.away, *found.unclear)):
         _forget_unconfigured(known, configured)
     return found
+
+
+def _is_to_resolve(name: str, known: Known, found: Found) -> bool:
+    """Whether a configured name is new, or may lead to another repository than it used to."""
+    key = known.names.get(name.casefold())
+    if key is None or key in found.away:
+        return True
+    shown = found.repositories.get(key)
+    return shown is not None and shown.repository.casefold() != name.casefold()
 
 
 def _owned_by(owner: str, known: Known, config: Config) -> list[str]:

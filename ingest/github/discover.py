@@ -1,6 +1,6 @@
 """Which repositories there are, and which of them have changed: many in one request."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -56,8 +56,14 @@ async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
                 found.miss(repository_id, answer, "nodes", index)
 
 
-async def resolve(github: GitHub, names: Sequence[str], found: Found) -> None:
-    """Look up `owner/name`s that were never seen before: one request for 100."""
+async def resolve(
+    github: GitHub, names: Sequence[str], found: Found, known: Container[str] = ()
+) -> None:
+    """Look up `owner/name`s: one request for 100.
+
+    A name in `known`, in lower case, has led to a repository before; that it leads to none now is
+    said by the probe of that repository.
+    """
     for start in range(0, len(names), AT_ONCE):
         chunk = names[start : start + AT_ONCE]
         variables = {}
@@ -67,7 +73,7 @@ async def resolve(github: GitHub, names: Sequence[str], found: Found) -> None:
         for index, name in enumerate(chunk):
             if node := answer.data.get(f"r{index}"):
                 found.named[name.casefold()] = found.add(node, answer)
-            else:
+            elif name.casefold() not in known:
                 found.miss(name, answer, f"r{index}")
 
 

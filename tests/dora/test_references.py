@@ -1,3 +1,4 @@
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 from moto import mock_aws
 from pydantic import SecretStr
 
+from dora.database import address
 from dora.errors import ConfigurationError
 from dora.keys import configured_keys
 from dora.references import read_reference
@@ -50,3 +52,23 @@ def test_api_keys_from_secrets_manager_win_over_the_plain_ones() -> None:
     )
     assert configured_keys(settings) == "[]"
     assert configured_keys(Settings(_env_file=None, api_keys=SecretStr("plain"))) == "plain"
+
+
+def test_the_database_s_secret_is_completed_by_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGDATABASE", "metrics")
+    text = json.dumps({"username": "ingest", "password": "a/b@c"})
+    secret = boto3.client("secretsmanager").create_secret(Name="db", SecretString=text)
+    settings = Settings(
+        _env_file=None, db_url=SecretStr("postgresql://plain"), db_secret_arn=secret["ARN"]
+    )
+    assert address(settings) == "postgresql://ingest:a%2Fb%40c@db.example:5432/metrics"
+
+
+def test_a_database_s_secret_without_a_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PGHOST", raising=False)
+    secret = boto3.client("secretsmanager").create_secret(Name="db", SecretString="{}")
+    with pytest.raises(ConfigurationError, match="lacks host"):
+        address(Settings(_env_file=None, db_secret_arn=secret["ARN"]))

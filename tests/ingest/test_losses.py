@@ -13,6 +13,7 @@ from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
+from dora.settings import Settings
 from ingest.pipeline import make_tables
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
@@ -160,6 +161,23 @@ def test_an_owner_s_repository_that_is_blocked_is_named(
     assert result.exit_code == 1
     assert blocked.name_with_owner in result.messages[0]
     assert rows(database, "select 1 from raw.repositories where not is_configured") == []
+
+
+def test_a_repository_made_anew_under_its_old_name_is_read(
+    ingest: Ingest, database: Database, github: GitHub, settings: Settings, at: Any
+) -> None:
+    names = settings.repositories
+    ingest()
+    gone, moved = [r for r in github.repositories() if r.by_number][:2]
+    gone_name, moved_name = gone.name_with_owner, moved.name_with_owner
+    github.delete_repository(gone)
+    github.rename_repository(moved, f"{moved_name}-2")
+    made = [github.create_repository(name, at(20)) for name in (gone_name, moved_name)]
+    new = [github.add_pull_request(repository, at(30), None, title="New") for repository in made]
+    assert ingest(repositories=names).exit_code == 1
+    landed = rows(database, "select id from raw.pull_requests where title = 'New'")
+    assert {row["id"] for row in landed} == {pull_request.id for pull_request in new}
+    assert ingest(repositories=names).exit_code == 0
 
 
 def test_since_in_the_future_is_refused(ingest: Ingest) -> None:
