@@ -27,7 +27,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
 from dora.database import Database
-from dora.errors import UnavailableError
+from dora.errors import ConfigurationError, UnavailableError
 from dora.roles import INGEST
 from ingest.github.source import NAME, Batch, github, resources
 from ingest.lock import Lock
@@ -118,6 +118,12 @@ class Landing:
         # A package left by a run that was killed is older than what has landed since: dlt would
         # load it first and extract nothing. State comes from the database alone.
         shutil.rmtree(self._folder, ignore_errors=True)
+        try:
+            self._folder.mkdir(parents=True)
+        except OSError as error:
+            raise ConfigurationError(
+                f"DORA_HOME cannot be written: {self._folder}: {error.strerror}"
+            ) from None
         return dlt.pipeline(
             NAME,
             pipelines_dir=str(self._folder),

@@ -124,6 +124,14 @@ def test_a_database_that_is_away_is_said_in_one_line(dora: Dora) -> None:
     assert "a-password" not in done.stderr
 
 
+def test_a_home_that_cannot_be_written_is_said(dora: Dora, tmp_path: Path) -> None:
+    (tmp_path / "a-file").write_text("", "utf-8")
+    done = dora("ingest", DORA_HOME=str(tmp_path / "a-file"))
+    assert done.returncode == 2
+    assert "DORA_HOME cannot be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_github_away_is_69(dora: Dora, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import ingest.github.client as client\nclient.ATTEMPTS = 1\n", "utf-8"
