@@ -185,10 +185,14 @@ class _Run:
         return is_unclear or progress.head is not None or progress.is_behind(probed.newest)
 
     def _begin_backfills(self, found: Found) -> list[str]:
-        """Set out the first walk of every new repository; return these."""
+        """Set out the first walk of every new repository; return these. An empty one needs none."""
         fresh = []
         for key, probed in found.repositories.items():
             progress = self.known.progress[key]
+            if progress.is_new() and probed.pull_requests == 0:
+                self.known.progress[key] = progress.model_copy(update={"walked_at": probed.at})
+                self.known.saw(probed)
+                continue
             if progress.is_new():
                 fresh.append(key)
                 walk = Walk(began_at=probed.at, target=probed.newest)

@@ -1,0 +1,61 @@
+"""What a run costs GitHub: requests and points."""
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from demo.github import GitHub
+from demo.server import Server, serve
+from ingest.record import RunResult
+
+Ingest = Callable[..., RunResult]
+START = datetime(2026, 1, 5, 9, tzinfo=UTC)
+TOKEN = "a-token-of-the-tests"
+
+
+@pytest.fixture
+def github() -> GitHub:
+    """An owner of a hundred repositories with six pull requests each."""
+    github = GitHub()
+    for number in range(100):
+        repository = github.create_repository(f"acme/service-{number}", START)
+        for hour in range(6):
+            at = START + timedelta(hours=hour)
+            github.add_pull_request(repository, at, f"dev-{number}", title="Work")
+    return github
+
+
+@pytest.fixture
+def hub(github: GitHub) -> Iterator[Server]:
+    clock = (START + timedelta(days=2)).timestamp
+    with serve(github, token=TOKEN, clock=clock, budget=100_000) as hub:
+        yield hub
+
+
+def test_a_quiet_run_over_a_thousand_repositories_is_ten_requests(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    for number in range(900):
+        github.create_repository(f"acme/empty-{number}", START)
+    assert ingest(repositories="acme/*").repositories == 1000
+    hub.requests.clear()
+    result = ingest(repositories="acme/*")
+    assert result.exit_code == 0
+    assert len(hub.requests) == 10
+    assert sum(request.cost for request in hub.requests) <= 12
+
+
+def test_twenty_active_repositories_of_a_hundred_take_six_requests(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    ingest(repositories="acme/*")
+    for repository in github.repositories()[:20]:
+        for minute, pull_request in enumerate(list(repository.by_number.values())[:5]):
+            at = START + timedelta(days=1, minutes=minute)
+            github.edit(pull_request, at, title="Changed")
+    hub.requests.clear()
+    result = ingest(repositories="acme/*")
+    assert result.pull_requests >= 100
+    operations = [request.operation for request in hub.requests]
+    assert operations == ["Owned", *["Walk"] * 4, "Probe"]
