@@ -27,7 +27,7 @@ run: $(READY) ## database, ingest, dbt build, then the API on http://127.0.0.1:8
 	@$(BIN)/dora run $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
 
 test-long: $(READY) ## more seeds and sizes of the same
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --long

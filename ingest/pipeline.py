@@ -117,7 +117,7 @@ class _Run:
     async def run(self) -> RunResult:
         """Do it all; a stop or a fault on the way still lands what is finished."""
         result = self.result
-        async with self.github:
+        async with self.github, self.stream:
             try:
                 await self._follow()
             except DoraError as error:
@@ -128,7 +128,7 @@ class _Run:
                 result.interrupted()
                 await self._finish()
                 raise
-        await self._finish()
+            await self._finish()
         return result
 
     async def _finish(self) -> None:

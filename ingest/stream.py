@@ -5,6 +5,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Self
 
 from ingest.clock import Clock
 from ingest.config import Config
@@ -54,6 +55,12 @@ class Stream:
         self._is_broken = False
         # dlt works in one thread of its own, so that pages are read on while it lands.
         self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._dlt.shutdown()
 
     @property
     def _clock(self) -> Clock:

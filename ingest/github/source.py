@@ -28,11 +28,13 @@ class Batch:
 
     def parts(self) -> "Iterator[Batch]":
         """Yield the data and the state, then the rows that say what is loaded."""
-        yield replace(self, repositories=[], ingest_runs=[])
-        if self.repositories or self.ingest_runs:
-            yield Batch(
-                repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state
-            )
+        data = replace(self, repositories=[], ingest_runs=[])
+        claims = Batch(
+            repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state
+        )
+        if any((data.pull_requests, data.user_logins, data.ingest_failures, data.teams)):
+            yield data
+        yield claims
 
 
 def _resource(
