@@ -3,7 +3,7 @@
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import NonNegativeInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dora.errors import ConfigurationError
@@ -22,6 +22,8 @@ class Settings(BaseSettings):
     github_app_private_key: SecretStr | None = None
     github_secret_arn: str | None = None
     github_api_url: str = "https://api.github.com"
+    github_ca_bundle: Path | None = None
+    github_reserve: NonNegativeInt = 100
     repositories: str | None = None
     team_config_json: str | None = None
     db_url: SecretStr | None = None

@@ -1,9 +1,11 @@
 """What a run is told: teams, repositories and the way into GitHub, checked all at once."""
 
 import hashlib
+import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TypeVar
 
 import httpx
@@ -21,7 +23,9 @@ T = TypeVar("T")
 class Config:
     """A run's configuration.
 
-    `only` narrows it to some of the repositories; `queue_url` is the dead letter queue's.
+    `verify` is what TLS certificates are held against, `reserve` how many points of GitHub's hourly
+    quota are left alone; `only` narrows it to some of the repositories; `queue_url` is the dead
+    letter queue's.
     """
 
     url: str
@@ -32,6 +36,8 @@ class Config:
     since: datetime | None = None
     only: frozenset[str] = frozenset()
     queue_url: str | None = None
+    verify: ssl.SSLContext | bool = True
+    reserve: int = 0
 
     @property
     def teams_hash(self) -> str:
@@ -64,11 +70,12 @@ def read_config(
     selection = checked(lambda: parse_repositories(settings.repositories))
     narrowed = checked(lambda: parse_repositories(",".join(only), "--repository")) if only else None
     auth = checked(lambda: read_credentials(settings))
+    verify = checked(lambda: _trusted(settings.github_ca_bundle))
     if since is not None and since > datetime.now(UTC):
         faults.append(f"--since {since:%Y-%m-%d} is in the future")
     if narrowed and (narrowed.owners or narrowed.left_out):
         faults.append("--repository takes owner/name")
-    if faults or teams is None or selection is None or auth is None:
+    if faults or teams is None or selection is None or auth is None or verify is None:
         raise ConfigurationError(faults)
     return Config(
         url=settings.github_api_url,
@@ -79,7 +86,23 @@ def read_config(
         since=since,
         only=frozenset(name.casefold() for name in narrowed.names) if narrowed else frozenset(),
         queue_url=settings.dlq_url,
+        verify=verify,
+        reserve=settings.github_reserve,
     )
+
+
+def _trusted(ca_bundle: Path | None) -> ssl.SSLContext | bool:
+    """Return what TLS is verified against: a bundle of ours, else the public authorities."""
+    if ca_bundle is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca_bundle.expanduser())
+    except OSError as error:
+        is_no_pem = isinstance(error, ssl.SSLError)
+        reason = "it holds no certificate in PEM" if is_no_pem else error.strerror
+        raise ConfigurationError(
+            f"GITHUB_CA_BUNDLE '{ca_bundle}' cannot be read: {reason}"
+        ) from None
 
 
 def _teams(settings: Settings) -> list[Team]:

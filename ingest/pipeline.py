@@ -68,7 +68,15 @@ def run(
         clock = clock or SystemClock()
         result = RunResult(run_id or uuid.uuid4().hex, started_at=clock.now())
         budget = Budget(clock, seconds)
-        github = GitHub(config.url, config.auth, clock, budget, result.usage)
+        github = GitHub(
+            config.url,
+            config.auth,
+            clock,
+            budget,
+            result.usage,
+            reserve=config.reserve,
+            verify=config.verify,
+        )
         try:
             return _run(config, database, landing, github, result, reporter or LogReporter())
         finally:

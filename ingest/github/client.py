@@ -6,15 +6,15 @@ Limits: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits
 import asyncio
 import email.utils
 import logging
+import random
+import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type, stop_after_attempt
-from tenacity.wait import wait_random_exponential
 
 from dora.errors import ConfigurationError
 from ingest.clock import Budget, Clock
@@ -25,50 +25,43 @@ from ingest.github.errors import (
     RateLimitReached,
     TokenRefused,
     Transient,
+    Unanswerable,
 )
 from ingest.github.queries import document
+from ingest.github.sizes import Sizes
 
 logger = logging.getLogger(__name__)
 
 # GitHub meters processing time: one or two streams already fill what it gives to one token.
 IN_FLIGHT = 2
+# How often a question is asked that gets no smaller.
 ATTEMPTS = 7
-# Points of the hourly quota that are left to the token's other users.
-RESERVE = 100
+# A fault that does not say so may still come of asking for too much: the third time says it.
+SHRINK_AFTER = 3
+# Questions in a row that GitHub, though it is there, may leave unanswered: more is an outage.
+MOST_UNANSWERED = 3
 # A request is ended by GitHub after 10 s; a little more for the way.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 SECONDARY_WAIT = 60.0
-_BACKOFF = wait_random_exponential(multiplier=1, max=60)
+LONGEST_BACKOFF = 60.0
 _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
 _SCOPES = "INSUFFICIENT_SCOPES"
 _TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
-
-
-class PageSize:
-    """How many objects to ask for at once: halves when GitHub cannot, grows back by good pages."""
-
-    def __init__(self, most: int, least: int = 1) -> None:
-        self.most, self.least, self.now = most, least, most
-
-    def shrink(self) -> None:
-        """Halve, down to the least."""
-        self.now = max(self.least, self.now // 2)
-
-    def grow(self) -> None:
-        """Grow by a quarter, up to the most."""
-        self.now = min(self.most, self.now + max(1, self.now // 4))
+# A question's text and variables, made of the variables that it is asked with.
+Render = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 
 @dataclass
 class Usage:
     """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies.
 
-    `remaining` points are left until `reset_at`, which is by our clock; `errors` counts by kind
-    what was asked again.
+    `remaining` points are left until `reset_at`, which is by our clock; `dearest` is the most that
+    one request cost. `errors` counts by kind what was asked again.
     """
 
     requests: int = 0
     points: int = 0
+    dearest: int = 1
     response_bytes: int = 0
     remaining: int | None = None
     reset_at: datetime | None = None
@@ -77,11 +70,15 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answer:
-    """The data of one request, the errors beside it and, by GitHub's clock, when it was asked."""
+    """The data of one request, the errors beside it and, by GitHub's clock, when it was asked.
+
+    `asked` is for how many ids, where it was asked by ids.
+    """
 
     data: dict[str, Any]
     errors: list[dict[str, Any]]
     at: datetime
+    asked: int = 0
 
     def error_at(self, *path: str | int) -> dict[str, Any] | None:
         """Return the error that GitHub gives for this path, if there is one."""
@@ -92,7 +89,8 @@ class Answer:
 class GitHub:
     """A connection to GitHub; an async context manager.
 
-    `url` is the address of the REST API (`https://api.github.com`, or `https://HOST/api/v3`).
+    `url` is the address of the REST API (`https://api.github.com`, or `https://HOST/api/v3`),
+    `reserve` so many points of the hourly quota as are left to the token's other users.
     """
 
     url: str
@@ -100,15 +98,20 @@ class GitHub:
     clock: Clock
     budget: Budget
     usage: Usage = field(default_factory=Usage)
-    reserve: int = RESERVE
-    transport: httpx.AsyncBaseTransport | None = None
+    reserve: int = 0
+    verify: ssl.SSLContext | bool = True
+
+    def __post_init__(self) -> None:
+        # Until when GitHub wants nothing asked; how many questions in a row it has not answered.
+        self._not_before = datetime.fromtimestamp(0, UTC)
+        self._unanswered = 0
 
     async def __aenter__(self) -> Self:
         self._streams = asyncio.Semaphore(IN_FLIGHT)
         self._http = httpx.AsyncClient(
             auth=self.auth,
             timeout=TIMEOUT,
-            transport=self.transport,
+            verify=self.verify,
             headers={"User-Agent": "dora-metrics", "Accept": "application/json"},
             limits=httpx.Limits(max_connections=IN_FLIGHT),
         )
@@ -126,69 +129,80 @@ class GitHub:
         self,
         name: str,
         variables: Mapping[str, Any],
-        *,
-        text: str | None = None,
-        size: PageSize | None = None,
+        sizes: Sizes | None = None,
+        render: Render | None = None,
     ) -> Answer:
-        """Ask `queries/NAME.graphql` (or `text`), as often as it takes.
+        """Ask `queries/NAME.graphql`, or what `render` makes of it all, until it is answered.
 
-        With `size`, the variable `first` follows it, and a question that is too big for GitHub is
-        asked again with a smaller one. Raises `GitHubAway`, `TokenRefused`, `RateLimitReached` or
-        `BudgetSpent`.
+        With `sizes` the variables follow these, and a question that is too big for GitHub is asked
+        again smaller. Raises `Unanswerable` where GitHub is there but does not answer even the
+        smallest, `GitHubAway`, `TokenRefused`, `RateLimitReached` or `BudgetSpent`.
         """
+        in_vain = 0
+        async with self._streams:
+            while True:
+                await self._wait_for_quota()
+                asked = sizes.fitted(variables) if sizes else dict(variables)
+                try:
+                    answer = await self._send(*(render or _document_of(name))(asked))
+                except Transient as error:
+                    self.usage.errors[error.kind] += 1
+                    is_to_shrink = error.too_big or in_vain + 1 >= SHRINK_AFTER
+                    is_smaller = is_to_shrink and sizes is not None and sizes.shrink()
+                    in_vain = 0 if is_smaller else in_vain + 1
+                    if in_vain == ATTEMPTS:
+                        raise await self._given_up(name, error, sizes) from error
+                    await self._wait_after(error, in_vain)
+                    continue
+                if sizes:
+                    self._unanswered = 0
+                    sizes.grow()
+                return replace(answer, asked=len(asked.get("ids", ())))
 
-        async def ask() -> Answer:
-            asked = {**variables, "first": size.now} if size else dict(variables)
-            await self._wait_for_quota()
-            try:
-                answer = await self._send(text or document(name), asked)
-            except Transient as error:
-                self.usage.errors[error.kind] += 1
-                if size and error.too_big:
-                    size.shrink()
-                raise
-            if size:
-                size.grow()
-            return answer
-
-        return await self._retried(name, ask)
-
-    async def _retried(self, name: str, ask: Callable[[], Awaitable[Answer]]) -> Answer:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(ATTEMPTS),
-            wait=_wait,
-            retry=retry_if_exception_type(Transient),
-            sleep=self._sleep,
-            before_sleep=_log_retry,
-            reraise=True,
-        )
-        try:
-            async with self._streams:
-                return await retrying(ask)
-        except RateLimited as error:
+    async def _given_up(self, name: str, error: Transient, sizes: Sizes | None) -> Exception:
+        """Return what to raise: does GitHub not answer at all, or only not this question."""
+        if isinstance(error, RateLimited):
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
-            raise RateLimitReached(self.clock.now() + wait) from error
-        except Transient as error:
-            raise GitHubAway(
-                f"GitHub at {self.url} did not answer {name} after {ATTEMPTS} attempts: {error}"
-            ) from error
+            return RateLimitReached(self.clock.now() + wait)
+        reason = f"GitHub at {self.url} did not answer {name} after {ATTEMPTS} attempts: {error}"
+        self._unanswered += 1
+        if sizes is None or self._unanswered > MOST_UNANSWERED:
+            return GitHubAway(reason)
+        try:
+            await self._send(document("there"), {})
+        except Transient:
+            return GitHubAway(reason)
+        return Unanswerable(reason)
 
-    async def _sleep(self, seconds: float) -> None:
+    async def _wait_after(self, error: Transient, in_vain: int) -> None:
+        """Wait before a question is asked again; after a limit nobody asks anything meanwhile."""
+        if isinstance(error, RateLimited):
+            seconds = error.wait or SECONDARY_WAIT * 2 ** (in_vain - 1)
+            until = self.clock.now() + timedelta(seconds=seconds)
+            self._not_before = max(self._not_before, until)
+            logger.warning("GitHub: %s", error)
+            return
+        seconds = random.uniform(0.0, min(LONGEST_BACKOFF, 2.0**in_vain))
+        logger.warning("GitHub: %s; again in %.1f s", error, seconds)
         if not self.budget.allows(seconds):
-            raise RateLimitReached(self.clock.now() + timedelta(seconds=seconds))
+            raise BudgetSpent
         await self.clock.sleep(seconds)
 
     async def _wait_for_quota(self) -> None:
-        if not self.budget.allows():
-            raise BudgetSpent
-        usage = self.usage
-        if usage.remaining is None or usage.reset_at is None or usage.remaining > self.reserve:
-            return
-        wait = (usage.reset_at - self.clock.now()).total_seconds()
-        if wait > 0:
-            logger.warning("rate limit: %d points left, waiting %.0f s", usage.remaining, wait)
-            await self._sleep(wait)
-        usage.remaining = None
+        """Wait while GitHub wants nothing asked, or only the reserve is left of the points."""
+        usage, now = self.usage, self.clock.now()
+        # What is in flight at the same time may cost as much as the dearest so far.
+        left = None if usage.remaining is None else usage.remaining - IN_FLIGHT * usage.dearest
+        if left is not None and left < self.reserve and usage.reset_at:
+            logger.warning("rate limit: %d points left", usage.remaining)
+            self._not_before = max(self._not_before, usage.reset_at)
+            usage.remaining = None
+        wait = max(0.0, (self._not_before - now).total_seconds())
+        if not self.budget.allows(wait):
+            raise RateLimitReached(self._not_before) if wait else BudgetSpent
+        if wait:
+            logger.warning("GitHub wants nothing asked until %s", f"{self._not_before:%H:%M:%SZ}")
+            await self.clock.sleep(wait)
 
     async def _send(self, text: str, variables: dict[str, Any]) -> Answer:
         self.usage.requests += 1
@@ -231,6 +245,7 @@ class GitHub:
             raise Transient(str(message), kind="no_data", too_big=True)
         if quota := data.get("rateLimit"):
             self.usage.points += quota["cost"]
+            self.usage.dearest = max(self.usage.dearest, quota["cost"])
         at = _date(response.headers) or self.clock.now()
         began = at - timedelta(seconds=round(response.elapsed.total_seconds()))
         return Answer(data=data, errors=errors, at=began)
@@ -244,6 +259,10 @@ class GitHub:
             now = self.clock.now()
             wait = datetime.fromtimestamp(int(reset), UTC) - (_date(headers) or now)
             self.usage.reset_at = now + wait
+
+
+def _document_of(name: str) -> Render:
+    return lambda variables: (document(name), variables)
 
 
 def _refuse_bad_status(response: httpx.Response, now: datetime) -> None:
@@ -278,23 +297,8 @@ def _limit_wait(headers: httpx.Headers, now: datetime) -> float | None:
         return float(after)
     reset = headers.get("x-ratelimit-reset", "")
     if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        return max(1.0, float(reset) - now.timestamp())
+        return max(1.0, float(reset) - (_date(headers) or now).timestamp())
     return None
-
-
-def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception() if state.outcome else None
-    if isinstance(error, Transient) and error.wait is not None:
-        return error.wait
-    if isinstance(error, RateLimited):
-        return float(SECONDARY_WAIT * 2 ** (state.attempt_number - 1))
-    return float(_BACKOFF(state))
-
-
-def _log_retry(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    wait = state.next_action.sleep if state.next_action else 0.0
-    logger.warning("GitHub: %s; attempt %d, again in %.1f s", error, state.attempt_number, wait)
 
 
 def _reason(error: httpx.HTTPError) -> str:

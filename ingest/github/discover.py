@@ -4,9 +4,12 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.github.client import Answer, GitHub, PageSize
+from ingest.github.client import Answer, GitHub
+from ingest.github.errors import Unanswerable
 from ingest.github.models import Probed
+from ingest.github.parts import in_parts
 from ingest.github.queries import resolve_document
+from ingest.github.sizes import PageSize, Sizes
 
 AT_ONCE = 100
 # Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
@@ -44,12 +47,12 @@ class Found:
 
 async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
     """Look at known repositories: one request for 100."""
-    for start in range(0, len(ids), AT_ONCE):
-        chunk = list(ids[start : start + AT_ONCE])
-        answer = await github.query("probe", {"ids": chunk})
-        for index, (repository_id, node) in enumerate(
-            zip(chunk, answer.data["nodes"], strict=True)
-        ):
+    sizes = Sizes(PageSize(AT_ONCE), of="ids")
+    async for part, answer in in_parts(github, "probe", ids, sizes):
+        if isinstance(answer, Unanswerable):
+            found.unclear[part[0]] = str(answer)
+            continue
+        for index, (repository_id, node) in enumerate(zip(part, answer.data["nodes"], strict=True)):
             if node and node["__typename"] == "Repository":
                 found.add(node, answer)
             else:
@@ -64,26 +67,33 @@ async def resolve(
     A name in `known`, in lower case, has led to a repository before; that it leads to none now is
     said by the probe of that repository.
     """
-    for start in range(0, len(names), AT_ONCE):
-        chunk = names[start : start + AT_ONCE]
-        variables = {}
-        for index, name in enumerate(chunk):
-            variables[f"o{index}"], variables[f"n{index}"] = name.split("/", 1)
-        answer = await github.query("resolve", variables, text=resolve_document(len(chunk)))
-        for index, name in enumerate(chunk):
+    sizes = Sizes(PageSize(AT_ONCE), of="ids")
+    async for part, answer in in_parts(github, "resolve", names, sizes, render=_by_name):
+        if isinstance(answer, Unanswerable):
+            found.unclear[part[0]] = str(answer)
+            continue
+        for index, name in enumerate(part):
             if node := answer.data.get(f"r{index}"):
                 found.named[name.casefold()] = found.add(node, answer)
             elif name.casefold() not in known:
                 found.miss(name, answer, f"r{index}")
 
 
+def _by_name(variables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    names = variables["ids"]
+    named = {}
+    for index, name in enumerate(names):
+        named[f"o{index}"], named[f"n{index}"] = name.split("/", 1)
+    return resolve_document(len(names)), named
+
+
 async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
     """List an owner's repositories, 100 in a request; return their ids."""
     ids: list[str] = []
-    size = PageSize(AT_ONCE)
+    sizes = Sizes(PageSize(AT_ONCE))
     after = None
     while True:
-        answer = await github.query("owned", {"owner": owner, "after": after}, size=size)
+        answer = await github.query("owned", {"owner": owner, "after": after}, sizes)
         if answer.data["repositoryOwner"] is None and answer.error_at("repositoryOwner"):
             found.unclear[f"{owner}/*"] = "GitHub does not show what it owns"
             return ids

@@ -13,6 +13,10 @@ class GitHubAway(UnavailableError):
     """GitHub did not answer usefully, after every retry."""
 
 
+class Unanswerable(GitHubAway):
+    """GitHub is there but did not answer this question, however small it was asked."""
+
+
 class RateLimitReached(StoppedEarly):
     """The points of the hour are spent and the run may not wait so long."""
 

@@ -1,17 +1,22 @@
 """Nothing is passed over: what a page could not hold, or GitHub did not give, is fetched singly."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import ValidationError
 
 from ingest.github.client import GitHub
+from ingest.github.errors import Unanswerable
 from ingest.github.models import Details, PullRequest
 from ingest.github.pages import Page, Rejected, read_pull_requests
+from ingest.github.parts import in_parts
+from ingest.github.sizes import PageSize, Sizes
 from ingest.github.walk import NESTED
 
-AT_ONCE = 10
+# How many pull requests are asked for at once: whole, or only what hangs on them.
+AT_ONCE, DETAILS_AT_ONCE = 50, 10
 # GitHub's longest page.
 LONGEST = 100
 
@@ -31,32 +36,40 @@ class Mender:
 
     github: GitHub
 
+    def __post_init__(self) -> None:
+        self.sizes = Sizes(PageSize(AT_ONCE), PageSize(NESTED), of="ids")
+        self.details_sizes = Sizes(PageSize(DETAILS_AT_ONCE), PageSize(LONGEST), of="ids")
+
     async def complete(self, pages: Sequence[Page]) -> None:
         """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""
         for page in pages:
             if page.nulls or page.suspects:
                 await self._fetch_singly(page)
-        cut = {pr.id: pr for page in pages for pr in page.pull_requests if not pr.is_whole}
-        ids = list(cut)
-        for start in range(0, len(ids), AT_ONCE):
-            await self._extend({key: cut[key] for key in ids[start : start + AT_ONCE]})
+        await self._extend(
+            {pr.id: pr for page in pages for pr in page.pull_requests if not pr.is_as_counted}
+        )
         for page in pages:
             _reject_incomplete(page)
 
     async def pull_requests(self, ids: Sequence[str]) -> Fetched:
         """Fetch pull requests by node id, each with as much as a page would hold of it."""
-        answer = await self.github.query("pull_requests", {"ids": list(ids), **NESTED})
-        found, rejected = read_pull_requests(answer.data["nodes"])
-        fetched = Fetched(found, rejected, [])
-        for position, (key, node) in enumerate(zip(ids, answer.data["nodes"], strict=True)):
-            if node is not None:
+        fetched = Fetched([], [], [])
+        async for part, answer in in_parts(self.github, "pull_requests", ids, self.sizes):
+            if isinstance(answer, Unanswerable):
+                fetched.rejected.append(Rejected(part[0], None, str(answer)))
                 continue
-            error = answer.error_at("nodes", position) or {}
-            if error.get("type") == "NOT_FOUND":
-                fetched.gone.append(key)
-            else:
-                reason = str(error.get("message", "GitHub gives null for it"))
-                fetched.rejected.append(Rejected(key, None, reason))
+            found, rejected = read_pull_requests(answer.data["nodes"])
+            fetched.pull_requests += found
+            fetched.rejected += rejected
+            for position, (key, node) in enumerate(zip(part, answer.data["nodes"], strict=True)):
+                if node is not None:
+                    continue
+                error = answer.error_at("nodes", position) or {}
+                if error.get("type") == "NOT_FOUND":
+                    fetched.gone.append(key)
+                else:
+                    reason = str(error.get("message", "GitHub gives null for it"))
+                    fetched.rejected.append(Rejected(key, None, reason))
         return fetched
 
     async def _fetch_singly(self, page: Page) -> None:
@@ -76,44 +89,42 @@ class Mender:
 
     async def _behind_nulls(self, page: Page) -> list[Rejected]:
         """Ask for the page again, ids alone, down to where it ended: what moved is above it now."""
-        variables = {"id": page.repository_id, "first": LONGEST, "after": page.asked_after}
+        variables = {"ids": [page.repository_id], "first": LONGEST, "after": page.asked_after}
         answer = await self.github.query("ids", variables)
-        nodes = ((answer.data["node"] or {}).get("pullRequests") or {}).get("nodes") or []
+        nodes = ((answer.data["nodes"][0] or {}).get("pullRequests") or {}).get("nodes") or []
         ids = [node["id"] if node else None for node in nodes]
         if page.last_id in ids:
             ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
         known = {suspect.id for suspect in page.suspects} | {pr.id for pr in page.pull_requests}
         return [Rejected(key, None, page.nulls[0]) for key in ids if key not in known]
 
-    async def _extend(self, group: dict[str, PullRequest]) -> None:
-        for details in await self._details(list(group), None, None):
-            group[details.id].reviews = details.reviews
-            group[details.id].draft_events = details.draft_events
-        for pr in group.values():
+    async def _extend(self, cut: dict[str, PullRequest]) -> None:
+        """Read anew, from the start, what hangs on these."""
+        async for details in self._details(list(cut)):
+            cut[details.id].reviews = details.reviews
+            cut[details.id].draft_events = details.draft_events
+        for pr in cut.values():
             while not pr.is_whole:
                 reviews, events = pr.reviews.page_info, pr.draft_events.page_info
-                further = await self._details([pr.id], reviews.end_cursor, events.end_cursor)
+                after = {
+                    "reviewsAfter": reviews.end_cursor,
+                    "draftEventsAfter": events.end_cursor,
+                }
+                further = [details async for details in self._details([pr.id], after)]
                 if not further:
                     break
                 _append(pr.reviews, further[0].reviews)
                 _append(pr.draft_events, further[0].draft_events)
 
     async def _details(
-        self, ids: list[str], reviews_after: str | None, draft_events_after: str | None
-    ) -> list[Details]:
-        variables = {
-            "ids": ids,
-            "reviewsAfter": reviews_after,
-            "draftEventsAfter": draft_events_after,
-        }
-        answer = await self.github.query("details", variables)
-        found = []
-        for node in filter(None, answer.data["nodes"]):
-            try:
-                found.append(Details.model_validate(node))
-            except ValidationError:
-                continue
-        return found
+        self, ids: list[str], after: dict[str, str | None] | None = None
+    ) -> AsyncIterator[Details]:
+        """Yield what GitHub gives of what hangs on pull requests; what it does not is left out."""
+        async for _, answer in in_parts(self.github, "details", ids, self.details_sizes, after):
+            nodes = [] if isinstance(answer, Unanswerable) else answer.data["nodes"]
+            for node in filter(None, nodes):
+                with suppress(ValidationError):
+                    yield Details.model_validate(node)
 
 
 def _append(connection: Any, further: Any) -> None:

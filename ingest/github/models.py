@@ -119,6 +119,11 @@ class Details(_Node):
         pages = (self.reviews.page_info, self.draft_events.page_info)
         return not any(page.has_next_page for page in pages)
 
+    @property
+    def is_as_counted(self) -> bool:
+        """Whether it is whole and has as many reviews as GitHub counts."""
+        return self.is_whole and len(self.reviews.nodes) == self.reviews.total_count
+
 
 class PullRequest(Details):
     """A pull request as a walk's page carries it."""

@@ -8,15 +8,17 @@ the next look from the top finds it.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from ingest.github.client import Answer, GitHub, PageSize
+from ingest.github.client import Answer, GitHub
+from ingest.github.errors import Unanswerable
 from ingest.github.pages import Kind, Page, RepositoryAway, read_page
 from ingest.github.progress import Progress, Walk
+from ingest.github.sizes import PageSize, Sizes
 
 PAGE = 50
 # The first pages of several repositories at once: 5 x 10 pull requests cost what one page does.
 HEADS, HEAD_PAGE = 5, 10
-# How much of a pull request's reviews and draft events a page holds.
-NESTED = {"reviews": 50, "draftEvents": 10}
+# How many of a pull request's reviews a page holds.
+NESTED = 50
 
 
 @dataclass
@@ -27,9 +29,12 @@ class Walker:
     """
 
     github: GitHub
-    size: PageSize = field(default_factory=lambda: PageSize(PAGE))
-    head_size: PageSize = field(default_factory=lambda: PageSize(HEAD_PAGE))
     lost: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        nested = PageSize(NESTED)
+        self.sizes = Sizes(PageSize(PAGE), nested)
+        self.head_sizes = Sizes(PageSize(HEAD_PAGE), nested)
 
     async def go_on(
         self, repository_id: str, progress: Progress, kind: Kind
@@ -42,7 +47,13 @@ class Walker:
 
     async def heads(self, walks: dict[str, tuple[Progress, Walk]]) -> AsyncIterator[Page]:
         """Walk several repositories (at most `HEADS`) from the top down to their watermarks."""
-        answer = await self._ask(list(walks), None, self.head_size)
+        try:
+            answer = await self._ask(list(walks), None, self.head_sizes)
+        except Unanswerable:
+            for repository_id, (progress, walk) in walks.items():
+                async for page in self._walk(repository_id, progress, walk, "head"):
+                    yield page
+            return
         for index, (repository_id, (progress, walk)) in enumerate(walks.items()):
             try:
                 page, after = read_page(answer, index, repository_id, progress, walk, "head")
@@ -58,7 +69,12 @@ class Walker:
         self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
         while True:
-            answer = await self._ask([repository_id], walk.cursor, self.size)
+            try:
+                answer = await self._ask([repository_id], walk.cursor, self.sizes)
+            except Unanswerable:
+                # The one that GitHub stumbles over, by its id alone: it is then asked for singly.
+                alone = {"ids": [repository_id], "first": 1, "after": walk.cursor}
+                answer = await self.github.query("ids", alone)
             try:
                 page, walk = read_page(answer, 0, repository_id, progress, walk, kind)
             except RepositoryAway as error:
@@ -69,5 +85,5 @@ class Walker:
             if page.is_last:
                 return
 
-    async def _ask(self, ids: list[str], after: str | None, size: PageSize) -> Answer:
-        return await self.github.query("walk", {"ids": ids, "after": after, **NESTED}, size=size)
+    async def _ask(self, ids: list[str], after: str | None, sizes: Sizes) -> Answer:
+        return await self.github.query("walk", {"ids": ids, "after": after}, sizes)

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,11 +10,13 @@ from pydantic import SecretStr
 
 from demo.github import GitHub as DemoGitHub
 from demo.organisation import generate
+from demo.points import Points
 from demo.server import Fault, Server, serve
-from ingest.clock import Budget
-from ingest.github.client import ATTEMPTS, Answer, GitHub, PageSize
+from ingest.clock import Budget, SystemClock
+from ingest.github.client import ATTEMPTS, Answer, GitHub
 from ingest.github.credentials import TokenAuth
 from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
+from ingest.github.sizes import PageSize, Sizes
 from tests.ingest.simulated import SimulatedClock
 
 TOKEN = "a-secret-token"
@@ -26,15 +29,16 @@ def github_server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def server(github_server: Server) -> Iterator[Server]:
-    github_server.requests.clear()
-    yield github_server
-    github_server.before_request = None
+def clock() -> SimulatedClock:
+    return SimulatedClock()
 
 
 @pytest.fixture
-def clock() -> SimulatedClock:
-    return SimulatedClock()
+def server(github_server: Server, clock: SimulatedClock) -> Iterator[Server]:
+    github_server.requests.clear()
+    github_server.points = Points(5000, lambda: clock.now().timestamp())
+    yield github_server
+    github_server.before_request = None
 
 
 def ask(
@@ -43,16 +47,17 @@ def ask(
     *,
     seconds: float | None = None,
     token: str = TOKEN,
-    size: PageSize | None = None,
+    sizes: Sizes | None = None,
+    reserve: int = 0,
 ) -> tuple[Answer, GitHub]:
     ids = [repository.id for repository in server.github.repositories()][:1]
 
     async def one() -> tuple[Answer, GitHub]:
         budget = Budget(clock, seconds)
-        async with GitHub(server.url, TokenAuth(SecretStr(token)), clock, budget) as github:
-            if size:
-                variables = {"ids": ids, "after": None, "reviews": 5, "draftEvents": 5}
-                return await github.query("walk", variables, size=size), github
+        auth = TokenAuth(SecretStr(token))
+        async with GitHub(server.url, auth, clock, budget, reserve=reserve) as github:
+            if sizes:
+                return await github.query("walk", {"ids": ids, "after": None}, sizes), github
             return await github.query("probe", {"ids": ids}), github
 
     return asyncio.run(one())
@@ -156,6 +161,41 @@ def test_a_primary_limit_is_waited_out_until_the_reset(
     assert clock.waits == [1200]
 
 
+def test_what_is_reserved_for_others_is_left_to_them(server: Server, clock: SimulatedClock) -> None:
+    server.points.limit, server.points.used = 104, 0
+    asked_at = []
+
+    async def ask_often() -> None:
+        auth = TokenAuth(SecretStr(TOKEN))
+        async with GitHub(server.url, auth, clock, Budget(clock), reserve=100) as github:
+            for _ in range(6):
+                await github.query("probe", {"ids": []})
+                asked_at.append((clock.now() - datetime(2026, 6, 30, tzinfo=UTC)).seconds)
+
+    asyncio.run(ask_often())
+    # Two points are kept for what may be in flight.
+    assert asked_at == [0, 0, 0, 3600, 3600, 3600]
+
+
+def test_a_limit_met_by_one_stream_holds_the_other_back(server: Server) -> None:
+    began: list[float] = []
+    faults = [Fault(status=403, headers={"Retry-After": "1"}, body="{}"), Fault(delay=0.2)]
+
+    def note(operation: str | None, variables: Any) -> Fault | None:
+        began.append(time.monotonic())
+        return faults.pop(0) if faults else None
+
+    async def three() -> None:
+        clock = SystemClock()
+        async with GitHub(server.url, TokenAuth(SecretStr(TOKEN)), clock, Budget(clock)) as github:
+            await asyncio.gather(*[github.query("probe", {"ids": []}) for _ in range(3)])
+
+    server.before_request = note
+    asyncio.run(three())
+    assert len(began) == 4
+    assert min(began[2:]) - began[0] >= 1
+
+
 def test_a_limit_longer_than_the_budget_ends_the_run_and_says_until_when(
     server: Server, clock: SimulatedClock
 ) -> None:
@@ -197,13 +237,27 @@ def test_a_refused_token_is_said_without_showing_it(server: Server, clock: Simul
 def test_a_question_too_big_is_asked_smaller_and_the_size_grows_back(
     server: Server, clock: SimulatedClock, fault: Fault
 ) -> None:
-    size = PageSize(40)
+    sizes = Sizes(PageSize(40), PageSize(50))
     server.before_request = failing(fault, fault)
-    ask(server, clock, size=size)
+    ask(server, clock, sizes=sizes)
     assert [request.variables["first"] for request in server.requests] == [40, 20, 10]
     for _ in range(8):
-        ask(server, clock, size=size)
-    assert size.now == 40
+        ask(server, clock, sizes=sizes)
+    assert sizes.outer.now == 40
+
+
+def test_what_is_nested_gets_smaller_only_where_a_page_cannot(
+    server: Server, clock: SimulatedClock
+) -> None:
+    sizes = Sizes(PageSize(4), PageSize(50))
+    server.before_request = failing(*[Fault(status=502, body="")] * 4)
+    ask(server, clock, sizes=sizes)
+    asked = [request.variables for request in server.requests]
+    assert [(each["first"], each["reviews"]) for each in asked] == [
+        *((4, 50), (2, 50), (1, 50)),
+        *((1, 25), (1, 12)),
+    ]
+    assert [each["draftEvents"] for each in asked] == [10] * 5
 
 
 def test_points_and_bytes_are_counted(server: Server, clock: SimulatedClock) -> None:

@@ -43,10 +43,14 @@ def test_github_failing_while_a_page_is_completed_leaves_the_page_for_the_next_r
     ingest()
     github.merge(open_one(github), at(30), "somebody")
 
+    is_away = False
+
     def fail(operation: str | None, variables: Any) -> Fault | None:
-        if operation == "PullRequests":
+        nonlocal is_away
+        if is_away:
             return Fault(status=503, body="")
-        return Fault(rewrite=spoil_first) if operation == "Walk" else None
+        is_away = operation == "Walk"
+        return Fault(rewrite=spoil_first) if is_away else None
 
     hub.before_request = fail
     assert ingest(clock=SimulatedClock()).exit_code == 69

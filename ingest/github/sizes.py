@@ -1,0 +1,63 @@
+"""How much to ask GitHub for at once: less after it could not answer, more again after it could."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+# Hardly any pull request has more switches between draft and ready.
+DRAFT_EVENTS = 10
+
+
+@dataclass
+class PageSize:
+    """A number of objects, from 1 to `most`: halves when that was too many, grows by a quarter."""
+
+    most: int
+    now: int = 0
+
+    def __post_init__(self) -> None:
+        self.now = self.now or self.most
+
+    def shrink(self) -> bool:
+        """Halve; say whether there was anything to halve."""
+        before, self.now = self.now, max(1, self.now // 2)
+        return self.now < before
+
+    def grow(self) -> None:
+        """Grow by a quarter, up to the most."""
+        self.now = min(self.most, self.now + max(1, self.now // 4))
+
+
+@dataclass
+class Sizes:
+    """The page sizes of a question: of what it asks for, and of what is nested in each of these.
+
+    `of` is what follows the outer one: `first`, or how many of the `ids` are asked for. The nested
+    one gives way only where the outer one cannot any more.
+    """
+
+    outer: PageSize
+    nested: PageSize | None = None
+    of: Literal["first", "ids"] = "first"
+
+    def fitted(self, variables: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the variables of a question of the present sizes."""
+        fitted = dict(variables)
+        if self.of == "ids":
+            fitted["ids"] = fitted["ids"][: self.outer.now]
+        else:
+            fitted["first"] = self.outer.now
+        if self.nested:
+            events = min(self.nested.now, DRAFT_EVENTS)
+            fitted |= {"reviews": self.nested.now, "draftEvents": events}
+        return fitted
+
+    def shrink(self) -> bool:
+        """Ask for less; say whether that is possible."""
+        return self.outer.shrink() or (self.nested is not None and self.nested.shrink())
+
+    def grow(self) -> None:
+        """Ask for more again."""
+        self.outer.grow()
+        if self.nested:
+            self.nested.grow()
