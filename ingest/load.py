@@ -14,6 +14,8 @@ from typing import Any
 os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
 os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
 os.environ.setdefault("LOAD__WORKERS", "4")
+# What it writes lives for a second: to compress it takes longer than to read it.
+os.environ.setdefault("DATA_WRITER__DISABLE_COMPRESSION", "true")
 os.environ.setdefault("LOAD__RAISE_ON_MAX_RETRIES", "1")
 os.environ["SCHEMA__NAMING"] = "ingest.naming"
 
@@ -29,8 +31,9 @@ from dlt.pipeline.pipeline import Pipeline
 from dora.database import Database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.roles import INGEST
-from ingest.github.source import NAME, Batch, github, resources
+from ingest.github.source import NAME, Batch, every_table, github, resources
 from ingest.lock import Lock
+from ingest.tables import TABLES
 
 logger = logging.getLogger(__name__)
 # It logs a traceback for every job that it tries again; what counts is raised.
@@ -40,6 +43,12 @@ DATASET = "raw"
 # How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
 ATTEMPTS = 4
 _AWAY = (DestinationTransientException, psycopg2.OperationalError, psycopg2.InterfaceError)
+_COLUMNS = """
+    select table_name, column_name
+    from information_schema.columns
+    where table_schema = 'raw'
+"""
+_NEEDED = {(table, column) for table, columns in TABLES.items() for column in columns}
 # What dlt's merges and dbt's joins look up; dlt makes no index of its own.
 _INDEXES = """
 create unique index if not exists pull_requests_id on raw.pull_requests (id);
@@ -70,12 +79,16 @@ class Landing:
         self._database = database
         self._folder = home.resolve() / "dlt" / _name_of(database)
         self._lock = lock
+        # The rows that say what has landed, and wait for the package after it.
+        self._unsaid = Batch()
         self._pipeline = self._fresh_pipeline()
 
     def open(self) -> dict[str, Any]:
         """Make what is missing of the tables; return the state of the last landing."""
         self._pipeline.sync_destination()
-        if not self._knows_every_column():
+        with self._database.connect(INGEST) as connection:
+            columns = set(connection.execute(_COLUMNS).fetchall())
+        if not columns >= _NEEDED:
             self._make_tables()
         with self._database.connect(INGEST) as connection:
             connection.execute(_INDEXES)
@@ -83,19 +96,29 @@ class Landing:
         state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
         return dict(state.get(NAME, {}))
 
-    def land(self, batch: Batch) -> None:
+    def land(self, batch: Batch, *, is_last: bool = False) -> None:
         """Land a batch: its rows and its state, or nothing that counts.
 
         dlt gives each table a transaction of its own. So what says that something is loaded lands
-        after it, as a package of its own.
-        Tries again where the database goes away; raises `UnavailableError` where it stays away,
-        `StoppedEarly` where another run took over.
+        in a package after it: the next batch's, or after the last batch one of its own.
+        Tries again where the database goes away; raises `UnavailableError` where it stays away or
+        the disk is full, `StoppedEarly` where another run took over.
         """
+        loaded, said = batch.split()
+        if batch.has_data():
+            self._load(loaded.saying(self._unsaid))
+            self._unsaid = said
+        else:
+            self._unsaid = said.saying(self._unsaid)
+        if is_last:
+            self._load(self._unsaid)
+            self._unsaid = Batch()
+
+    def _load(self, batch: Batch) -> None:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._lock.confirm()
-                for part in batch.parts():
-                    self._pipeline.run(github(part))
+                self._pipeline.run(github(batch))
                 self._lock.landed()
                 return
             except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
@@ -135,19 +158,9 @@ class Landing:
             dataset_name=DATASET,
         )
 
-    def _knows_every_column(self) -> bool:
-        """Whether the tables are there as this version declares them."""
-        if not self._pipeline.default_schema_name:
-            return False
-        known = self._pipeline.default_schema.tables
-        return all(
-            name in known and table["columns"].keys() <= known[name]["columns"].keys()
-            for name, table in _declared(self._pipeline.default_schema).items()
-        )
-
     def _make_tables(self) -> None:
         """Make every declared table, empty: dlt itself waits for the first row of each."""
-        self._pipeline.extract(github(Batch(teams=[])))
+        self._pipeline.extract(every_table())
         schema = self._pipeline.default_schema
         for table in _declared(schema).values():
             schema.update_table({**table, "x-normalizer": {"seen-data": True}})
@@ -158,7 +171,7 @@ class Landing:
 def _declared(schema: Schema) -> dict[str, TTableSchema]:
     """Return every table by its name, as `ingest.tables` and dlt's normaliser declare it."""
     declared: dict[str, TTableSchema] = {}
-    for resource in resources(Batch(teams=[])):
+    for resource in resources(Batch()):
         root = resource.compute_table_schema()
         merged = _MERGED if root["write_disposition"] == "merge" else {}
         declared[str(root["name"])] = _with_columns(root, _ROOT)

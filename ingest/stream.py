@@ -101,7 +101,8 @@ class Stream:
         # Progress counts from here on what is in the batch: should that not land, nothing may.
         self._is_broken = True
         began = time.perf_counter()
-        await loop.run_in_executor(self._dlt, self.landing.land, batch)
+        is_last = bool(batch.ingest_runs)
+        await loop.run_in_executor(self._dlt, lambda: self.landing.land(batch, is_last=is_last))
         self.result.database_seconds += time.perf_counter() - began
         self._is_broken = False
         self.has_landed = True

@@ -130,3 +130,16 @@ INGEST_FAILURES = _columns(
     retry_at="timestamp",
     resolved_at="timestamp",
 )
+
+# Every table of `raw` that is ours, by its name.
+TABLES = {
+    "repositories": REPOSITORIES,
+    "pull_requests": PULL_REQUESTS,
+    "pull_request_reviews": REVIEWS,
+    "pull_request_draft_events": DRAFT_EVENTS,
+    "user_logins": USER_LOGINS,
+    "teams": TEAMS,
+    "team_memberships": TEAM_MEMBERSHIPS,
+    "ingest_runs": INGEST_RUNS,
+    "ingest_failures": INGEST_FAILURES,
+}

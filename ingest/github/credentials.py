@@ -10,7 +10,6 @@ from collections.abc import AsyncGenerator, Generator
 from datetime import UTC, datetime, timedelta
 
 import httpx
-import jwt
 from pydantic import SecretStr
 
 from dora.errors import ConfigurationError
@@ -81,6 +80,9 @@ class AppAuth(httpx.Auth):
         return httpx.Request("POST", self._tokens_url, headers=headers)
 
     def _jwt(self) -> str:
+        # Here, because a tenth of a run without anything new would be spent on importing it.
+        import jwt
+
         now = int(time.time())
         claims = {
             "iat": now - JWT_SKEW_SECONDS,

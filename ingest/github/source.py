@@ -26,15 +26,20 @@ class Batch:
     ingest_failures: list[Row] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
 
-    def parts(self) -> "Iterator[Batch]":
-        """Yield the data and the state, then the rows that say what is loaded."""
-        data = replace(self, repositories=[], ingest_runs=[])
-        claims = Batch(
-            repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state
-        )
-        if any((data.pull_requests, data.user_logins, data.ingest_failures, data.teams)):
-            yield data
-        yield claims
+    def split(self) -> "tuple[Batch, Batch]":
+        """Return what is loaded with the state that belongs to it, and the rows that say so."""
+        said = Batch(repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state)
+        return replace(self, repositories=[], ingest_runs=[]), said
+
+    def saying(self, said: "Batch") -> "Batch":
+        """Return it with rows that say what had been loaded before; its own replace these."""
+        rows = {row["id"]: row for row in (*said.repositories, *self.repositories)}
+        runs = [*said.ingest_runs, *self.ingest_runs]
+        return replace(self, repositories=list(rows.values()), ingest_runs=runs)
+
+    def has_data(self) -> bool:
+        """Whether it holds more than the rows that say what is loaded."""
+        return any((self.pull_requests, self.user_logins, self.ingest_failures, self.teams))
 
 
 def _resource(
@@ -64,8 +69,8 @@ def _resource(
 
 
 def resources(batch: Batch) -> list[DltResource]:
-    """Return the table of every kind of row in the batch."""
-    made = [
+    """Return the table of every kind of row that a batch may hold."""
+    return [
         _resource(
             "pull_requests",
             batch.pull_requests,
@@ -77,18 +82,14 @@ def resources(batch: Batch) -> list[DltResource]:
         _resource("user_logins", batch.user_logins, tables.USER_LOGINS, key=["user_id", "login"]),
         _resource("ingest_runs", batch.ingest_runs, tables.INGEST_RUNS, key=["run_id"]),
         _resource("ingest_failures", batch.ingest_failures, tables.INGEST_FAILURES, key=["id"]),
+        _resource(
+            "teams",
+            batch.teams,
+            tables.TEAMS,
+            key=[],
+            nested={"memberships": tables.TEAM_MEMBERSHIPS},
+        ),
     ]
-    if batch.teams is not None:
-        made.append(
-            _resource(
-                "teams",
-                batch.teams,
-                tables.TEAMS,
-                key=[],
-                nested={"memberships": tables.TEAM_MEMBERSHIPS},
-            )
-        )
-    return made
 
 
 def _remember(state: dict[str, Any]) -> DltResource:
@@ -104,5 +105,12 @@ def _remember(state: dict[str, Any]) -> DltResource:
 
 @dlt.source(name=NAME)
 def github(batch: Batch) -> Any:
-    """All that lands of one batch."""
-    return [*resources(batch), _remember(batch.state)]
+    """All that lands of one batch: the tables that it has rows for, and the state."""
+    held = [made for made in resources(batch) if getattr(batch, made.name)]
+    return [*held, _remember(batch.state)]
+
+
+@dlt.source(name=NAME)
+def every_table() -> Any:
+    """Every table, without a row."""
+    return resources(Batch())
