@@ -1,5 +1,6 @@
 """What `updatedAt` does not show: silent changes, pull requests too few or too many."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
@@ -8,23 +9,30 @@ import psycopg
 from dora.database import Database
 from dora.errors import UnavailableError
 from dora.roles import INGEST
+from ingest.failures import send_to_queue
 from ingest.github.models import Probed
 from ingest.github.pages import Page
 from ingest.github.progress import Progress, Walk
 from ingest.stream import Stream
 
+logger = logging.getLogger(__name__)
+
 REREAD_EVERY = timedelta(days=7)
 AT_ONCE = 50
+# What is open, and what could not be read.
 _OPEN = """
-    select pull_requests.id, repository_id
-    from raw.pull_requests
-    inner join raw.repositories on pull_requests.repository_id = repositories.id
-    where
-        state = 'OPEN'
-        and vanished_at is null
-        and is_configured
-        and unreachable_since is null
-        and pull_requests.id > %s
+    select opened.id, repository_id
+    from (
+        select id, repository_id
+        from raw.pull_requests
+        where state = 'OPEN' and vanished_at is null
+        union
+        select subject_id, repository_id
+        from raw.ingest_failures
+        where kind = 'pull_request' and resolved_at is null and subject_id is not null
+    ) as opened
+    inner join raw.repositories on opened.repository_id = repositories.id
+    where is_configured and unreachable_since is null and opened.id > %s
     order by 1
 """
 # What GitHub counts: our rows, and those that it has but we could not use.
@@ -80,6 +88,14 @@ class Audit:
             reread = reread.model_copy(update={"after": chunk[-1][0]})
             self.known.reread = reread
         self.known.reread = reread.model_copy(update={"after": "", "done_at": now})
+
+    def tell_queue(self, queue_url: str, at: datetime) -> None:
+        """Tell the dead letter queue what failed; where the database is away, the next run does."""
+        try:
+            with self.database.connect(INGEST) as connection:
+                send_to_queue(connection, queue_url, at)
+        except psycopg.OperationalError as error:
+            logger.error("the dead letter queue was told nothing: %s", error)
 
     async def retry(self, now: datetime) -> None:
         """Fetch again what `dora retry` asks for, one by one."""

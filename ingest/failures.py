@@ -26,12 +26,17 @@ _TOLD = (
 )
 _OPEN = """
     select id, run_id, kind, repository_id, repository, subject_id, number, reason, attempts,
-        failed_at, retry_at, resolved_at
+        failed_at, queued_at, retry_at, resolved_at
     from raw.ingest_failures
     where resolved_at is null
 """
+_QUEUED = "update raw.ingest_failures set queued_at = %s where id = any(%s)"
 _RETRY_ALL = "update raw.ingest_failures set retry_at = %s where resolved_at is null"
-_RETRY_SOME = _RETRY_ALL + " and id = any(%s)"
+# What has left the queue goes there again should it fail again.
+_RETRY_SOME = """
+    update raw.ingest_failures set retry_at = %s, queued_at = null
+    where resolved_at is null and id = any(%s)
+"""
 
 
 def failure_id(kind: Kind, subject: str) -> str:
@@ -46,7 +51,6 @@ class Failures:
     run_id: str
     open: dict[str, Row] = field(default_factory=dict)
     waiting: dict[str, Row] = field(default_factory=dict)
-    fresh: list[Row] = field(default_factory=list)
 
     @classmethod
     def read(cls, connection: Connection[Any], run_id: str) -> "Failures":
@@ -80,11 +84,10 @@ class Failures:
             "reason": reason,
             "attempts": before["attempts"] + 1 if before else 1,
             "failed_at": at,
+            "queued_at": before["queued_at"] if before else None,
             "retry_at": None,
             "resolved_at": None,
         }
-        if before is None:
-            self.fresh.append(row)
         self.open[key] = self.waiting[key] = row
 
     def resolve(self, kind: Kind, subjects: Iterable[str], at: datetime) -> None:
@@ -93,6 +96,10 @@ class Failures:
             row = self.open.pop(failure_id(kind, subject), None)
             if row is not None:
                 self.waiting[row["id"]] = row | {"resolved_at": at, "retry_at": None}
+
+    def subjects(self, kind: Kind) -> list[str]:
+        """Return the names of the repositories of which something of this kind failed."""
+        return [row["repository"] for row in self.open.values() if row["kind"] == kind]
 
     def to_retry(self) -> Iterator[tuple[str, str]]:
         """Yield node id and repository id of the pull requests that are to be fetched again."""
@@ -106,21 +113,29 @@ class Failures:
         return rows
 
 
-def send_to_queue(queue_url: str, failures: Iterable[Row]) -> int:
-    """Tell the dead letter queue of new failures; return how many it took. Never raises."""
-    import boto3
-    from botocore.exceptions import BotoCoreError, ClientError
+def send_to_queue(connection: Connection[Any], queue_url: str, at: datetime) -> int:
+    """Tell the dead letter queue of the open failures that it does not know of; return how many.
 
-    sent = 0
-    try:
-        queue = boto3.client("sqs")
-        for row in failures:
-            body = json.dumps({name: row[name] for name in _TOLD})
-            queue.send_message(QueueUrl=queue_url, MessageBody=body)
-            sent += 1
-    except (BotoCoreError, ClientError) as error:
-        logger.error("the dead letter queue took %d failures, then: %s", sent, error)
-    return sent
+    What is sent is marked after that: a failure may come twice, none is left out. Raises nothing
+    where the queue is away: the next run tries again.
+    """
+    rows = connection.cursor(row_factory=dict_row).execute(_OPEN).fetchall()
+    unsent = [row for row in rows if row["queued_at"] is None]
+    sent: list[str] = []
+    if unsent:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            queue = boto3.client("sqs")
+            for row in unsent:
+                body = json.dumps({name: row[name] for name in _TOLD})
+                queue.send_message(QueueUrl=queue_url, MessageBody=body)
+                sent.append(row["id"])
+        except (BotoCoreError, ClientError) as error:
+            logger.error("the dead letter queue took %d failures, then: %s", len(sent), error)
+        connection.execute(_QUEUED, [at, sent])
+    return len(sent)
 
 
 def ask_for_retry(connection: Connection[Any], queue_url: str | None, at: datetime) -> int:

@@ -1,5 +1,6 @@
 """Landing in `raw` by dlt: the pipeline's working folder, its state, its tables."""
 
+import errno
 import hashlib
 import logging
 import os
@@ -43,6 +44,7 @@ DATASET = "raw"
 # How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
 ATTEMPTS = 4
 _AWAY = (DestinationTransientException, psycopg2.OperationalError, psycopg2.InterfaceError)
+_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
 _COLUMNS = """
     select table_name, column_name
     from information_schema.columns
@@ -122,6 +124,10 @@ class Landing:
                 self._lock.landed()
                 return
             except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
+                if disk := _disk_error(error):
+                    raise UnavailableError(
+                        f"{self._folder} cannot be written: {disk.strerror}"
+                    ) from error
                 if not _is_away(error):
                     raise
                 reason = _first_line(error)
@@ -184,6 +190,15 @@ def _with_columns(table: TTableSchema, system: TTableSchemaColumns) -> TTableSch
     for name, hint in system.items():
         table["columns"][name] = {"name": name, **hint}
     return table
+
+
+def _disk_error(error: BaseException | None) -> OSError | None:
+    """Return what the disk refused, if that is behind an error."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _DISK:
+            return error
+        error = getattr(error, "exception", None) or error.__cause__ or error.__context__
+    return None
 
 
 def _is_away(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from dora.roles import INGEST
 from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
-from ingest.failures import Failures, send_to_queue
+from ingest.failures import Failures
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
@@ -146,12 +146,13 @@ class _Run:
         result.finished_at = self.github.clock.now()
         result.as_of = self.known.as_of()
         await self.stream.land(runs=[result.row()])
-        if self.config.queue_url and self.stream.failures.fresh:
-            send_to_queue(self.config.queue_url, self.stream.failures.fresh)
+        if self.config.queue_url:
+            self.audit.tell_queue(self.config.queue_url, result.finished_at)
 
     async def _follow(self) -> None:
         found = await discover(self.github, self.config, self.known)
         self._note(found)
+        self._forget_faults(found)
         fresh = self._begin_backfills(found)
         ids = list(found.repositories)
         behind = [key for key in ids if self._is_behind(key, found)]
@@ -230,12 +231,26 @@ class _Run:
     def _note(self, found: Found) -> None:
         """Take in what GitHub shows and what it does not."""
         self.seen.update(found.repositories)
+        self.result.messages += found.notes
         for probed in found.repositories.values():
+            row = self.known.repositories.get(probed.id)
+            if probed.is_archived and row and row.is_archived is False:
+                self.result.messages.append(f"{probed.repository} has been archived")
             self.known.saw(probed)
         for name, reason in found.unclear.items():
             self.result.unclear(name, reason)
         self.walker.lost.update(found.away)
-        self.stream.failures.resolve("repository", found.named, self.github.clock.now())
+
+    def _forget_faults(self, found: Found) -> None:
+        """Close the records of repositories that are within reach again, or asked for no more."""
+        if self.config.only or found.unclear:
+            return
+        away = {name.casefold() for name in found.away}
+        known = self.known
+        known.unresolved = {name: at for name, at in known.unresolved.items() if name in away}
+        failures = self.stream.failures
+        gone = [name for name in failures.subjects("repository") if name.casefold() not in away]
+        failures.resolve("repository", gone, self.github.clock.now())
 
     def _note_lost(self) -> None:
         """Say which repositories are out of reach; keep a record of those never seen."""

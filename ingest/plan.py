@@ -147,13 +147,7 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
     found = Found()
     configured: set[str] = set()
     for owner in config.selection.owners:
-        ids = await owned(github, owner, found)
-        configured.update(i for i in ids if config.selection.has(found.repositories[i].repository))
-        if f"{owner}/*" not in {*found.away, *found.unclear}:
-            # What the list does not show any more may be blocked or gone: that is to be said.
-            missing = [key for key in _owned_by(owner, known, config) if key not in ids]
-            await probe(github, missing, found)
-            configured.update(key for key in missing if key in {*found.away, *found.unclear})
+        configured |= await _discover_owned(github, owner, config, known, found)
     names = [name for name in config.selection.names if _is_wanted(name, config)]
     ids = [known.names[name.casefold()] for name in names if name.casefold() in known.names]
     await probe(github, [i for i in dict.fromkeys(ids) if i not in found.repositories], found)
@@ -173,9 +167,56 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
         raise ConfigurationError(
             f"--repository {', '.join(sorted(config.only))} is not among the REPOSITORIES"
         )
-    if not config.only and not any(key.endswith("/*") for key in (*found.away, *found.unclear)):
+    if not config.only and not any(key.endswith("/*") for key in found.unclear):
         _forget_unconfigured(known, configured)
     return found
+
+
+async def _discover_owned(
+    github: GitHub, owner: str, config: Config, known: Known, found: Found
+) -> set[str]:
+    """Ask for all that an owner has; return the ids of what `owner/*` stands for.
+
+    What the list does not show any more is asked for by itself: it may be blocked, gone, or
+    somebody else's by now. Where the owner itself is gone, what it had is followed all the same.
+    """
+    name = f"{owner}/*"
+    shown = await owned(github, owner, known.names.get(name.casefold()), found)
+    if name in found.unclear:
+        return set()
+    if shown.id:
+        known.names[name.casefold()] = shown.id
+    if shown.login.casefold() != owner.casefold():
+        found.notes.append(f"{owner} is called {shown.login} now: say so in REPOSITORIES")
+    owners = {owner.casefold(), shown.login.casefold()}
+    missing = [
+        row.id
+        for row in known.repositories.values()
+        if row.is_configured and row.id not in shown.ids and _owner_of(row.repository) in owners
+    ]
+    await probe(github, missing, found)
+    kept = {
+        key
+        for key in missing
+        if name in found.away
+        or key not in found.repositories
+        or _owner_of(found.repositories[key].repository) in owners
+    }
+    hidden = len(shown.hidden) - len(kept)
+    if hidden > 0:
+        found.away[f"{name} ({hidden} more that the token may not see)"] = shown.hidden[-1]
+    return {key for key in {*shown.ids, *kept} if _is_selected(key, owner, config, known, found)}
+
+
+def _is_selected(key: str, owner: str, config: Config, known: Known, found: Found) -> bool:
+    """Whether none of `!owner/name` leaves it out, by its name or its owner's configured one."""
+    shown = found.repositories.get(key) or known.repositories[key]
+    own_name = shown.repository.partition("/")[2]
+    return all(config.selection.has(name) for name in (shown.repository, f"{owner}/{own_name}"))
+
+
+def _owner_of(repository: str) -> str:
+    return repository.partition("/")[0].casefold()
 
 
 def _is_to_resolve(name: str, known: Known, found: Found) -> bool:
@@ -185,16 +226,6 @@ def _is_to_resolve(name: str, known: Known, found: Found) -> bool:
         return True
     shown = found.repositories.get(key)
     return shown is not None and shown.repository.casefold() != name.casefold()
-
-
-def _owned_by(owner: str, known: Known, config: Config) -> list[str]:
-    return [
-        row.id
-        for row in known.repositories.values()
-        if row.repository.casefold().startswith(f"{owner.casefold()}/")
-        and row.is_configured
-        and config.selection.has(row.repository)
-    ]
 
 
 def _is_wanted(name: str, config: Config, *other_names: str) -> bool:

@@ -127,6 +127,7 @@ INGEST_FAILURES = _columns(
     reason="text!",
     attempts="bigint!",
     failed_at="timestamp!",
+    queued_at="timestamp",
     retry_at="timestamp",
     resolved_at="timestamp",
 )

@@ -36,10 +36,8 @@ logger = logging.getLogger(__name__)
 IN_FLIGHT = 2
 # How often a question is asked that gets no smaller.
 ATTEMPTS = 7
-# A fault that does not say so may still come of asking for too much: the third time says it.
-SHRINK_AFTER = 3
 # Questions in a row that GitHub, though it is there, may leave unanswered: more is an outage.
-MOST_UNANSWERED = 3
+MOST_UNANSWERED = 8
 # A request is ended by GitHub after 10 s; a little more for the way.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 SECONDARY_WAIT = 60.0
@@ -147,11 +145,11 @@ class GitHub:
                     answer = await self._send(*(render or _document_of(name))(asked))
                 except Transient as error:
                     self.usage.errors[error.kind] += 1
-                    is_to_shrink = error.too_big or in_vain + 1 >= SHRINK_AFTER
-                    is_smaller = is_to_shrink and sizes is not None and sizes.shrink()
+                    is_smaller = error.too_big and sizes is not None and sizes.shrink()
                     in_vain = 0 if is_smaller else in_vain + 1
                     if in_vain == ATTEMPTS:
-                        raise await self._given_up(name, error, sizes) from error
+                        await self._give_up(name, error, sizes)
+                        in_vain = 0
                     await self._wait_after(error, in_vain)
                     continue
                 if sizes:
@@ -159,20 +157,24 @@ class GitHub:
                     sizes.grow()
                 return replace(answer, asked=len(asked.get("ids", ())))
 
-    async def _given_up(self, name: str, error: Transient, sizes: Sizes | None) -> Exception:
-        """Return what to raise: does GitHub not answer at all, or only not this question."""
+    async def _give_up(self, name: str, error: Transient, sizes: Sizes | None) -> None:
+        """Raise what there is to say of a question asked in vain, unless it may get smaller yet.
+
+        GitHub may be away, or not answer just this question.
+        """
         if isinstance(error, RateLimited):
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
-            return RateLimitReached(self.clock.now() + wait)
+            raise RateLimitReached(self.clock.now() + wait) from error
         reason = f"GitHub at {self.url} did not answer {name} after {ATTEMPTS} attempts: {error}"
-        self._unanswered += 1
-        if sizes is None or self._unanswered > MOST_UNANSWERED:
-            return GitHubAway(reason)
+        if sizes is None or self._unanswered == MOST_UNANSWERED:
+            raise GitHubAway(reason) from error
         try:
             await self._send(document("there"), {})
         except Transient:
-            return GitHubAway(reason)
-        return Unanswerable(reason)
+            raise GitHubAway(reason) from error
+        if not sizes.shrink_to_least():
+            self._unanswered += 1
+            raise Unanswerable(reason) from error
 
     async def _wait_after(self, error: Transient, in_vain: int) -> None:
         """Wait before a question is asked again; after a limit nobody asks anything meanwhile."""

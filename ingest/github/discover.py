@@ -21,13 +21,14 @@ class Found:
     """Repositories that GitHub shows, and those (by name or id) that it does not, with its reason.
 
     `named` says which configured name led to which id, `unclear` what GitHub fails to show this
-    time, which says nothing of the repository.
+    time, which says nothing of the repository; `notes` are for a person.
     """
 
     repositories: dict[str, Probed] = field(default_factory=dict)
     named: dict[str, str] = field(default_factory=dict)
     away: dict[str, str] = field(default_factory=dict)
     unclear: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, node: Any, answer: Answer) -> str:
         """Keep a repository; return its id."""
@@ -37,12 +38,13 @@ class Found:
 
     def miss(self, name: str, answer: Answer, *path: str | int) -> None:
         """Note that a repository is not shown: away for good reason, or unclear for none."""
-        error = answer.error_at(*path) or {}
-        reason = str(error.get("message", "GitHub gives nothing for it"))
-        if error.get("type") in _AWAY:
-            self.away[name] = reason
+        error = answer.error_at(*path)
+        if error is None and path == ("repositoryOwner",):
+            self.away[name] = "there is no such user or organisation"
+        elif error and error.get("type") in _AWAY:
+            self.away[name] = str(error["message"])
         else:
-            self.unclear[name] = reason
+            self.unclear[name] = str((error or {}).get("message", "GitHub gives nothing for it"))
 
 
 async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
@@ -87,21 +89,45 @@ def _by_name(variables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return resolve_document(len(names)), named
 
 
-async def owned(github: GitHub, owner: str, found: Found) -> list[str]:
-    """List an owner's repositories, 100 in a request; return their ids."""
-    ids: list[str] = []
+@dataclass
+class Owned:
+    """An owner as GitHub shows it: its node id and login, the ids of its repositories.
+
+    `hidden` says why GitHub does not show some more of them.
+    """
+
+    id: str | None = None
+    login: str = ""
+    ids: list[str] = field(default_factory=list)
+    hidden: list[str] = field(default_factory=list)
+
+
+async def owned(github: GitHub, owner: str, owner_id: str | None, found: Found) -> Owned:
+    """List an owner's repositories, 100 in a request.
+
+    Where nobody has the login any more, those of `owner_id`, who had it before.
+    """
+    shown = Owned(login=owner)
     sizes = Sizes(PageSize(AT_ONCE))
+    name, variables = "owned", {"owner": owner}
     after = None
     while True:
-        answer = await github.query("owned", {"owner": owner, "after": after}, sizes)
-        if answer.data["repositoryOwner"] is None and answer.error_at("repositoryOwner"):
-            found.unclear[f"{owner}/*"] = "GitHub does not show what it owns"
-            return ids
-        if answer.data["repositoryOwner"] is None:
-            found.away[f"{owner}/*"] = f"there is no user or organisation {owner!r}"
-            return ids
-        page = answer.data["repositoryOwner"]["repositories"]
-        ids += [found.add(node, answer) for node in page["nodes"] if node]
+        answer = await github.query(name, {**variables, "after": after}, sizes)
+        node = answer.data["repositoryOwner"]
+        if not node and name == "owned" and owner_id and not answer.error_at("repositoryOwner"):
+            name, variables = "owned_by_id", {"id": owner_id}
+            continue
+        if not node:
+            found.miss(f"{owner}/*", answer, "repositoryOwner")
+            return shown
+        shown.id, shown.login = node["id"], node["login"]
+        page = node["repositories"]
+        for index, repository in enumerate(page["nodes"]):
+            if repository:
+                shown.ids.append(found.add(repository, answer))
+            else:
+                place = ("repositoryOwner", "repositories", "nodes", index)
+                shown.hidden.append(str((answer.error_at(*place) or {}).get("message")))
         if not page["pageInfo"]["hasNextPage"]:
-            return ids
+            return shown
         after = page["pageInfo"]["endCursor"]

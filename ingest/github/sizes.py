@@ -56,6 +56,13 @@ class Sizes:
         """Ask for less; say whether that is possible."""
         return self.outer.shrink() or (self.nested is not None and self.nested.shrink())
 
+    def shrink_to_least(self) -> bool:
+        """Ask for as little as possible; say whether that is less than before."""
+        before = (self.outer.now, self.nested and self.nested.now)
+        while self.shrink():
+            pass
+        return (self.outer.now, self.nested and self.nested.now) != before
+
     def grow(self) -> None:
         """Ask for more again."""
         self.outer.grow()

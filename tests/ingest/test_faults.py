@@ -13,7 +13,7 @@ from demo.server import Fault, Server, serve
 from dora.database import Database
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
-from tests.ingest.truth import prs, unlike
+from tests.ingest.truth import prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
 Answer = dict[str, Any]
@@ -122,3 +122,152 @@ def test_what_passes_costs_one_request_more(
     more = Counter(asked(hub)) - Counter(WITHOUT)
     # A page asked again may be half as long; then there may be one more of it.
     assert more in (Counter([operation]), Counter([operation, "Walk"]))
+
+
+@pytest.mark.parametrize(
+    ("operation", "fault"),
+    [
+        pytest.param("Walk", Fault(status=503, body=""), id="GitHub is away"),
+        pytest.param("Probe", Fault(reset=True), id="it hangs up"),
+    ],
+)
+def test_what_does_not_pass_ends_the_run_and_the_next_goes_on(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, operation: str, fault: Fault
+) -> None:
+    is_away = False
+
+    def fail(name: str | None, variables: Any) -> Fault | None:
+        nonlocal is_away
+        is_away = is_away or name == operation
+        return fault if is_away else None
+
+    hub.before_request = fail
+    assert ingest(repositories="acme/shop", clock=SimulatedClock()).exit_code == 69
+    # Seven times each by two streams, and whether GitHub is there at all.
+    assert len(hub.requests) <= 20
+    hub.before_request = None
+    assert ingest(repositories="acme/shop").exit_code == 0
+    assert unlike(database, github) == []
+
+
+def too_much_for(*unanswered: str) -> Callable[[Answer], Answer]:
+    """Refuse every answer that would hold one of these pull requests with more than its id."""
+    limit = {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much"}]}
+
+    def rewrite(answer: Answer) -> Answer:
+        nodes = list(filter(None, answer.get("data", {}).get("nodes") or []))
+        for node in list(nodes):
+            nodes += (node.get("pullRequests") or {}).get("nodes") or []
+        held = {node["id"] for node in filter(None, nodes) if "reviews" in node}
+        return limit if held & set(unanswered) else answer
+
+    return rewrite
+
+
+@pytest.mark.parametrize("poisoned", [1, 3], ids=["one", "three in a row"])
+def test_a_pull_request_that_github_cannot_answer_for_stops_nothing(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    hub: Server,
+    clock: SimulatedClock,
+    poisoned: int,
+) -> None:
+    """However small a page with it is asked: the others land, it is recorded, no run ends early."""
+    bad = [pull_request.id for pull_request in prs(github)[30 : 30 + poisoned]]
+    hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
+    result = ingest(repositories="acme/shop", clock=clock)
+    assert (result.exit_code, result.failures) == (0, poisoned)
+    assert set(unlike(database, github)) == {f"missing {key}" for key in bad}
+    failed = rows(database, "select subject_id, reason from raw.ingest_failures")
+    assert {row["subject_id"] for row in failed} == set(bad)
+    assert all("did not answer pull_requests" in row["reason"] for row in failed)
+    assert len(hub.requests) <= 30 + 30 * poisoned
+    hub.requests.clear()
+    assert ingest(repositories="acme/shop", clock=clock).failures == 0
+    assert asked(hub) == ["Probe"]
+
+
+def test_what_github_could_not_answer_for_is_asked_again_after_a_week(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    bad = prs(github)[30].id
+    hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(bad))
+    ingest(repositories="acme/shop", clock=clock)
+    hub.before_request = None
+    clock.pass_by(8 * 86400)
+    ingest(repositories="acme/shop", clock=clock)
+    assert unlike(database, github) == []
+    assert rows(database, "select 1 from raw.ingest_failures where resolved_at is null") == []
+
+
+def test_more_unanswered_than_that_is_an_outage_and_each_run_gets_further(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    bad = [pull_request.id for pull_request in prs(github)[20:40]]
+    hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
+    codes = [ingest(repositories="acme/shop", clock=clock).exit_code for _ in range(12)]
+    assert codes[0] == 69
+    assert codes[-1] == 0
+    assert set(unlike(database, github)) == {f"missing {key}" for key in bad}
+
+
+def limit_ids(most: int) -> Callable[[str | None, Any], Fault | None]:
+    """Refuse whatever asks for more ids than that at once."""
+    refused = Fault(status=502, body="<html>")
+    return lambda name, variables: refused if len(variables.get("ids", ())) > most else None
+
+
+def test_lists_of_ids_are_asked_for_in_parts_that_github_can_answer(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    for number in range(30):
+        repository = github.create_repository(f"acme/tool-{number}", START)
+        for minute in range(3):
+            at = START + timedelta(minutes=minute)
+            pull_request = github.add_pull_request(repository, at, "ada", title="Work")
+            for second in range(60):
+                github.add_review(pull_request, at + timedelta(seconds=second), None, "COMMENTED")
+    hub.before_request = limit_ids(3)
+    names = ",".join(repository.name_with_owner for repository in github.repositories())
+    first = ingest(repositories=names, clock=clock)
+    assert first.exit_code == 0
+    assert unlike(database, github) == []
+    clock.pass_by(8 * 86400)
+    hub.requests.clear()
+    github.edit(prs(github)[-1], None, additions=4711)
+    assert ingest(repositories=names, clock=clock).exit_code == 0
+    assert unlike(database, github) == []
+    answered = [each for each in hub.requests if each.status == 200]
+    assert max(len(each.variables.get("ids", ())) for each in answered) == 3
+
+
+def test_reviews_that_are_not_as_many_as_github_counts_are_read_anew(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    def lose_one(answer: Answer) -> Answer:
+        answer["data"]["nodes"][0]["pullRequests"]["nodes"][7]["reviews"]["nodes"].pop()
+        return answer
+
+    hub.before_request = at_first("Walk", Fault(rewrite=lose_one))
+    ingest(repositories="acme/shop", clock=clock)
+    assert unlike(database, github) == []
+    # With those of the two that did not fit into their page.
+    assert Counter(asked(hub)) == Counter(WITHOUT)
+
+
+def test_reviews_that_github_counts_and_does_not_give_cost_one_look(
+    ingest: Ingest, database: Database, hub: Server, clock: SimulatedClock
+) -> None:
+    def count_one_more(answer: Answer) -> Answer:
+        for node in answer["data"].get("nodes", ()):
+            for pull_request in (node.get("pullRequests") or {"nodes": [node]})["nodes"]:
+                if "reviews" in pull_request:
+                    pull_request["reviews"]["totalCount"] += 1
+        return answer
+
+    hub.before_request = lambda name, variables: Fault(rewrite=count_one_more)
+    result = ingest(repositories="acme/shop", clock=clock)
+    assert (result.exit_code, result.failures, result.pull_requests) == (0, 0, 60)
+    looks = Counter(asked(hub)) - Counter(WITHOUT)
+    assert looks == Counter({"Details": 5})
