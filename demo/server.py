@@ -8,6 +8,7 @@ import contextlib
 import itertools
 import json
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -84,7 +85,8 @@ class Server:
 
     `before_request(operation, variables)` runs before each authorised request: it may edit the
     store, and return a `Fault`. `clock` gives seconds since the epoch, for the hourly budget and
-    the `Date` header. `installations` are GitHub Apps' by the path of their tokens.
+    the `Date` header. `installations` are GitHub Apps' by the path of their tokens. With `tls` it
+    speaks HTTPS.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Server:
         budget: int = 5000,
         clock: Callable[[], float] = time.time,
         port: int = 0,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
         self.github = github
         self.tokens = {token}
@@ -103,6 +106,9 @@ class Server:
         self.installations: dict[str, Installation] = {}
         self._http = _HttpServer(("127.0.0.1", port), _Handler)
         self._http.app = self
+        self._scheme = "https" if tls else "http"
+        if tls:
+            self._http.socket = tls.wrap_socket(self._http.socket, server_side=True)
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
         )
@@ -110,7 +116,7 @@ class Server:
     @property
     def url(self) -> str:
         """What GITHUB_API_URL is set to."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}"
+        return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def start(self) -> None:
         self._thread.start()

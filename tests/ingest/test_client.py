@@ -1,18 +1,27 @@
 import asyncio
+import ipaddress
 import json
+import ssl
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from pydantic import SecretStr
 
 from demo.github import GitHub as DemoGitHub
 from demo.organisation import generate
 from demo.points import Points
 from demo.server import Fault, Server, serve
+from dora.errors import ConfigurationError
+from dora.settings import Settings
 from ingest.clock import Budget, SystemClock
+from ingest.config import read_config
 from ingest.github.client import ATTEMPTS, Answer, GitHub
 from ingest.github.credentials import TokenAuth
 from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
@@ -277,3 +286,78 @@ def test_the_graphql_address_follows_from_the_rest_address(
     clock: SimulatedClock, url: str, graphql: str
 ) -> None:
     assert GitHub(url, TokenAuth(SecretStr(TOKEN)), clock, Budget(clock)).graphql_url == graphql
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
+    """A server's TLS with a certificate for 127.0.0.1, and the bundle that vouches for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "github.acme.example")])
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    bundle, private = tmp_path / "ca.pem", tmp_path / "key.pem"
+    bundle.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(bundle, private)
+    return context, bundle
+
+
+def ask_over_tls(url: str, clock: SimulatedClock, ca_bundle: Path | None) -> Answer:
+    settings = Settings(
+        _env_file=None,
+        github_pat=SecretStr(TOKEN),
+        github_api_url=url,
+        github_ca_bundle=ca_bundle,
+        repositories="acme/web",
+        team_config_json='[{"id": "a", "name": "A", "members": []}]',
+    )
+    config = read_config(settings)
+
+    async def one() -> Answer:
+        github = GitHub(config.url, config.auth, clock, Budget(clock), verify=config.verify)
+        async with github:
+            return await github.query("probe", {"ids": []})
+
+    return asyncio.run(one())
+
+
+def test_a_server_of_one_s_own_is_trusted_by_its_bundle_alone(
+    clock: SimulatedClock, tls: tuple[ssl.SSLContext, Path]
+) -> None:
+    context, bundle = tls
+    with serve(DemoGitHub(), token=TOKEN, tls=context) as server:
+        assert server.url.startswith("https://")
+        assert ask_over_tls(f"{server.url}/api/v3", clock, bundle).data["nodes"] == []
+        with pytest.raises(GitHubAway, match="CERTIFICATE_VERIFY_FAILED"):
+            ask_over_tls(server.url, clock, None)
+        assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "No such file"), ("no certificate", "no certificate in PEM")],
+    ids=["absent", "no PEM"],
+)
+def test_a_bundle_that_cannot_be_read_is_named(
+    clock: SimulatedClock, tmp_path: Path, content: str | None, said: str
+) -> None:
+    bundle = tmp_path / "ca.pem"
+    if content is not None:
+        bundle.write_text(content)
+    with pytest.raises(ConfigurationError, match=f"GITHUB_CA_BUNDLE .*ca.pem.*{said}"):
+        ask_over_tls("https://127.0.0.1:9", clock, bundle)

@@ -8,24 +8,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dlt.pipeline.pipeline import Pipeline
 
 from demo.github import GitHub
-from demo.organisation import generate
+from demo.organisation import Organisation, generate
 from demo.server import Server, serve
 from dora import embedded
 from dora.database import Database
 from dora.errors import StoppedEarly
 from dora.settings import Settings
 from ingest.config import read_config
+from ingest.load import Landing
 from ingest.lock import Lock
 from ingest.pipeline import run
 from ingest.record import RunResult
-from tests.ingest.truth import rows, unlike
+from tests.ingest.truth import prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +36,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 class _Cut(Exception):
     """Ends a run in the middle, as nothing that the product expects does."""
+
+
+def _cut(*_: Any, **__: Any) -> None:
+    raise _Cut
 
 
 @pytest.mark.parametrize("request_number", range(1, 10))
@@ -184,3 +191,93 @@ def test_a_lock_that_the_server_forgot_is_taken_again_unless_somebody_else_has_i
             assert theirs.is_held
             with pytest.raises(StoppedEarly, match="took over"):
                 ours.confirm()
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system with room for nothing much."""
+    disk = tmp_path / "small"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
+    if subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("this user may not mount a file system")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+def test_a_full_disk_is_said_in_one_line(
+    database: Database, settings: Settings, small_disk: Path, ingest: Ingest, github: GitHub
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "dora", "ingest"],
+        cwd=ROOT,
+        env=command_environment(settings, database) | {"DORA_HOME": str(small_disk)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 69
+    assert f"{small_disk}" in done.stderr
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []
+
+
+def test_a_package_left_by_a_killed_run_does_not_undo_what_landed_since(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    organisation: Organisation,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    """A warm container's /tmp holds an old package; another container has landed newer rows."""
+    ingest()
+    at = datetime.fromisoformat(organisation.end)
+    pull_request = prs(github)[0]
+    github.edit(pull_request, at + timedelta(hours=1), title="Old news")
+    warm = tmp_path / "warm"
+    with monkeypatch.context() as killed:
+        killed.setattr(Pipeline, "load", _cut)
+        killed.setattr(Landing, "close", lambda landing: None)
+        with pytest.raises(_Cut):
+            ingest(dora_home=warm)
+    assert any(b"Old news" in path.read_bytes() for path in warm.rglob("*") if path.is_file())
+    github.edit(pull_request, at + timedelta(hours=2), title="News")
+    ingest(dora_home=tmp_path / "another")
+    ingest(dora_home=warm)
+    assert unlike(database, github) == []
+
+
+def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
+    own_database: Database,
+    home: Path,
+    settings: Settings,
+    github: GitHub,
+    hub: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setattr("ingest.stream.LAND_AFTER", 100)
+    walks = 0
+
+    def stop(operation: str | None, variables: Any) -> None:
+        nonlocal walks
+        walks += operation == "Walk"
+        if walks == 5:
+            embedded.stop(home)
+
+    hub.before_request = stop
+    config = read_config(settings)
+    result = run(config, own_database, tmp_path)
+    assert result is not None
+    assert result.exit_code == 69
+    assert "does not take what was read" in result.messages[-1]
+    hub.before_request = None
+    embedded.start(home)
+    again = run(config, own_database, tmp_path)
+    assert again is not None
+    assert again.exit_code == 0
+    assert unlike(own_database, github) == []

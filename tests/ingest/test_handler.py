@@ -86,6 +86,35 @@ def test_an_ingest_answers_with_what_the_state_machine_needs(
     assert {line["correlation_id"] for line in lines(log.getvalue())} == {answer["run_id"]}
 
 
+def test_what_github_answered_badly_is_counted_by_kind(
+    function: Any, hub: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.github.client.LONGEST_BACKOFF", 0.0)
+    faults = [
+        Fault(status=502, body=""),
+        Fault(status=503, body=""),
+        Fault(reset=True),
+        Fault(status=200, body="<html>"),
+        Fault(status=429, headers={"Retry-After": "1"}, body="{}"),
+        Fault(status=200, body='{"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED"}]}'),
+    ]
+    hub.before_request = lambda operation, variables: (
+        faults.pop() if operation == "Walk" and faults else None
+    )
+    function({"action": "ingest"}, Context())
+    [metrics] = lines(capsys.readouterr().out)
+    counted = {name: value for name, value in metrics.items() if name.startswith("ApiErrors_")}
+    assert counted == {
+        "ApiErrors_http_5xx": [2.0],
+        "ApiErrors_network": [1.0],
+        "ApiErrors_body": [1.0],
+        "ApiErrors_rate_limit": [1.0],
+        "ApiErrors_too_big": [1.0],
+    }
+    named = {each["Name"] for each in metrics["_aws"]["CloudWatchMetrics"][0]["Metrics"]}
+    assert set(counted) <= named
+
+
 def test_too_little_time_says_continue(function: Any, hub: Server) -> None:
     hub.before_request = lambda operation, variables: Fault(delay=0.5)
     answer = function({"action": "ingest"}, Context(milliseconds=62_000))

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -387,26 +387,77 @@ def ask(database: Database, queue_url: str | None = None) -> int:
         return ask_for_retry(connection, queue_url, datetime.now(UTC))
 
 
-def test_a_new_failure_is_told_to_the_queue_once_and_retried_from_there(
-    ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def queue_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A dead letter queue."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"]
+
+
+def held_by(queue_url: str) -> int:
+    attributes = ["ApproximateNumberOfMessages"]
+    held = boto3.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=attributes)
+    return int(held["Attributes"]["ApproximateNumberOfMessages"])
+
+
+def test_a_failure_is_told_to_the_queue_once_and_retried_from_there(
+    ingest: Ingest, database: Database, github: GitHub, queue_url: str
+) -> None:
     unreadable = prs(github)[0]
     github.edit(unreadable, None, is_unreadable=True)
-    with mock_aws():
-        queue = boto3.client("sqs")
-        url = queue.create_queue(QueueName="dead-letters")["QueueUrl"]
-        ingest(dlq_url=url)
-        queue.send_message(QueueUrl=url, MessageBody="somebody else's")
-        ingest(dlq_url=url)
-        attributes = ["ApproximateNumberOfMessages"]
-        held = queue.get_queue_attributes(QueueUrl=url, AttributeNames=attributes)["Attributes"]
-        assert held == {"ApproximateNumberOfMessages": "2"}
-        github.edit(unreadable, None, is_unreadable=False)
-        assert ask(database, url) == 1
-        ingest(dlq_url=url)
-        assert "Messages" not in queue.receive_message(QueueUrl=url)
+    ingest(dlq_url=queue_url)
+    boto3.client("sqs").send_message(QueueUrl=queue_url, MessageBody="somebody else's")
+    ingest(dlq_url=queue_url)
+    assert held_by(queue_url) == 2
+    github.edit(unreadable, None, is_unreadable=False)
+    assert ask(database, queue_url) == 1
+    ingest(dlq_url=queue_url)
+    assert held_by(queue_url) == 0
     assert unlike(database, github) == []
+
+
+def test_a_dead_letter_says_what_failed_where_and_how_often(
+    ingest: Ingest, github: GitHub, queue_url: str
+) -> None:
+    unreadable = prs(github)[0]
+    github.edit(unreadable, None, is_unreadable=True)
+    result = ingest(dlq_url=queue_url)
+    [message] = boto3.client("sqs").receive_message(QueueUrl=queue_url)["Messages"]
+    told = json.loads(message["Body"])
+    assert len(told.pop("id")) == 32
+    assert told == {
+        "kind": "pull_request",
+        "repository": unreadable.repository.name_with_owner,
+        "repository_id": unreadable.repository.id,
+        "subject_id": unreadable.id,
+        "number": None,
+        "reason": "Something went wrong while executing your query.",
+        "attempts": 1,
+        "run_id": result.run_id,
+    }
+
+
+def test_what_fails_again_comes_back_to_the_queue(
+    ingest: Ingest, database: Database, github: GitHub, queue_url: str
+) -> None:
+    github.edit(prs(github)[0], None, is_unreadable=True)
+    ingest(dlq_url=queue_url)
+    assert ask(database, queue_url) == 1
+    assert held_by(queue_url) == 0
+    ingest(dlq_url=queue_url)
+    assert held_by(queue_url) == 1
+    assert rows(database, "select attempts from raw.ingest_failures") == [{"attempts": 2}]
+
+
+def test_what_a_killed_run_could_not_tell_the_queue_the_next_one_tells(
+    ingest: Ingest, github: GitHub, queue_url: str
+) -> None:
+    github.edit(prs(github)[0], None, is_unreadable=True)
+    ingest()
+    assert held_by(queue_url) == 0
+    ingest(dlq_url=queue_url)
+    assert held_by(queue_url) == 1
 
 
 def test_a_queue_that_is_away_does_not_stop_the_run(
