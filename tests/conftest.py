@@ -85,6 +85,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in long]
 
 
+def hurry(connection: psycopg.Connection[Any]) -> None:
+    """Have a server wait for no disk: it need not survive a crash of the machine."""
+    connection.execute("alter system set fsync = off")
+    connection.execute("select pg_reload_conf()")
+
+
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Embedded:
     """The embedded server of this test run, shared by its workers; it need not survive a crash."""
@@ -93,8 +99,7 @@ def server(request: pytest.FixtureRequest) -> Embedded:
         connection.execute("select pg_advisory_lock(1)")
         query = "select exists (select from pg_database where datname = %s)"
         if connection.execute(query, [TEMPLATE]).fetchone() == (False,):
-            connection.execute("alter system set fsync = off")
-            connection.execute("select pg_reload_conf()")
+            hurry(connection)
             making = f"{TEMPLATE}_in_the_making"
             server.create_database(making)
             initialise(Database(server.url(making)))

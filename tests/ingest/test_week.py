@@ -15,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from pydantic import SecretStr
 
@@ -28,13 +29,22 @@ from dora.errors import DoraError
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
+from tests.conftest import hurry
 from tests.ingest.simulated import SimulatedClock
-from tests.ingest.truth import rows, unlike
+from tests.ingest.test_faults import PASSING, too_much_for
+from tests.ingest.truth import prs, rows, unlike
 
-# A week is for `make test-long`; a bit over two days meet every kind of fault as well.
-SHORT, WEEK = 14, 42
 EVERY = timedelta(hours=4)
+# Runs of a week and of a year, and how much happens between two of them.
+WEEK, YEAR = (42, 12), (2190, 2)
 TOKEN = "t"
+_DOUBLED = """
+    select id from raw.pull_requests group by id having count(*) > 1
+    union all
+    select id from raw.pull_request_reviews group by id having count(*) > 1
+    union all
+    select id from raw.pull_request_draft_events group by id having count(*) > 1
+"""
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -51,6 +61,7 @@ class World:
     people: list[str] = field(init=False)
     faults: int = 0
     is_calm: bool = False
+    unanswered: str = ""
 
     def __post_init__(self) -> None:
         self.github = GitHub.from_organisation(self.organisation)
@@ -91,6 +102,22 @@ class World:
         elif deed < 0.97:
             name = f"{repository.owner.login}/renamed-{chance.randrange(10**9)}"
             github.rename_repository(repository, name)
+        elif deed < 0.98:
+            github.edit(pull_request, at, title="Unreadable", is_unreadable=True)
+        elif deed < 0.985:
+            github.block_repository(repository)
+
+    def next_shift(self) -> None:
+        """Let what was blocked or unreadable come back now and then, and pick what is too big."""
+        chance = self.chance
+        for repository in self.github.repositories():
+            if repository.blocked and (self.is_calm or chance.random() < 0.3):
+                self.github.block_repository(repository, None)
+            for pull_request in repository.by_number.values():
+                if pull_request.is_unreadable and (self.is_calm or chance.random() < 0.3):
+                    self.github.edit(pull_request, None, is_unreadable=False)
+        everything = prs(self.github)
+        self.unanswered = "" if self.is_calm else chance.choice(everything).id
 
     def _open(self, repository: Repository, at: datetime) -> PullRequest:
         author = self.chance.choice(self.people)
@@ -98,40 +125,39 @@ class World:
 
     def before_request(self, operation: str | None, variables: Any) -> Fault | None:
         """Let people work while pages are read, and let a request fail now and then."""
-        self.clock.pass_by(self.chance.uniform(0.2, 2.0))
+        self.clock.pass_by(self.chance.uniform(0.1, 1.0))
         if self.is_calm:
             return None
         if self.chance.random() < 0.3:
             self.work(1)
         if self.chance.random() > 0.12:
-            return None
+            return Fault(rewrite=too_much_for(self.unanswered))
         self.faults += 1
         return self._fault(operation)
 
     def _fault(self, operation: str | None) -> Fault:
         chance = self.chance
-        limited = {"errors": [{"type": "RATE_LIMITED", "message": "API rate limit exceeded"}]}
-        too_big = {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "too much"}]}
-        return chance.choice(
-            [
-                Fault(status=502, body="<html>"),
-                Fault(status=503, body=""),
-                Fault(status=504, body=""),
-                Fault(status=200, body="<html>"),
-                Fault(status=200, body=json.dumps(limited)),
-                Fault(status=200, body=json.dumps(too_big)),
-                Fault(status=403, headers={"Retry-After": "60"}, body="{}"),
-                Fault(cut=chance.randrange(200)),
-                Fault(reset=True),
-                Fault(rewrite=_lose_one) if operation == "Walk" else Fault(reset=True),
-            ]
-        )
+        faults = [
+            *PASSING.values(),
+            Fault(cut=chance.randrange(200)),
+            Fault(reset=True),
+            Fault(rewrite=lose_one),
+            Fault(rewrite=lose_one),
+            Fault(rewrite=lose_one),
+        ]
+        return chance.choice(faults)
 
 
-def _lose_one(answer: dict[str, Any]) -> dict[str, Any]:
-    for node in answer.get("data", {}).get("nodes") or []:
-        if node and node.get("pullRequests", {}).get("nodes"):
-            node["pullRequests"]["nodes"][0] = None
+def lose_one(answer: dict[str, Any]) -> dict[str, Any]:
+    """Give null for the first thing in a list: a repository, or a pull request of a page."""
+    data = answer.get("data") or {}
+    nodes = data.get("nodes") or []
+    owner = data.get("repositoryOwner")
+    lists = [(node.get("pullRequests") or {}).get("nodes") for node in nodes if node]
+    found = next((found for found in lists if found and "title" in (found[0] or ())), None)
+    found = found or (owner["repositories"]["nodes"] if owner else nodes)
+    if found:
+        found[0] = None
     return answer
 
 
@@ -180,18 +206,31 @@ def killed_run(world: World, hub: Server, database: Database) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seed", "runs"),
-    [(1, SHORT), *(pytest.param(seed, WEEK, marks=pytest.mark.long) for seed in range(2, 8))],
+    ("seed", "runs", "deeds"),
+    [
+        pytest.param(1, *WEEK, id="a week"),
+        *(
+            pytest.param(seed, *WEEK, id=f"another week, {seed}", marks=pytest.mark.long)
+            for seed in range(2, 8)
+        ),
+        pytest.param(8, *YEAR, id="a year", marks=pytest.mark.long),
+    ],
 )
-def test_a_week_of_faults_loses_nothing(seed: int, runs: int, home: Path, tmp_path: Path) -> None:
+def test_time_full_of_faults_loses_nothing(
+    seed: int, runs: int, deeds: int, home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.github.client.TIMEOUT", 0.3)
     organisation = generate(seed=seed, pull_requests=600, repositories=49)
     world = World(seed, tmp_path, organisation)
     database = Database(embedded.start(home).url())
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        hurry(connection)
     with serve(world.github, token=TOKEN, clock=lambda: world.clock.now().timestamp()) as hub:
         hub.points.limit = 10**6
         hub.before_request = world.before_request
         for number in range(runs):
-            world.work(12)
+            world.next_shift()
+            world.work(deeds)
             if number % 10 == 3:
                 killed_run(world, hub, database)
             elif number % 10 == 7:
@@ -200,6 +239,7 @@ def test_a_week_of_faults_loses_nothing(seed: int, runs: int, home: Path, tmp_pa
             one_run(world, hub, database)
             world.clock.pass_by(EVERY.total_seconds())
         world.is_calm = True
+        world.next_shift()
         for _ in range(2):
             one_run(world, hub, database)
             world.clock.pass_by(timedelta(days=8).total_seconds())
@@ -209,5 +249,5 @@ def test_a_week_of_faults_loses_nothing(seed: int, runs: int, home: Path, tmp_pa
     # A renamed repository's pull requests keep the address that they were read with; it redirects.
     found = {line for line in unlike(database, world.github) if ": url is" not in line}
     assert found == gone
-    open_failures = "select * from raw.ingest_failures where resolved_at is null"
-    assert rows(database, open_failures) == []
+    assert rows(database, _DOUBLED) == []
+    assert rows(database, "select * from raw.ingest_failures where resolved_at is null") == []
