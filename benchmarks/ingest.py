@@ -1,82 +1,148 @@
-"""The ingest of 10,000 pull requests with their reviews, then of nothing new.
+"""What an ingest costs: GitHub its requests, points and bytes, us our seconds and megabytes.
 
-The GitHub is the demo's, in a process of its own: it answers at once, so the seconds are ours.
+The first is measured against the demo's GitHub, whose answers and points are those of the real one;
+the second against one that answers at once, each run a process of its own from its very start.
 """
 
 import json
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pydantic import SecretStr
 
+from benchmarks.instant import NAME
 from dora import embedded
 from dora.database import Database
+from dora.embedded import Embedded
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
 from ingest.record import RunResult
 
 PULL_REQUESTS = 10_000
+SIZES = (10_000, 100_000)
 MOST = {"requests": 220, "points": 450, "bytes a pull request": 2560}
+LEAST_A_SECOND, MOST_MEGABYTES, MOST_QUIET_SECONDS = 2000, 256, 3.0
+# Run in a process that is small itself: a child's largest memory counts from its parent's.
+_TIMING = """
+import resource, subprocess, sys, time
+began = time.perf_counter()
+subprocess.run(sys.argv[1:], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+print(time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+"""
+TEAM = {
+    "id": "core",
+    "name": "Core",
+    "members": [{"github_username": "dev-1", "joined_at": "2012-01-01"}],
+}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A process that has ended: its seconds by the clock and its largest memory."""
+
+    seconds: float
+    megabytes: float
 
 
 @contextmanager
-def _github(teams: Path) -> Iterator[dict[str, Any]]:
-    command = [sys.executable, "-m", "demo", "serve", "--pull-requests", str(PULL_REQUESTS)]
-    command += ["--teams-out", str(teams)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def _served(*command: str) -> Iterator[str]:
+    """Run a module that prints a line when it serves; yield that line."""
+    with subprocess.Popen(
+        [sys.executable, "-m", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
-        yield json.loads(process.stdout.readline())
+        yield process.stdout.readline()
         process.terminate()
 
 
 def measure(home: Path) -> None:
-    """Print a line for the first run and one for a quiet one."""
+    """Print a line for each figure."""
     server = embedded.start(home)
     try:
-        server.create_database("bench")
-        teams = home / "teams.json"
-        with _github(teams) as served:
-            settings = Settings(
-                github_pat=SecretStr(served["token"]),
-                github_api_url=served["url"],
-                repositories=",".join(served["repositories"]),
-                team_config_json=str(teams),
-            )
-            database = Database(server.url("bench"))
-            for label in ("first run", "quiet run"):
-                _measure_one(label, settings, database, home)
+        _measure_cost(server, home)
+        for size in SIZES:
+            _measure_speed(server, home, size)
+        _measure_imports()
     finally:
         embedded.stop(home)
 
 
-def _measure_one(label: str, settings: Settings, database: Database, home: Path) -> None:
-    began = time.perf_counter()
-    result = run(read_config(settings), database, home)
-    seconds = time.perf_counter() - began
-    assert result is not None
-    _print(label, result, seconds)
+def _measure_cost(server: Embedded, home: Path) -> None:
+    server.create_database("cost")
+    teams = home / "teams.json"
+    asked = ("--pull-requests", str(PULL_REQUESTS), "--teams-out", str(teams))
+    with _served("demo", "serve", *asked) as line:
+        served: dict[str, Any] = json.loads(line)
+        settings = Settings(
+            _env_file=None,
+            github_pat=SecretStr(served["token"]),
+            github_api_url=served["url"],
+            repositories=",".join(served["repositories"]),
+            team_config_json=str(teams),
+        )
+        for label in ("first run", "quiet run"):
+            result = run(read_config(settings), Database(server.url("cost")), home)
+            assert result is not None
+            _print_cost(label, result)
 
 
-def _print(label: str, result: RunResult, seconds: float) -> None:
+def _print_cost(label: str, result: RunResult) -> None:
     usage = result.usage
     each = usage.response_bytes / max(1, result.pull_requests)
     print(
         f"ingest, {label}: {result.pull_requests:,} pull requests, {result.reviews:,} reviews: "
-        f"{usage.requests} requests, {usage.points} points, {usage.response_bytes:,} bytes "
-        f"({each:,.0f} a pull request), {seconds:.1f} s"
+        f"{usage.requests} requests, {usage.points} points, {usage.response_bytes:,} bytes"
     )
     if result.pull_requests:
-        found = {
-            "requests": usage.requests,
-            "points": usage.points,
-            "bytes a pull request": each,
+        found = (usage.requests, usage.points, each)
+        for (name, most), value in zip(MOST.items(), found, strict=True):
+            _say(name, value, most, is_good=value <= most)
+
+
+def _measure_speed(server: Embedded, home: Path, size: int) -> None:
+    server.create_database(f"speed_{size}")
+    with _served("benchmarks.instant", str(size)) as url:
+        environment = os.environ | {
+            "GITHUB_PAT": "any",
+            "GITHUB_API_URL": url.strip(),
+            "REPOSITORIES": NAME,
+            "TEAM_CONFIG_JSON": json.dumps([TEAM]),
+            "DB_URL": server.url(f"speed_{size}"),
+            "DORA_HOME": str(home / "ingest"),
         }
-        for name, most in MOST.items():
-            verdict = "within" if found[name] <= most else "OVER"
-            print(f"  {name}: {found[name]:,.0f}, {verdict} {most:,}")
+        first = _timed(["-m", "dora", "ingest"], environment)
+        quiet = [_timed(["-m", "dora", "ingest"], environment) for _ in range(3)]
+    seconds = sorted(process.seconds for process in quiet)[1]
+    print(f"ingest, GitHub that answers at once: {size:,} pull requests, {first.seconds:.1f} s")
+    speed = size / (first.seconds - seconds)
+    _say("pull requests a second, less a quiet run", speed, LEAST_A_SECOND, speed >= LEAST_A_SECOND)
+    _say("MB at the most", first.megabytes, MOST_MEGABYTES, first.megabytes <= MOST_MEGABYTES)
+    is_quick = seconds <= MOST_QUIET_SECONDS
+    _say("seconds of a quiet run, the whole process", seconds, MOST_QUIET_SECONDS, is_quick)
+
+
+def _measure_imports() -> None:
+    for module in ("dlt", "ingest.pipeline", "ingest.handler"):
+        taken = [_timed(["-c", f"import {module}"], dict(os.environ)) for _ in range(3)]
+        seconds = sorted(process.seconds for process in taken)[1]
+        print(f"import {module}: {seconds:.2f} s, {taken[0].megabytes:.0f} MB")
+
+
+def _timed(arguments: list[str], environment: dict[str, str]) -> Process:
+    timing = [sys.executable, "-c", _TIMING, sys.executable, *arguments]
+    told = subprocess.run(timing, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    seconds, size = map(float, told.stdout.split())
+    # Linux gives kilobytes, macOS bytes.
+    return Process(seconds, size / (1 << 20 if sys.platform == "darwin" else 1 << 10))
+
+
+def _say(name: str, value: float, aim: float, is_good: bool) -> None:
+    shown = f"{value:,.1f}" if aim < 10 else f"{value:,.0f}"
+    print(f"  {name}: {shown}, aim {aim:,g}{'' if is_good else ': MISSED'}")

@@ -187,3 +187,26 @@ def test_a_repository_made_anew_under_its_old_name_is_read(
 def test_since_in_the_future_is_refused(ingest: Ingest) -> None:
     with pytest.raises(ConfigurationError, match="in the future"):
         ingest(since=datetime(2990, 1, 1, tzinfo=UTC))
+
+
+def test_somebody_who_deleted_the_account_is_nobody_from_the_next_reading_on(
+    ingest: Ingest, database: Database, github: GitHub, at: Any
+) -> None:
+    ingest()
+    read_again = next(pr for pr in prs(github) if pr.author and pr.state == "OPEN")
+    assert read_again.author is not None
+    github.delete_account(read_again.author)
+    github.edit(read_again, at(30), title="After the account was gone")
+    ingest()
+    query = (
+        "select author_login, author_id from raw.pull_requests where title like 'After the acc%'"
+    )
+    assert rows(database, query) == [{"author_login": None, "author_id": None}]
+
+
+def test_every_label_is_kept(ingest: Ingest, database: Database, github: GitHub, at: Any) -> None:
+    labels = [f"area/{number:03d}" for number in range(100)]
+    github.edit(open_one(github), at(30), labels=labels)
+    ingest()
+    found = rows(database, "select labels from raw.pull_requests order by updated_at desc limit 1")
+    assert found == [{"labels": labels}]
