@@ -2,6 +2,8 @@
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -80,6 +82,15 @@ class Database:
             raise UnavailableError(
                 f"the database {self} is out of reach: {_reason(error)}"
             ) from None
+
+    @contextmanager
+    def session(self, role: str | None = None) -> Iterator[psycopg.Connection[Any]]:
+        """Connect for a block; raise `UnavailableError` where the database goes away in it."""
+        try:
+            with self.connect(role) as connection:
+                yield connection
+        except psycopg.OperationalError as error:
+            raise UnavailableError(f"the database {self} went away: {_reason(error)}") from error
 
     def role_or_none(self, role: str) -> str | None:
         """The role, if the login may take it on; None says so once."""

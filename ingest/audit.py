@@ -1,21 +1,15 @@
 """What `updatedAt` does not show: silent changes, pull requests too few or too many."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
-import psycopg
-
 from dora.database import Database
-from dora.errors import UnavailableError
 from dora.roles import INGEST
-from ingest.failures import send_to_queue
+from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
 from ingest.github.pages import Page
 from ingest.github.progress import Progress, Walk
 from ingest.stream import Stream
-
-logger = logging.getLogger(__name__)
 
 REREAD_EVERY = timedelta(days=7)
 AT_ONCE = 50
@@ -46,7 +40,11 @@ _COUNTS = """
         select failures.repository_id
         from raw.ingest_failures as failures
         left join raw.pull_requests on failures.subject_id = pull_requests.id
-        where failures.kind = 'pull_request' and resolved_at is null and pull_requests.id is null
+        where
+            failures.kind = 'pull_request'
+            and resolved_at is null
+            and subject_id is not null
+            and pull_requests.id is null
     ) as held
     where repository_id = any(%s)
     group by 1
@@ -67,10 +65,15 @@ _VANISH = """
 class Audit:
     """Compares `raw` with GitHub, and repairs it."""
 
-    def __init__(self, stream: Stream, database: Database) -> None:
+    def __init__(self, stream: Stream, database: Database, seen: Mapping[str, Probed]) -> None:
         self.stream = stream
         self.known = stream.known
         self.database = database
+        self.seen = seen
+
+    def _is_within_reach(self, repository_id: str) -> bool:
+        """Whether this run has seen the repository and not lost it since."""
+        return repository_id in self.seen and repository_id not in self.stream.walker.lost
 
     async def reread_open(self, now: datetime) -> None:
         """Read open pull requests again, once in `REREAD_EVERY`; go on where a run stopped."""
@@ -80,8 +83,7 @@ class Audit:
             return
         if now < reread.done_at + REREAD_EVERY:
             return
-        lost = self.stream.walker.lost
-        rows = [row for row in self._rows(_OPEN, reread.after) if row[1] not in lost]
+        rows = [row for row in self._rows(_OPEN, reread.after) if self._is_within_reach(row[1])]
         for start in range(0, len(rows), AT_ONCE):
             chunk = rows[start : start + AT_ONCE]
             await self._read_again(chunk, now)
@@ -89,47 +91,43 @@ class Audit:
             self.known.reread = reread
         self.known.reread = reread.model_copy(update={"after": "", "done_at": now})
 
-    def tell_queue(self, queue_url: str, at: datetime) -> None:
-        """Tell the dead letter queue what failed; where the database is away, the next run does."""
-        try:
-            with self.database.connect(INGEST) as connection:
-                send_to_queue(connection, queue_url, at)
-        except psycopg.OperationalError as error:
-            logger.error("the dead letter queue was told nothing: %s", error)
-
     async def retry(self, now: datetime) -> None:
         """Fetch again what `dora retry` asks for, one by one."""
         for row in list(self.stream.failures.to_retry()):
-            if row[1] in self.known.progress:
+            if self._is_within_reach(row[1]):
                 await self._read_again([row], now)
 
-    async def repair(self, seen: dict[str, Probed], now: datetime) -> None:
+    async def repair(self, now: datetime) -> None:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
 
         Only where the whole history is loaded, and once per distinct difference: one that stays is
         GitHub's own.
         """
-        self._begin_repairs(seen)
+        self._begin_repairs(now)
         pending = [key for key, p in self.known.progress.items() if p.repair_after is not None]
         for key in pending:
-            if key not in seen or key in self.stream.walker.lost:
+            if not self._is_within_reach(key):
                 continue
             progress = self.known.progress[key]
             await self.stream.drain([self.stream.walker.go_on(key, progress, "repair")])
+            if self.known.progress[key].repair is not None:
+                # It was cut off, by GitHub or by the repository's end: another run goes on.
+                continue
             unseen = self._rows(_UNSEEN, key, progress.repair_after)
             for start in range(0, len(unseen), AT_ONCE):
                 await self._read_again(unseen[start : start + AT_ONCE], now)
-            self._end_repair(key, seen[key].pull_requests)
+            self._end_repair(key, self.seen[key].pull_requests)
 
-    def _begin_repairs(self, seen: dict[str, Probed]) -> None:
-        whole = [key for key in sorted(seen) if key not in self.stream.walker.lost]
+    def _begin_repairs(self, now: datetime) -> None:
+        whole = [key for key in sorted(self.seen) if self._is_within_reach(key)]
         whole = [key for key in whole if self.known.progress[key].is_whole]
         ours = dict(self._rows(_COUNTS, whole)) if whole else {}
         for key in whole:
-            probed, progress = seen[key], self.known.progress[key]
+            probed, progress = self.seen[key], self.known.progress[key]
             difference = int(ours.get(key, 0)) - probed.pull_requests
             if difference == 0:
                 self.known.differences.pop(key, None)
+                self.stream.failures.resolve_nameless(key, now)
             elif self.known.differences.get(key) != difference and progress.repair_after is None:
                 last = self._rows(_LAST_LOAD)[0][0]
                 walk = Walk(began_at=probed.at, target=probed.newest)
@@ -157,17 +155,26 @@ class Audit:
             pages[repository_of[str(rejected.id)]].rejected.append(rejected)
         await self.stream.land_also(list(pages.values()))
         if fetched.gone:
-            self._rows(_VANISH, now, fetched.gone)
+            await self._vanish({key: repository_of[key] for key in fetched.gone}, now)
+
+    async def _vanish(self, gone: dict[str, str], now: datetime) -> None:
+        """Mark pull requests as vanished where their repository is still shown.
+
+        With a repository that is deleted, or lost to the token, all of its pull requests are gone.
+        """
+        found = Found()
+        await probe(self.stream.walker.github, sorted(set(gone.values())), found)
+        self.stream.walker.lost.update(found.away)
+        vanished = [key for key, repository in gone.items() if repository in found.repositories]
+        self._rows(_VANISH, now, vanished)
+        self.stream.failures.resolve("pull_request", vanished, now)
 
     def _progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
         return {key: self.known.progress[key] for key in keys}
 
     def _rows(self, query: str, *parameters: object) -> list[tuple[str, str]]:
-        try:
-            with self.database.connect(INGEST) as connection:
-                return connection.execute(query.encode(), parameters or None).fetchall()
-        except psycopg.OperationalError as error:
-            raise UnavailableError(f"the database {self.database} went away") from error
+        with self.database.session(INGEST) as connection:
+            return connection.execute(query.encode(), parameters or None).fetchall()
 
 
 def _page(key: str, name: str, progress: Progress) -> Page:

@@ -18,11 +18,10 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dora.database import initialise, open_database
 from dora.errors import ConfigurationError, UnavailableError
-from dora.roles import INGEST
 from dora.settings import Settings, load_settings
 from ingest.config import read_config
-from ingest.failures import ask_for_retry
-from ingest.pipeline import run
+from ingest.dead_letters import ask_for_retry
+from ingest.pipeline import make_tables, run
 from ingest.record import RunResult
 
 # Time to land what has been read, to record the run and to answer, before Lambda ends it.
@@ -77,8 +76,8 @@ def _ingest(settings: Settings, context: LambdaContext) -> dict[str, Any]:
 def _retry(settings: Settings) -> dict[str, Any]:
     database = open_database(settings)
     initialise(database)
-    with database.connect(INGEST) as connection:
-        asked = ask_for_retry(connection, settings.dlq_url, datetime.now(UTC))
+    make_tables(database, HOME)
+    asked = ask_for_retry(database, settings.dlq_url, datetime.now(UTC))
     logger.info("failures will be tried again", extra={"failures": asked})
     return {"status": "complete", "failures": asked}
 

@@ -86,7 +86,20 @@ class Landing:
         self._pipeline = self._fresh_pipeline()
 
     def open(self) -> dict[str, Any]:
-        """Make what is missing of the tables; return the state of the last landing."""
+        """Make what is missing of the tables; return the state of the last landing.
+
+        Raises `UnavailableError` where the database goes away.
+        """
+        try:
+            return self._open()
+        except (PipelineStepFailed, *_AWAY, psycopg.OperationalError) as error:
+            if not _is_away(error):
+                raise
+            raise UnavailableError(
+                f"the database {self._database} went away: {_first_line(error)}"
+            ) from error
+
+    def _open(self) -> dict[str, Any]:
         self._pipeline.sync_destination()
         with self._database.connect(INGEST) as connection:
             columns = set(connection.execute(_COLUMNS).fetchall())
@@ -120,8 +133,8 @@ class Landing:
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 self._lock.confirm()
-                self._pipeline.run(github(batch))
-                self._lock.landed()
+                info = self._pipeline.run(github(batch))
+                self._lock.landed(info.loads_ids[-1])
                 return
             except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
                 if disk := _disk_error(error):

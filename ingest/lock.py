@@ -6,10 +6,11 @@ from typing import Any, Self
 import psycopg
 
 from dora.database import Database
-from dora.errors import StoppedEarly
+from dora.errors import StoppedEarly, UnavailableError
 
 # Any number will do that no other user of advisory locks in this database takes.
 KEY = 0x646F7261
+_ALIVE: dict[str, Any] = {"keepalives_idle": 30, "keepalives_interval": 10, "keepalives_count": 3}
 _LAST_LOAD = "select max(load_id) from raw._dlt_loads"
 
 
@@ -51,16 +52,20 @@ class Lock:
                     "the database was restarted and another run took over; run again to go on"
                 ) from None
 
-    def landed(self) -> None:
-        """Note that something of ours has landed."""
-        self._last_load = self._last_landed()
+    def landed(self, load_id: str | None = None) -> None:
+        """Note what landed last: something of ours, or whatever there is."""
+        self._last_load = load_id or self._last_landed()
 
     def _take(self) -> None:
-        self._connection = self._database.connect(autocommit=True)
+        # It is idle for long: what lies between may drop it, and the server would keep the lock.
+        self._connection = self._database.connect(autocommit=True, **_ALIVE)
         row = self._connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
         self.is_held = row == (True,)
 
     def _last_landed(self) -> str | None:
         assert self._connection is not None
-        row = self._connection.execute(_LAST_LOAD).fetchone()
+        try:
+            row = self._connection.execute(_LAST_LOAD).fetchone()
+        except psycopg.OperationalError as error:
+            raise UnavailableError(f"the database {self._database} went away") from error
         return row[0] if row else None

@@ -18,6 +18,7 @@ from dora.roles import INGEST
 from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
+from ingest.dead_letters import tell_queue
 from ingest.failures import Failures
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
@@ -101,21 +102,21 @@ def _run(
     reporter: Reporter,
 ) -> RunResult:
     state = landing.open()
-    with database.connect(INGEST) as connection:
+    with database.session(INGEST) as connection:
         rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
         failures = Failures.read(connection, result.run_id)
     known = Known.from_state(state, rows)
     stream = Stream(config, known, Walker(github), landing, failures, result, reporter)
-    return asyncio.run(_Run(stream, Audit(stream, database)).run())
+    return asyncio.run(_Run(stream, database).run())
 
 
 class _Run:
     """A run under way."""
 
-    def __init__(self, stream: Stream, audit: Audit) -> None:
+    def __init__(self, stream: Stream, database: Database) -> None:
         self.stream = stream
-        self.audit = audit
         self.seen: dict[str, Probed] = {}
+        self.audit = Audit(stream, database, self.seen)
         self.config = stream.config
         self.known = stream.known
         self.result = stream.result
@@ -147,7 +148,7 @@ class _Run:
         result.as_of = self.known.as_of()
         await self.stream.land(runs=[result.row()])
         if self.config.queue_url:
-            self.audit.tell_queue(self.config.queue_url, result.finished_at)
+            tell_queue(self.audit.database, self.config.queue_url, result.finished_at)
 
     async def _follow(self) -> None:
         found = await discover(self.github, self.config, self.known)
@@ -169,7 +170,7 @@ class _Run:
         )
         await self._look_again({*behind, *unread})
         now = self.github.clock.now()
-        await self.audit.repair(self.seen, now)
+        await self.audit.repair(now)
         await self.audit.retry(now)
         await self.audit.reread_open(now)
 
@@ -177,7 +178,8 @@ class _Run:
         """Go round again for what changed while it was walked."""
         for _ in range(ROUNDS):
             found = Found()
-            await probe(self.github, sorted(walked - set(self.walker.lost)), found)
+            out = {*self.walker.lost, *self.walker.unclear}
+            await probe(self.github, sorted(walked - out), found)
             self._note(found)
             walked = {key for key in found.repositories if self._has_newer(key, found)}
             if not walked:
@@ -255,6 +257,8 @@ class _Run:
     def _note_lost(self) -> None:
         """Say which repositories are out of reach; keep a record of those never seen."""
         at = self.github.clock.now()
+        for key, reason in sorted(self.walker.unclear.items()):
+            self.result.unclear(self.known.repositories[key].repository, reason)
         for key, reason in sorted(self.walker.lost.items()):
             if row := self.known.repositories.get(key):
                 self.result.lost(row.repository, reason, is_new=self.known.lost(key, reason, at))

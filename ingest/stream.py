@@ -49,6 +49,8 @@ class Stream:
         self.failures = failures
         self.has_landed = False
         self._pages: list[Page] = []
+        # Repositories of which a page could not be completed: nothing further of them may land.
+        self._cut: set[str] = set()
         self._logins: set[tuple[str, str]] = set()
         self._landed_at = self._clock.now()
         self.mender = Mender(walker.github)
@@ -71,7 +73,15 @@ class Stream:
         pages: asyncio.Queue[Page | None] = asyncio.Queue(maxsize=AHEAD)
         producer = asyncio.create_task(self._produce(deque(walks), pages))
         try:
-            while (page := await pages.get()) is not None:
+            while True:
+                try:
+                    page = await asyncio.wait_for(pages.get(), LAND_EVERY)
+                except TimeoutError:
+                    # The walks wait for GitHub: what has been read does not.
+                    await self.land()
+                    continue
+                if page is None:
+                    break
                 self._pages.append(page)
                 if self._is_landing_due():
                     await self.land()
@@ -87,7 +97,7 @@ class Stream:
         try:
             await self.mender.complete(self._pages)
         finally:
-            pages, self._pages = _whole(self._pages), []
+            pages, self._pages = self._whole_pages(), []
             if pages or runs:
                 await self._load(self._batch(pages, runs))
 
@@ -125,6 +135,18 @@ class Stream:
             for task in streams:
                 task.cancel()
             await pages.put(None)
+
+    def _whole_pages(self) -> list[Page]:
+        """Return the pages up to the first incomplete one of each repository."""
+        whole = []
+        for page in self._pages:
+            if not page.is_whole:
+                self._cut.add(page.repository_id)
+                reason = "a page of it could not be completed"
+                self.walker.unclear.setdefault(page.repository_id, reason)
+            if page.repository_id not in self._cut:
+                whole.append(page)
+        return whole
 
     def _is_landing_due(self) -> bool:
         waiting = sum(len(page.pull_requests) for page in self._pages)
@@ -175,15 +197,3 @@ class Stream:
             return None
         self.known.teams_hash = self.config.teams_hash
         return [team.row() for team in self.config.teams]
-
-
-def _whole(pages: Iterable[Page]) -> list[Page]:
-    """Return the pages up to the first incomplete one of each repository."""
-    cut: set[str] = set()
-    whole = []
-    for page in pages:
-        if not page.is_whole:
-            cut.add(page.repository_id)
-        if page.repository_id not in cut:
-            whole.append(page)
-    return whole

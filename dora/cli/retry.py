@@ -4,16 +4,14 @@ from datetime import UTC, datetime
 
 from dora.cli.console import set_up_logging, tell
 from dora.cli.db import prepare
-from dora.roles import INGEST
 from dora.settings import load_settings
 
 
 def retry() -> None:
     """Put what failed for good back into the next ingest."""
-    from ingest.failures import ask_for_retry
+    from ingest.dead_letters import ask_for_retry
 
     settings = load_settings()
     set_up_logging(settings.log_level)
-    with prepare(settings).connect(INGEST) as connection:
-        asked = ask_for_retry(connection, settings.dlq_url, datetime.now(UTC))
+    asked = ask_for_retry(prepare(settings), settings.dlq_url, datetime.now(UTC))
     tell(f"{asked:,} failures will be tried again by the next ingest")

@@ -1,10 +1,6 @@
-"""GitHub's GraphQL API over HTTP: every wait and every retry of the product is in this file.
-
-Limits: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
-"""
+"""GitHub's GraphQL API over HTTP: every wait and every retry of the product is in this file."""
 
 import asyncio
-import email.utils
 import logging
 import random
 import ssl
@@ -23,11 +19,11 @@ from ingest.github.errors import (
     GitHubAway,
     RateLimited,
     RateLimitReached,
-    TokenRefused,
     Transient,
     Unanswerable,
 )
 from ingest.github.queries import document
+from ingest.github.responses import Answer, Quota, read_answer, read_quota
 from ingest.github.sizes import Sizes
 
 logger = logging.getLogger(__name__)
@@ -40,11 +36,9 @@ ATTEMPTS = 7
 MOST_UNANSWERED = 8
 # A request is ended by GitHub after 10 s; a little more for the way.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
+LONGEST_REQUEST = 60.0
 SECONDARY_WAIT = 60.0
 LONGEST_BACKOFF = 60.0
-_RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
-_SCOPES = "INSUFFICIENT_SCOPES"
-_TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
 # A question's text and variables, made of the variables that it is asked with.
 Render = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
@@ -54,33 +48,16 @@ class Usage:
     """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies.
 
     `remaining` points are left until `reset_at`, which is by our clock; `dearest` is the most that
-    one request cost. `errors` counts by kind what was asked again.
+    one request cost, or a full page. `errors` counts by kind what was asked again.
     """
 
     requests: int = 0
     points: int = 0
-    dearest: int = 1
+    dearest: int = 2
     response_bytes: int = 0
     remaining: int | None = None
     reset_at: datetime | None = None
     errors: Counter[str] = field(default_factory=Counter)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The data of one request, the errors beside it and, by GitHub's clock, when it was asked.
-
-    `asked` is for how many ids, where it was asked by ids.
-    """
-
-    data: dict[str, Any]
-    errors: list[dict[str, Any]]
-    at: datetime
-    asked: int = 0
-
-    def error_at(self, *path: str | int) -> dict[str, Any] | None:
-        """Return the error that GitHub gives for this path, if there is one."""
-        return next((error for error in self.errors if error.get("path") == list(path)), None)
 
 
 @dataclass
@@ -145,7 +122,8 @@ class GitHub:
                     answer = await self._send(*(render or _document_of(name))(asked))
                 except Transient as error:
                     self.usage.errors[error.kind] += 1
-                    is_smaller = error.too_big and sizes is not None and sizes.shrink()
+                    count = len(asked.get("ids", ()))
+                    is_smaller = error.too_big and sizes is not None and sizes.shrink(count)
                     in_vain = 0 if is_smaller else in_vain + 1
                     if in_vain == ATTEMPTS:
                         await self._give_up(name, error, sizes)
@@ -170,6 +148,9 @@ class GitHub:
             raise GitHubAway(reason) from error
         try:
             await self._send(document("there"), {})
+        except RateLimited as limit:
+            wait = timedelta(seconds=limit.wait or SECONDARY_WAIT)
+            raise RateLimitReached(self.clock.now() + wait) from limit
         except Transient:
             raise GitHubAway(reason) from error
         if not sizes.shrink_to_least():
@@ -192,27 +173,30 @@ class GitHub:
 
     async def _wait_for_quota(self) -> None:
         """Wait while GitHub wants nothing asked, or only the reserve is left of the points."""
-        usage, now = self.usage, self.clock.now()
+        usage = self.usage
         # What is in flight at the same time may cost as much as the dearest so far.
         left = None if usage.remaining is None else usage.remaining - IN_FLIGHT * usage.dearest
         if left is not None and left < self.reserve and usage.reset_at:
             logger.warning("rate limit: %d points left", usage.remaining)
             self._not_before = max(self._not_before, usage.reset_at)
             usage.remaining = None
-        wait = max(0.0, (self._not_before - now).total_seconds())
-        if not self.budget.allows(wait):
-            raise RateLimitReached(self._not_before) if wait else BudgetSpent
-        if wait:
+        # As often as it takes: another stream may meet a longer limit meanwhile.
+        while (wait := (self._not_before - self.clock.now()).total_seconds()) > 0:
+            if not self.budget.allows(wait):
+                raise RateLimitReached(self._not_before)
             logger.warning("GitHub wants nothing asked until %s", f"{self._not_before:%H:%M:%SZ}")
             await self.clock.sleep(wait)
+        if not self.budget.allows():
+            raise BudgetSpent
 
     async def _send(self, text: str, variables: dict[str, Any]) -> Answer:
         self.usage.requests += 1
+        asked = {"query": text, "variables": variables}
         try:
-            response = await self._http.post(
-                self.graphql_url, json={"query": text, "variables": variables}
-            )
-        except httpx.TimeoutException as error:
+            # httpx counts from one byte to the next; a body may drip for ever.
+            async with asyncio.timeout(LONGEST_REQUEST):
+                response = await self._http.post(self.graphql_url, json=asked)
+        except (httpx.TimeoutException, TimeoutError) as error:
             raise Transient(_reason(error), kind="timeout", too_big=True) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL):
             # Their words may quote a header, and so the token.
@@ -221,95 +205,29 @@ class GitHub:
             ) from None
         except httpx.HTTPError as error:
             raise Transient(_reason(error), kind="network") from error
+        now = self.clock.now()
         self.usage.response_bytes += len(response.content)
-        self._note_quota(response.headers)
-        _refuse_bad_status(response, self.clock.now())
-        try:
-            body = response.json()
-        except ValueError as error:
-            raise Transient("an answer that is no JSON", kind="body") from error
-        return self._answer(body, response)
+        self._note_quota(read_quota(response.headers, now))
+        answer = read_answer(response, now)
+        self.usage.points += answer.cost
+        self.usage.dearest = max(self.usage.dearest, answer.cost)
+        return answer
 
-    def _answer(self, body: Any, response: httpx.Response) -> Answer:
-        if not isinstance(body, dict):
-            raise Transient("an answer that is no JSON object", kind="body")
-        errors = body.get("errors") or []
-        types = {error.get("type") for error in errors}
-        if types & _RATE_LIMITS:
-            raise RateLimited("rate limit", wait=_limit_wait(response.headers, self.clock.now()))
-        if types & _TOO_BIG:
-            raise Transient(str(errors[0].get("message")), kind="too_big", too_big=True)
-        if _SCOPES in types and not body.get("data"):
-            raise TokenRefused(f"GitHub refused the token: {errors[0].get('message')}")
-        data = body.get("data")
-        if not isinstance(data, dict):
-            message = errors[0].get("message") if errors else body.get("message", "no data")
-            raise Transient(str(message), kind="no_data", too_big=True)
-        if quota := data.get("rateLimit"):
-            self.usage.points += quota["cost"]
-            self.usage.dearest = max(self.usage.dearest, quota["cost"])
-        at = _date(response.headers) or self.clock.now()
-        began = at - timedelta(seconds=round(response.elapsed.total_seconds()))
-        return Answer(data=data, errors=errors, at=began)
-
-    def _note_quota(self, headers: httpx.Headers) -> None:
-        if headers.get("x-ratelimit-resource", "graphql") != "graphql":
+    def _note_quota(self, quota: Quota | None) -> None:
+        if quota is None:
             return
-        if remaining := headers.get("x-ratelimit-remaining"):
-            self.usage.remaining = int(remaining)
-        if reset := headers.get("x-ratelimit-reset"):
-            now = self.clock.now()
-            wait = datetime.fromtimestamp(int(reset), UTC) - (_date(headers) or now)
-            self.usage.reset_at = now + wait
+        if quota.limit is not None and self.reserve + IN_FLIGHT * self.usage.dearest > quota.limit:
+            raise ConfigurationError(
+                f"GITHUB_RESERVE {self.reserve} leaves nothing of the {quota.limit} points that "
+                "the token has an hour"
+            )
+        self.usage.remaining = quota.remaining
+        self.usage.reset_at = quota.reset_at or self.usage.reset_at
 
 
 def _document_of(name: str) -> Render:
     return lambda variables: (document(name), variables)
 
 
-def _refuse_bad_status(response: httpx.Response, now: datetime) -> None:
-    status = response.status_code
-    if status == httpx.codes.OK:
-        return
-    message = _message(response)
-    if status == httpx.codes.UNAUTHORIZED:
-        raise TokenRefused(f"GitHub refused the token: {message}")
-    if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
-        headers = response.headers
-        limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
-        if limited or status == httpx.codes.TOO_MANY_REQUESTS or "rate limit" in message.lower():
-            raise RateLimited(f"rate limit: {message}", wait=_limit_wait(headers, now))
-        raise TokenRefused(f"GitHub forbids the token what it is asked for: {message}")
-    if status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
-        raise Transient(f"HTTP {status}", kind="http_5xx", too_big=too_big)
-    raise GitHubAway(f"GitHub at {response.url} answered HTTP {status}: {message}")
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        return str(response.json()["message"])[:300]
-    except (ValueError, KeyError, TypeError):
-        return f"HTTP {response.status_code}"
-
-
-def _limit_wait(headers: httpx.Headers, now: datetime) -> float | None:
-    """Seconds that GitHub asks to wait: Retry-After, else the reset where nothing remains."""
-    if (after := headers.get("retry-after", "")).isdecimal():
-        return float(after)
-    reset = headers.get("x-ratelimit-reset", "")
-    if headers.get("x-ratelimit-remaining") == "0" and reset.isdecimal():
-        return max(1.0, float(reset) - (_date(headers) or now).timestamp())
-    return None
-
-
-def _reason(error: httpx.HTTPError) -> str:
+def _reason(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _date(headers: httpx.Headers) -> datetime | None:
-    """GitHub's own time from the `Date` header: what is covered is told by its clock, not ours."""
-    try:
-        return email.utils.parsedate_to_datetime(headers["date"]).astimezone(UTC)
-    except (KeyError, ValueError):
-        return None

@@ -15,7 +15,8 @@ from pydantic import SecretStr
 from dora.errors import ConfigurationError
 from dora.secrets import read_secret, read_secret_object
 from dora.settings import Settings
-from ingest.github.errors import TokenRefused, Transient
+from ingest.github.errors import GitHubAway, TokenRefused
+from ingest.github.responses import refuse_bad_status
 
 # GitHub refuses a JWT that lives for over ten minutes, or that comes from the future.
 JWT_SECONDS, JWT_SKEW_SECONDS = 540, 60
@@ -97,13 +98,13 @@ class AppAuth(httpx.Auth):
             ) from None
 
     def _take(self, response: httpx.Response) -> None:
-        if response.status_code >= httpx.codes.INTERNAL_SERVER_ERROR:
-            raise Transient(f"HTTP {response.status_code} for a token", kind="http_5xx")
-        if response.status_code != httpx.codes.CREATED:
+        try:
+            refuse_bad_status(response, datetime.now(UTC))
+        except (TokenRefused, GitHubAway):
             raise TokenRefused(
                 f"GitHub gives the app {self._app_id} no token for this installation: "
                 f"HTTP {response.status_code}"
-            )
+            ) from None
         body = response.json()
         self._token = SecretStr(body["token"])
         self._expires_at = datetime.fromisoformat(body["expires_at"])

@@ -4,16 +4,16 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ingest.github.client import Answer, GitHub
+from ingest.github.client import GitHub
 from ingest.github.errors import Unanswerable
 from ingest.github.models import Probed
+from ingest.github.pages import AWAY
 from ingest.github.parts import in_parts
 from ingest.github.queries import resolve_document
+from ingest.github.responses import Answer
 from ingest.github.sizes import PageSize, Sizes
 
 AT_ONCE = 100
-# Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
-_AWAY = {"NOT_FOUND", "FORBIDDEN"}
 
 
 @dataclass
@@ -41,7 +41,7 @@ class Found:
         error = answer.error_at(*path)
         if error is None and path == ("repositoryOwner",):
             self.away[name] = "there is no such user or organisation"
-        elif error and error.get("type") in _AWAY:
+        elif error and error.get("type") in AWAY:
             self.away[name] = str(error["message"])
         else:
             self.unclear[name] = str((error or {}).get("message", "GitHub gives nothing for it"))

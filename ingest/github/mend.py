@@ -58,7 +58,7 @@ class Mender:
             if isinstance(answer, Unanswerable):
                 fetched.rejected.append(Rejected(part[0], None, str(answer)))
                 continue
-            found, rejected = read_pull_requests(answer.data["nodes"])
+            found, rejected = read_pull_requests(answer, answer.data["nodes"], "nodes")
             fetched.pull_requests += found
             fetched.rejected += rejected
             for position, (key, node) in enumerate(zip(part, answer.data["nodes"], strict=True)):
@@ -74,7 +74,10 @@ class Mender:
 
     async def _fetch_singly(self, page: Page) -> None:
         if page.nulls:
-            page.suspects += await self._behind_nulls(page)
+            behind = await self._behind_nulls(page)
+            if behind is None:
+                return
+            page.suspects += behind
             page.nulls = []
         while page.suspects:
             suspect = page.suspects[0]
@@ -87,11 +90,17 @@ class Mender:
             # Only now: a page with suspects left does not land.
             page.suspects.pop(0)
 
-    async def _behind_nulls(self, page: Page) -> list[Rejected]:
-        """Ask for the page again, ids alone, down to where it ended: what moved is above it now."""
+    async def _behind_nulls(self, page: Page) -> list[Rejected] | None:
+        """Ask for the page again, ids alone, down to where it ended: what moved is above it now.
+
+        None where GitHub does not give it this time: the page then waits for another run.
+        """
         variables = {"ids": [page.repository_id], "first": LONGEST, "after": page.asked_after}
         answer = await self.github.query("ids", variables)
-        nodes = ((answer.data["nodes"][0] or {}).get("pullRequests") or {}).get("nodes") or []
+        connection = (answer.data["nodes"][0] or {}).get("pullRequests")
+        if connection is None:
+            return None
+        nodes = connection["nodes"]
         ids = [node["id"] if node else None for node in nodes]
         if page.last_id in ids:
             ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
@@ -104,6 +113,7 @@ class Mender:
             cut[details.id].reviews = details.reviews
             cut[details.id].draft_events = details.draft_events
         for pr in cut.values():
+            before: tuple[Any, Any] | None = None
             while not pr.is_whole:
                 reviews, events = pr.reviews.page_info, pr.draft_events.page_info
                 after = {
@@ -111,8 +121,10 @@ class Mender:
                     "draftEventsAfter": events.end_cursor,
                 }
                 further = [details async for details in self._details([pr.id], after)]
-                if not further:
+                # Nothing, or what is there already: it would never end.
+                if not further or (further[0].reviews, further[0].draft_events) == before:
                     break
+                before = (further[0].reviews, further[0].draft_events)
                 _append(pr.reviews, further[0].reviews)
                 _append(pr.draft_events, further[0].draft_events)
 
@@ -121,10 +133,12 @@ class Mender:
     ) -> AsyncIterator[Details]:
         """Yield what GitHub gives of what hangs on pull requests; what it does not is left out."""
         async for _, answer in in_parts(self.github, "details", ids, self.details_sizes, after):
-            nodes = [] if isinstance(answer, Unanswerable) else answer.data["nodes"]
-            for node in filter(None, nodes):
-                with suppress(ValidationError):
-                    yield Details.model_validate(node)
+            if isinstance(answer, Unanswerable):
+                continue
+            for position, node in enumerate(answer.data["nodes"]):
+                if node and not answer.error_within("nodes", position):
+                    with suppress(ValidationError):
+                        yield Details.model_validate(node)
 
 
 def _append(connection: Any, further: Any) -> None:

@@ -164,6 +164,10 @@ class PullRequest(Details):
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
+        if (self.state == "MERGED") != (self.merged_at is not None):
+            raise ValueError(f"state is {self.state}, merged_at {self.merged_at}")
+        if (self.state == "OPEN") != (self.closed_at is None):
+            raise ValueError(f"state is {self.state}, closed_at {self.closed_at}")
         for name, instant in (("merged_at", self.merged_at), ("closed_at", self.closed_at)):
             if instant is not None and instant < self.created_at:
                 raise ValueError(

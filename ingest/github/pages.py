@@ -7,15 +7,23 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ingest.github.client import Answer
 from ingest.github.models import PageInfo, PullRequest
 from ingest.github.progress import Progress, Walk
+from ingest.github.responses import Answer
 
 Kind = Literal["head", "backfill", "repair"]
 
 
+# Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
+AWAY = {"NOT_FOUND", "FORBIDDEN"}
+
+
 class RepositoryAway(Exception):
     """A repository that the probe still saw is not there any more, or not for us."""
+
+
+class PageUnclear(Exception):
+    """GitHub gives no page and no good reason: that says nothing of the repository."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +70,25 @@ def read_page(
     """Read one repository's page of an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
     if not node or not node.get("pullRequests"):
-        error = answer.error_at("nodes", index) or {}
-        raise RepositoryAway(str(error.get("message", "GitHub gives null for it")))
+        error = answer.error_within("nodes", index) or {}
+        reason = str(error.get("message", "GitHub gives null for it"))
+        raise (RepositoryAway if not node and error.get("type") in AWAY else PageUnclear)(reason)
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]
     given = [found for found in nodes if found is not None]
-    pull_requests, rejected = read_pull_requests(given)
-    oldest = min((pr.updated_at for pr in pull_requests), default=walk.reached)
-    after = walk.model_copy(update={"cursor": info.end_cursor or walk.cursor, "reached": oldest})
+    path = ("nodes", index, "pullRequests", "nodes")
+    pull_requests, rejected = read_pull_requests(answer, nodes, *path)
+    updated = [pr.updated_at for pr in pull_requests]
+    # Where the walk began with less than was probed, another replica answered: no more is claimed.
+    newest = max(updated, default=None) if walk.cursor is None else None
+    after = walk.model_copy(
+        update={
+            "cursor": info.end_cursor or walk.cursor,
+            "reached": min(filter(None, [walk.reached, *updated]), default=None),
+            "target": min(filter(None, [walk.target, newest]), default=None),
+        }
+    )
     advance = {
         "head": progress.after_head_page,
         "backfill": progress.after_backfill_page,
@@ -96,16 +114,25 @@ def read_page(
     return page, after
 
 
-def read_pull_requests(nodes: Sequence[Any]) -> tuple[list[PullRequest], list[Rejected]]:
-    """Validate pull requests; what is null is passed over here."""
+def read_pull_requests(
+    answer: Answer, nodes: Sequence[Any], *path: str | int
+) -> tuple[list[PullRequest], list[Rejected]]:
+    """Validate the pull requests at a path of an answer; what is null is passed over here.
+
+    An error beside one of them makes its nulls doubtful: they may not be so.
+    """
     pull_requests, rejected = [], []
-    for node in nodes:
+    for position, node in enumerate(nodes):
         if node is None:
+            continue
+        if error := answer.error_within(*path, position):
+            reason = str(error.get("message"))
+            rejected.append(Rejected(node.get("id"), node.get("number"), reason))
             continue
         try:
             pull_requests.append(PullRequest.model_validate(node))
-        except ValidationError as error:
-            faults = [_fault(fault) for fault in error.errors(include_url=False)]
+        except ValidationError as invalid:
+            faults = [_fault(fault) for fault in invalid.errors(include_url=False)]
             rejected.append(Rejected(node.get("id"), node.get("number"), "; ".join(faults)))
     return pull_requests, rejected
 

@@ -3,8 +3,9 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from ingest.github.client import Answer, GitHub, Render
+from ingest.github.client import GitHub, Render
 from ingest.github.errors import Unanswerable
+from ingest.github.responses import Answer
 from ingest.github.sizes import Sizes
 
 

@@ -62,7 +62,11 @@ class Progress(BaseModel):
             return self
         if backfill.floor is None and backfill.cursor is not None:
             return self
-        return self.model_copy(update={"backfill": backfill.model_copy(update={"floor": since})})
+        update: dict[str, Any] = {"backfill": backfill.model_copy(update={"floor": since})}
+        if backfill.reached is not None and backfill.reached < since:
+            # What was read at the end of the last walk goes further than that was to.
+            update["covered_from"] = since
+        return self.model_copy(update=update)
 
     def is_behind(self, newest: AwareDatetime | None) -> bool:
         """Whether a repository whose newest `updatedAt` this is may hold what is not loaded.
@@ -90,7 +94,10 @@ class Progress(BaseModel):
         update: dict[str, Any] = {
             **first,
             "backfill": None if is_last else walk,
-            "covered_from": None if is_last else (walk.floor if done else walk.reached),
+            # As long as nothing of it could be used, no more than its beginning is covered.
+            "covered_from": None
+            if is_last
+            else (walk.floor if done else walk.reached or walk.target or walk.began_at),
         }
         return self.model_copy(update=update)
 

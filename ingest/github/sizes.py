@@ -52,8 +52,10 @@ class Sizes:
             fitted |= {"reviews": self.nested.now, "draftEvents": events}
         return fitted
 
-    def shrink(self) -> bool:
-        """Ask for less; say whether that is possible."""
+    def shrink(self, ids: int = 0) -> bool:
+        """Ask for less than the last time, for so many ids; say whether that is possible."""
+        if self.of == "ids" and ids:
+            self.outer.now = min(self.outer.now, ids)
         return self.outer.shrink() or (self.nested is not None and self.nested.shrink())
 
     def shrink_to_least(self) -> bool:

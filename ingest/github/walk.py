@@ -8,15 +8,18 @@ the next look from the top finds it.
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
-from ingest.github.client import Answer, GitHub
+from ingest.github.client import GitHub
 from ingest.github.errors import Unanswerable
-from ingest.github.pages import Kind, Page, RepositoryAway, read_page
+from ingest.github.pages import Kind, Page, PageUnclear, RepositoryAway, read_page
 from ingest.github.progress import Progress, Walk
+from ingest.github.responses import Answer
 from ingest.github.sizes import PageSize, Sizes
 
 PAGE = 50
 # The first pages of several repositories at once: 5 x 10 pull requests cost what one page does.
 HEADS, HEAD_PAGE = 5, 10
+# How often a page is asked for that GitHub gives as null.
+TRIES = 3
 # How many of a pull request's reviews a page holds.
 NESTED = 50
 
@@ -25,11 +28,13 @@ NESTED = 50
 class Walker:
     """Reads pages; page sizes adapt to what GitHub can do and are shared by all walks.
 
-    `lost` are the repositories that went out of reach since they were probed, and why.
+    `lost` are the repositories that went out of reach since they were probed, and why; `unclear`
+    those of which GitHub failed to give a page, which says nothing of them.
     """
 
     github: GitHub
     lost: dict[str, str] = field(default_factory=dict)
+    unclear: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         nested = PageSize(NESTED)
@@ -60,6 +65,10 @@ class Walker:
             except RepositoryAway as error:
                 self.lost[repository_id] = str(error)
                 continue
+            except PageUnclear:
+                async for again in self._walk(repository_id, progress, walk, "head"):
+                    yield again
+                continue
             yield page
             if not page.is_last:
                 async for further in self._walk(repository_id, page.progress, after, "head"):
@@ -68,6 +77,7 @@ class Walker:
     async def _walk(
         self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
+        in_vain = 0
         while True:
             try:
                 answer = await self._ask([repository_id], walk.cursor, self.sizes)
@@ -80,6 +90,15 @@ class Walker:
             except RepositoryAway as error:
                 self.lost[repository_id] = str(error)
                 return
+            except PageUnclear as error:
+                in_vain += 1
+                # It may be the cursor: then the walk begins again.
+                walk = walk.model_copy(update={"cursor": None})
+                if in_vain < TRIES:
+                    continue
+                self.unclear[repository_id] = str(error)
+                return
+            in_vain = 0
             progress = page.progress
             yield page
             if page.is_last:

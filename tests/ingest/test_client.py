@@ -22,9 +22,10 @@ from dora.errors import ConfigurationError
 from dora.settings import Settings
 from ingest.clock import Budget, SystemClock
 from ingest.config import read_config
-from ingest.github.client import ATTEMPTS, Answer, GitHub
+from ingest.github.client import ATTEMPTS, GitHub
 from ingest.github.credentials import TokenAuth
 from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
+from ingest.github.responses import Answer
 from ingest.github.sizes import PageSize, Sizes
 from tests.ingest.simulated import SimulatedClock
 
@@ -171,7 +172,7 @@ def test_a_primary_limit_is_waited_out_until_the_reset(
 
 
 def test_what_is_reserved_for_others_is_left_to_them(server: Server, clock: SimulatedClock) -> None:
-    server.points.limit, server.points.used = 104, 0
+    server.points.limit, server.points.used = 106, 0
     asked_at = []
 
     async def ask_often() -> None:
@@ -182,7 +183,7 @@ def test_what_is_reserved_for_others_is_left_to_them(server: Server, clock: Simu
                 asked_at.append((clock.now() - datetime(2026, 6, 30, tzinfo=UTC)).seconds)
 
     asyncio.run(ask_often())
-    # Two points are kept for what may be in flight.
+    # Four points are kept for what may be in flight.
     assert asked_at == [0, 0, 0, 3600, 3600, 3600]
 
 

@@ -1,0 +1,158 @@
+"""What GitHub's status, headers and body say, told apart: an answer, a limit, a fault, a refusal.
+
+Limits: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
+"""
+
+import email.utils
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx
+
+from ingest.github.errors import GitHubAway, RateLimited, TokenRefused, Transient
+
+_RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
+_SCOPES = "INSUFFICIENT_SCOPES"
+_TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
+# How GitHub words a limit where its status and headers do not say so.
+_LIMIT_WORDS = ("rate limit", "abuse detection", "temporarily blocked")
+# GitHub's limits last an hour; a header that says more than a day says nothing.
+LONGEST_WAIT = timedelta(days=1).total_seconds()
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The data of one request, the errors beside it and, by GitHub's clock, when it was asked.
+
+    `asked` is for how many ids, where it was asked by ids; `cost` is in points.
+    """
+
+    data: dict[str, Any]
+    errors: list[dict[str, Any]]
+    at: datetime
+    cost: int = 0
+    asked: int = 0
+
+    def error_at(self, *path: str | int) -> dict[str, Any] | None:
+        """Return the error that GitHub gives for this path, if there is one."""
+        return next((error for error in self.errors if error.get("path") == list(path)), None)
+
+    def error_within(self, *path: str | int) -> dict[str, Any] | None:
+        """Return the first error that GitHub gives for this path or anything below it."""
+        start = list(path)
+        for error in self.errors:
+            if (error.get("path") or [])[: len(start)] == start:
+                return error
+        return None
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The hour's points that `x-ratelimit-…` speaks of: how many, how many left, until when.
+
+    `reset_at` is by our clock.
+    """
+
+    limit: int | None
+    remaining: int | None
+    reset_at: datetime | None
+
+
+def read_answer(response: httpx.Response, now: datetime) -> Answer:
+    """Return what GitHub answered; `now` is by our clock.
+
+    Raises `RateLimited`, another `Transient`, `TokenRefused` or `GitHubAway`.
+    """
+    refuse_bad_status(response, now)
+    try:
+        body = response.json()
+    except ValueError as error:
+        raise Transient("an answer that is no JSON", kind="body") from error
+    errors = body.get("errors") or [] if isinstance(body, dict) else None
+    if not isinstance(errors, list) or not all(isinstance(error, dict) for error in errors):
+        raise Transient("an answer of no known shape", kind="body")
+    types = {error.get("type") for error in errors}
+    message = str(errors[0].get("message")) if errors else str(body.get("message", "no data"))
+    if types & _RATE_LIMITS:
+        raise RateLimited("rate limit", wait=_limit_wait(response.headers, now))
+    if types & _TOO_BIG:
+        raise Transient(message, kind="too_big", too_big=True)
+    data = body.get("data")
+    if _SCOPES in types and not data:
+        raise TokenRefused(f"GitHub refused the token: {message}")
+    if not isinstance(data, dict) or not data or not isinstance(data.get("nodes", []), list):
+        raise Transient(message, kind="no_data", too_big=True)
+    began = timedelta(seconds=round(response.elapsed.total_seconds()))
+    at = (_date(response.headers) or now) - began
+    return Answer(data, errors, at, cost=(data.get("rateLimit") or {}).get("cost", 0))
+
+
+def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
+    """Raise what a status other than 2xx stands for."""
+    if response.is_success:
+        return
+    status, message = response.status_code, _message(response)
+    if status == httpx.codes.UNAUTHORIZED:
+        raise TokenRefused(f"GitHub refused the token: {message}")
+    if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
+        headers = response.headers
+        limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
+        is_said = any(words in message.lower() for words in _LIMIT_WORDS)
+        if limited or status == httpx.codes.TOO_MANY_REQUESTS or is_said:
+            raise RateLimited(f"rate limit: {message}", wait=_limit_wait(headers, now))
+        raise TokenRefused(f"GitHub forbids the token what it is asked for: {message}")
+    if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
+        too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
+        kind = "timeout" if status == httpx.codes.REQUEST_TIMEOUT else "http_5xx"
+        raise Transient(f"HTTP {status}", kind=kind, too_big=too_big)
+    raise GitHubAway(f"GitHub at {response.url} answered HTTP {status}: {message}")
+
+
+def read_quota(headers: httpx.Headers, now: datetime) -> Quota | None:
+    """Return what the headers say of the hour's points of GraphQL, if anything."""
+    if headers.get("x-ratelimit-resource", "graphql") != "graphql":
+        return None
+    reset = _number(headers, "x-ratelimit-reset")
+    wait = None if reset is None else _until(reset, headers, now)
+    return Quota(
+        limit=_number(headers, "x-ratelimit-limit"),
+        remaining=_number(headers, "x-ratelimit-remaining"),
+        reset_at=None if wait is None else now + timedelta(seconds=wait),
+    )
+
+
+def _limit_wait(headers: httpx.Headers, now: datetime) -> float | None:
+    """Seconds that GitHub asks to wait: Retry-After, else the reset where nothing remains."""
+    after = _number(headers, "retry-after")
+    if after is not None:
+        return min(LONGEST_WAIT, float(after))
+    reset = _number(headers, "x-ratelimit-reset")
+    if headers.get("x-ratelimit-remaining") == "0" and reset is not None:
+        return max(1.0, _until(reset, headers, now))
+    return None
+
+
+def _until(reset: int, headers: httpx.Headers, now: datetime) -> float:
+    """Seconds until an instant (since the epoch) of GitHub's clock."""
+    return min(LONGEST_WAIT, reset - (_date(headers) or now).timestamp())
+
+
+def _number(headers: httpx.Headers, name: str) -> int | None:
+    value = headers.get(name, "")
+    return int(value) if value.isascii() and value.isdecimal() else None
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["message"])[:300]
+    except (ValueError, KeyError, TypeError):
+        return f"HTTP {response.status_code}"
+
+
+def _date(headers: httpx.Headers) -> datetime | None:
+    """GitHub's own time from the `Date` header: what is covered is told by its clock, not ours."""
+    try:
+        return email.utils.parsedate_to_datetime(headers["date"]).astimezone(UTC)
+    except (KeyError, ValueError, OverflowError):
+        return None
