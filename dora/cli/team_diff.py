@@ -81,7 +81,6 @@ sides as (
         weight,
         attributed_at
     from {schema}.fct_team_pull_requests
-    where team_id <> 'unassigned'
 )
 
 select
@@ -178,9 +177,8 @@ def _read_marts(database: Database) -> Marts:
         if connection.execute(_BUILT).fetchone() != (True,):
             return Marts()
         # A build replaces its tables one by one.
-        if connection.execute("select pg_try_advisory_lock_shared(%s)", [LOCK]).fetchone() != (
-            True,
-        ):
+        free = connection.execute("select pg_try_advisory_lock_shared(%s)", [LOCK]).fetchone()
+        if free != (True,):
             say("a build is under way; waiting for its end")
             connection.execute("select pg_advisory_lock_shared(%s)", [LOCK])
         build = connection.execute(_BUILD).fetchone()

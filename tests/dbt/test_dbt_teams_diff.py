@@ -7,17 +7,20 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, LiteralString
 
+import psutil
 import psycopg
 import pytest
 from dbt_support import EXAMPLE, ROOT, Row, Warehouse, pull_request
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown
 
+from dora.cli.build import LOCK
 from dora.cli.team_diff import Diff, diff_teams
 from dora.cli.team_tables import print_diff, print_json
 from dora.database import Database
@@ -235,6 +238,21 @@ def test_the_same_configuration_changes_nothing(
     assert said == f"{tmp_path}/teams.json changes nothing: the marts were built with just this\n"
 
 
+def test_a_diff_waits_for_the_build_that_is_replacing_the_marts(tried: Tried) -> None:
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with ThreadPoolExecutor() as executor:
+        with tried.warehouse.database.connect(autocommit=True) as build:
+            build.execute("select pg_advisory_lock(%s)", [LOCK])
+            teams = parse_teams(json.dumps(OTHER))
+            diff = executor.submit(diff_teams, tried.warehouse.database, teams)
+            deadline = time.monotonic() + 60
+            while build.execute(waiting).fetchone() == (0,):
+                assert not diff.done()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert diff.result().teams == []
+
+
 def test_every_fault_is_told_and_no_database_asked(
     dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
@@ -302,11 +320,18 @@ def stuck(
 def test_a_diff_that_is_stopped_clears_up(
     stuck: "subprocess.Popen[str]", own_warehouse: Warehouse, number: int, code: int
 ) -> None:
+    children = psutil.Process(stuck.pid).children(recursive=True)
     stuck.send_signal(number)
     _, complained = stuck.communicate(timeout=60)
     assert stuck.returncode == code
     assert "Traceback" not in complained
     assert scratch(own_warehouse.database) == []
+    assert [child for child in children if is_alive(child)] == []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that nobody has asked how it ended does not."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("stuck", ["raw.teams"], indirect=True)
@@ -331,6 +356,10 @@ def test_scratch_schemas_in_use_leave_each_other_alone(database: Database) -> No
 
 
 def test_a_statement_that_still_runs_does_not_hold_up_the_end(database: Database) -> None:
+    with database.connect(autocommit=True) as connection:
+        # Rather than hang where it does.
+        name = connection.info.dbname
+        connection.execute(f"alter database {name} set lock_timeout = '20s'")  # type: ignore[call-overload]
     with closing(database.connect(TRANSFORM)) as session:
         with scratch_schema(database) as schema:
             session.execute(f"create table {schema}.half_done (id int)")  # type: ignore[call-overload]
