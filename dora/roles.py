@@ -21,6 +21,7 @@ OWNERS = {
     "staging": TRANSFORM,
     "intermediate": TRANSFORM,
     "marts": TRANSFORM,
+    "snapshots": TRANSFORM,
 }
 READERS = {"raw": TRANSFORM, "marts": READER}
 ATTEMPTS = 5

@@ -1,4 +1,5 @@
-{#- The schemas are a promise to readers: no prefix of the target's. -#}
+{#- The schemas are a promise to readers: no prefix of the target's. `dora teams diff`
+    builds everything in one scratch schema instead, beside the marts. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
-    {{ (custom_schema_name or target.schema) | trim }}
+    {{ (var("scratch_schema", none) or custom_schema_name or target.schema) | trim }}
 {%- endmacro %}

@@ -43,21 +43,30 @@ def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
         if connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
             say("another build is under way; waiting for its end")
             connection.execute("select pg_advisory_lock(%s)", [LOCK])
-        with bars() as progress:
-            watch = _Watch(progress)
-            code = _dbt(database, ["build", *arguments], watch)
-    failures = "\n".join(watch.failures) or "dbt gave no reason"
-    if any(line.startswith("Usage:") for line in watch.failures):
-        raise ConfigurationError(watch.failures[-1])
-    if code != 0:
-        raise TransformError(f"dbt build failed:\n{failures}")
+        watch = run_dbt(database, ["build", *arguments], "dbt build")
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
     counts = ", ".join(f"{count} {status}" for status, count in watch.statuses.most_common())
     tell(f"dbt build: {counts or 'nothing to do'}")
 
 
-def _dbt(database: Database, arguments: Sequence[str], watch: "_Watch") -> int:
+def run_dbt(database: Database, arguments: Sequence[str], title: str) -> "Watch":
+    """Run dbt as `dora_transform`, under a bar with a title; it ends with us, whatever ends us.
+
+    Raises `TransformError` with what failed, `ConfigurationError` where dbt refuses its arguments.
+    """
+    with bars() as progress:
+        watch = Watch(progress, title)
+        code = _dbt(database, arguments, watch)
+    failures = "\n".join(watch.failures) or "dbt gave no reason"
+    if any(line.startswith("Usage:") for line in watch.failures):
+        raise ConfigurationError(watch.failures[-1])
+    if code != 0:
+        raise TransformError(f"{title} failed:\n{failures}")
+    return watch
+
+
+def _dbt(database: Database, arguments: Sequence[str], watch: "Watch") -> int:
     command = [
         *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
         *("--log-format", "json", "--no-use-colors"),
@@ -75,17 +84,23 @@ def _dbt(database: Database, arguments: Sequence[str], watch: "_Watch") -> int:
         stderr=subprocess.STDOUT,
     ) as process:
         assert process.stdout is not None
-        for line in process.stdout:
-            watch.line(line)
+        try:
+            for line in process.stdout:
+                watch.line(line)
+        except BaseException:
+            process.terminate()
+            process.wait()
+            raise
     return process.returncode
 
 
-class _Watch:
+class Watch:
     """Reads dbt's JSON log: moves the bar, keeps what went wrong."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
-        self._task: TaskID = progress.add_task("dbt build", total=None, note="starting")
+        self._title = title
+        self._task: TaskID = progress.add_task(title, total=None, note="starting")
         self.statuses: Counter[str] = Counter()
         self.failures: list[str] = []
         self.warnings: list[str] = []
@@ -116,7 +131,7 @@ class _Watch:
         total = data.get("total") or data.get("num_models")
         self._progress.update(self._task, completed=done, total=total, note=name)
         if done % SAY_EVERY == 0:
-            log(f"dbt build: {done} done")
+            log(f"{self._title}: {done} done")
 
 
 _WORDS = {"pass": "tests passed", "warn": "tests warn", "fail": "failed", "error": "errors"}

@@ -1,29 +1,92 @@
 """`dora teams`: look at a team configuration before it is used."""
 
+import signal
+import sys
 from pathlib import Path
-from typing import Annotated
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from psycopg import OperationalError
 
-from dora.cli.console import tell
+from dora.cli.console import say, set_up_logging, tell
+from dora.database import Database, open_database
+from dora.demo import with_demo_database
+from dora.errors import ConfigurationError, UnavailableError
+from dora.settings import load_settings
 
-app = typer.Typer(help="Check a team configuration.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from dora.cli.team_diff import Diff
+    from ingest.teams import Team
 
-
-@app.callback()
-def _group() -> None:
-    """Keep `check` a command of its own while it is the only one."""
+app = typer.Typer(help="Check a team configuration, or see what it would do.", no_args_is_help=True)
+File = Annotated[Path, typer.Argument(help="The configuration, as JSON.")]
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="The configuration, as JSON.")]) -> None:
+def check(file: File) -> None:
     """Validate a team configuration; every fault is told at once."""
-    from dora.references import read_reference
-    from ingest.teams import over_allocations, parse_teams, person
+    from ingest.teams import over_allocations, person
 
-    teams = parse_teams(read_reference(str(file), "the team configuration"), str(file))
+    teams = _parse(file)
     windows = [member for team in teams for member in team.members]
     people = {person(member.github_username) for member in windows}
     for warning in over_allocations(teams):
         tell(f"warning: {warning}")
     tell(f"{file}: good: {len(teams)} teams, {len(people)} people, {len(windows)} windows")
+
+
+@app.command()
+def diff(
+    file: File,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it, for a program.")] = False,
+    limit: Annotated[
+        int, typer.Option(help="Pull requests to show of each team; 0: all.", min=0)
+    ] = 20,
+    demo: Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")] = False,
+) -> None:
+    """Show what a configuration would do to each team's figures; the marts stay as they are."""
+    from dora.cli.team_tables import print_diff, print_json
+    from ingest.teams import over_allocations
+
+    faults: list[str] = []
+    settings = load_settings(faults)
+    set_up_logging(settings.log_level)
+    try:
+        teams = _parse(file)
+    except ConfigurationError as error:
+        faults += error.faults
+    if faults:
+        raise ConfigurationError(faults)
+    for warning in over_allocations(teams):
+        say(f"team configuration: {warning}", "yellow")
+    database = open_database(with_demo_database(settings) if demo else settings)
+    found = _diff(database, teams)
+    if as_json:
+        print_json(found)
+    else:
+        print_diff(found, str(file), limit)
+
+
+def _parse(file: Path) -> list["Team"]:
+    from dora.references import read_reference
+    from ingest.teams import parse_teams
+
+    return parse_teams(read_reference(str(file), "the team configuration"), str(file))
+
+
+def _diff(database: Database, teams: list["Team"]) -> "Diff":
+    from dora.cli.team_diff import diff_teams
+
+    # So that these clear up too; what they leave is cleared up by the next run.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _end)
+    try:
+        return diff_teams(database, teams)
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UnavailableError(f"the database {database} is out of reach: {reason}") from None
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)

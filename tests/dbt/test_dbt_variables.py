@@ -6,16 +6,33 @@ from typing import Any, LiteralString
 
 import pytest
 from dbt_common.exceptions import DbtBaseException
-from dbt_support import EXAMPLE, Warehouse, pull_request
+from dbt_support import EXAMPLE, Row, Warehouse, pull_request, repository
 
-JANUARY, FEBRUARY = date(2026, 1, 1), date(2026, 2, 1)
-WEEK_2, WEEK_3 = date(2026, 1, 5), date(2026, 1, 12)
+JANUARY, FEBRUARY, MARCH, APRIL = (date(2026, month, 1) for month in range(1, 5))
+WEEK_2, WEEK_3, WEEK_4 = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
+# In Berlin it is summer from 2026-03-29T01:00Z to 2026-10-25T01:00Z, both of them Sundays.
+AT_THE_EDGES: list[Row] = [
+    pull_request(10, "bob", "2026-01-11T13:30Z", "2026-01-11T23:30Z"),
+    pull_request(11, "bob", "2026-01-31T21:30Z", "2026-01-31T23:30Z"),
+    pull_request(20, "bob", "2026-03-22T20:00Z", "2026-03-22T22:30Z"),
+    pull_request(21, "bob", "2026-03-29T20:00Z", "2026-03-29T22:30Z"),
+    pull_request(22, "bob", "2026-03-31T20:00Z", "2026-03-31T22:30Z"),
+    pull_request(23, "bob", "2026-10-18T20:00Z", "2026-10-18T22:30Z"),
+    pull_request(24, "bob", "2026-10-25T20:00Z", "2026-10-25T22:30Z"),
+    pull_request(25, "bob", "2026-10-31T20:00Z", "2026-10-31T22:30Z"),
+]
+# Ada's windows change on 12 January; she is in no team before 1 January.
+ACROSS_WINDOWS: list[Row] = [
+    pull_request(30, "ada", "2025-12-31T00:00Z", "2026-01-05T00:00Z"),
+    pull_request(31, "ada", "2026-01-11T00:00Z", state="CLOSED", closed_at="2026-01-13T00:00Z"),
+    pull_request(32, "ada", "2026-01-11T00:00Z"),
+]
 
 QUERIES: dict[str, LiteralString] = {
     "velocity": "select team_id, week, * from marts.fct_team_velocity_weekly",
     "lead_time": "select team_id, month, * from marts.fct_team_lead_time_monthly",
     "shares": """
-        select team_id, pull_request_id, weight, attributed_at from marts.fct_team_pull_requests
+        select team_id, pull_request_id, weight, week, month from marts.fct_team_pull_requests
     """,
     "pull_requests": "select repository, number, * from marts.fct_pull_requests",
 }
@@ -25,13 +42,9 @@ Marts = dict[str, dict[tuple[Any, Any], tuple[Any, ...]]]
 @pytest.fixture(scope="module")
 def variants(warehouse: Warehouse) -> dict[str, Marts]:
     """The marts' rows by their keys, under each setting."""
-    warehouse.insert(**EXAMPLE)
-    warehouse.insert(
-        pull_requests=[
-            pull_request(10, "bob", "2026-01-11T13:30Z", "2026-01-11T23:30Z"),
-            pull_request(11, "bob", "2026-01-31T21:30Z", "2026-01-31T23:30Z"),
-        ]
-    )
+    covered = repository(covered_from="2026-01-05T00:00Z", covered_to="2026-01-18T23:30Z")
+    warehouse.insert(**EXAMPLE | {"repositories": [covered]})
+    warehouse.insert(pull_requests=AT_THE_EDGES + ACROSS_WINDOWS)
     settings = {
         "default": "{}",
         "berlin": "{reporting_timezone: Europe/Berlin}",
@@ -54,26 +67,83 @@ def moved(variants: dict[str, Marts], name: str, mart: str) -> set[tuple[Any, An
     return {key for key in default.keys() | other.keys() if default.get(key) != other.get(key)}
 
 
+def periods(variants: dict[str, Marts], name: str) -> dict[str, tuple[date, date]]:
+    """The week and month of each pull request that some team has."""
+    shares = variants[name]["shares"]
+    return {key[1]: share[-2:] for key, share in shares.items() if key[0] != "unassigned"}
+
+
 def test_a_timezone_moves_the_merges_at_the_edges(variants: dict[str, Marts]) -> None:
-    """PR 10 is merged half an hour into Berlin's Monday, PR 11 into Berlin's February."""
-    assert moved(variants, "berlin", "velocity") == {("web", WEEK_2), ("web", WEEK_3)}
-    assert moved(variants, "berlin", "lead_time") == {("web", JANUARY), ("web", FEBRUARY)}
-    assert ("web", FEBRUARY) not in variants["default"]["lead_time"]
+    """By an hour in winter and two in summer; an hour before midnight is the same day again."""
+    default, berlin = periods(variants, "default"), periods(variants, "berlin")
+    assert {key: berlin[key] for key in default if default[key] != berlin[key]} == {
+        "PR_10": (WEEK_3, JANUARY),
+        "PR_11": (date(2026, 1, 26), FEBRUARY),
+        "PR_21": (date(2026, 3, 30), MARCH),
+        "PR_22": (date(2026, 3, 30), APRIL),
+        "PR_23": (date(2026, 10, 19), date(2026, 10, 1)),
+    }
+
+
+def test_a_timezone_moves_the_figures_of_those_and_what_is_over(variants: dict[str, Marts]) -> None:
+    assert moved(variants, "berlin", "velocity") == {
+        *(("web", week) for week in (WEEK_2, WEEK_3)),
+        *(("web", date(2026, 3, day)) for day in (23, 30)),
+        *(("web", date(2026, 10, day)) for day in (12, 19)),
+        *(("core", week) for week in (WEEK_2, WEEK_3, WEEK_4)),
+    }
+    months = {("web", month) for month in (JANUARY, FEBRUARY, MARCH, APRIL)}
+    assert moved(variants, "berlin", "lead_time") == months
+    # The one begins in Berlin before what is loaded does, the other is over before that ends.
+    assert [variants["default"]["velocity"]["core", week][-1] for week in (WEEK_2, WEEK_3)] == [
+        True,
+        False,
+    ]
+    assert [variants["berlin"]["velocity"]["core", week][-1] for week in (WEEK_2, WEEK_3)] == [
+        False,
+        True,
+    ]
+    # `as_of` is in Berlin's next week, of which UTC has nothing yet.
+    assert ("core", WEEK_4) not in variants["default"]["velocity"]
 
 
 def test_a_timezone_moves_nobodys_work(variants: dict[str, Marts]) -> None:
     assert moved(variants, "berlin", "pull_requests") == set()
-    assert moved(variants, "berlin", "shares") == set()
+    assert weights(variants, "berlin") == weights(variants, "default")
+
+
+def weights(variants: dict[str, Marts], name: str) -> dict[tuple[Any, Any], Decimal]:
+    return {key: share[2] for key, share in variants[name]["shares"].items()}
 
 
 def test_the_attribution_instant_moves_whose_it_was(variants: dict[str, Marts]) -> None:
-    """PR 3 was opened in the old windows and merged in the new one; it keeps its week."""
-    shares = variants["created"]["shares"]
-    weights = {key[0]: share[2] for key, share in shares.items() if key[1] == "PR_3"}
-    assert weights == {"core": Decimal("0.5"), "web": Decimal("0.5")}
-    assert moved(variants, "created", "velocity") == {("core", WEEK_3), ("web", WEEK_3)}
-    # Core's month had both of Ada's before, of 24 hours each.
-    assert moved(variants, "created", "lead_time") == {("web", JANUARY)}
+    """PR 3 was opened in the old windows and merged in the new one, 31 closed there; 30 was opened
+    before all of them. 32 is open, and had no other instant to begin with.
+    """
+    default, created = weights(variants, "default"), weights(variants, "created")
+    half, whole = Decimal("0.5"), Decimal(1)
+    expected = {
+        ("core", "PR_3"): (whole, half),
+        ("web", "PR_3"): (None, half),
+        ("core", "PR_31"): (whole, half),
+        ("web", "PR_31"): (None, half),
+        ("core", "PR_30"): (half, None),
+        ("web", "PR_30"): (half, None),
+        ("unassigned", "PR_30"): (None, whole),
+    }
+    both = {key: (default.get(key), created.get(key)) for key in default.keys() | created.keys()}
+    assert {key: pair for key, pair in both.items() if pair[0] != pair[1]} == expected
+
+
+def test_the_attribution_instant_moves_the_figures_of_those(variants: dict[str, Marts]) -> None:
+    """Each keeps the week of its merge."""
+    teams = ("core", "web")
+    assert moved(variants, "created", "velocity") == {
+        (team, week) for team in teams for week in (WEEK_2, WEEK_3)
+    }
+    assert moved(variants, "created", "lead_time") == {(team, JANUARY) for team in teams}
+    default, created = periods(variants, "default"), periods(variants, "created")
+    assert created == {key: found for key, found in default.items() if key != "PR_30"}
 
 
 def test_an_unknown_attribution_instant_is_refused(warehouse: Warehouse) -> None:

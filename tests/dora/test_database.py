@@ -240,7 +240,7 @@ def test_a_reader_that_somebody_else_made_reads_what_the_login_makes_as_itself(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
-    run(database, "drop schema raw, raw_staging, staging, intermediate, marts")
+    run(database, "drop schema raw, raw_staging, staging, intermediate, marts, snapshots")
     run(database, f"grant create on database {conninfo_to_dict(database.url)['dbname']} to {login}")
     own = as_login(database, login)
     (note,) = initialise(own)

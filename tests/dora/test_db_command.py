@@ -36,7 +36,7 @@ def db(tmp_path: Path) -> Command:
 def test_init_says_where_and_what(db: Command, database: Database) -> None:
     done = db("init", DB_URL=database.url)
     assert done.returncode == 0, done.stderr
-    schemas = "raw, raw_staging, staging, intermediate, marts"
+    schemas = "raw, raw_staging, staging, intermediate, marts, snapshots"
     assert done.stdout == f"{database}: schemas {schemas}\n"
     with database.connect(TRANSFORM) as connection:
         assert connection.execute("select count(*) from raw.pull_requests").fetchone() == (0,)

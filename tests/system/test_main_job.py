@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from psycopg.rows import dict_row
 from pydantic import SecretStr
 
 from api.app import create_app
@@ -23,18 +22,11 @@ from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
 from ingest.record import RunResult
+from tests.differences import differences
 from tests.reference import Coverage, Marts, compare, keyed, read_records, reference
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 TOKEN = "a-token"
-VELOCITY = "select * from marts.fct_team_velocity_weekly"
-LEAD_TIME = "select * from marts.fct_team_lead_time_monthly"
-PULL_REQUESTS = "select * from marts.fct_pull_requests"
-ATTRIBUTION = """
-    select fct_team_pull_requests.*, repository, number
-    from marts.fct_team_pull_requests
-    inner join marts.fct_pull_requests using (pull_request_id)
-"""
 
 
 @pytest.fixture(autouse=True)
@@ -68,27 +60,6 @@ def api(database: Database) -> Iterator[TestClient]:
     )
     with TestClient(create_app(settings), headers={"X-API-Key": key}) as client:
         yield client
-
-
-def rows(database: Database, query: str, *key: str) -> dict[Any, Any]:
-    with database.connect("dora_reader") as connection:
-        found = connection.cursor(row_factory=dict_row).execute(query).fetchall()
-    return keyed(found, *key)
-
-
-def differences(database: Database, expected: Marts) -> list[str]:
-    """Say where the marts differ from what was worked out; every row, every column."""
-    marts = (
-        (expected.velocity, VELOCITY, ("team_id", "week")),
-        (expected.lead_time, LEAD_TIME, ("team_id", "month")),
-        (expected.pull_requests, PULL_REQUESTS, ("repository", "number")),
-        (expected.team_pull_requests, ATTRIBUTION, ("team_id", "repository", "number")),
-    )
-    return [
-        f"{query.split('.')[-1].strip()}: {difference}"
-        for wanted, query, key in marts
-        for difference in compare(wanted, rows(database, query, *key))
-    ]
 
 
 def api_differences(client: TestClient, expected: Marts, team_ids: Iterable[str]) -> list[str]:

@@ -16,6 +16,7 @@ renamed as (
         is_draft,
         author_id,
         author_login,
+        coalesce(author_type = 'Bot', false) as is_by_bot,
         {{ person_id('author_id', 'author_login') }} as author_person_id,
         {{ login_key('author_login') }} as author_login_key,
         created_at,

@@ -1,0 +1,73 @@
+-- Nothing is dropped in silence: a merged pull request is behind a figure of some team,
+-- or exactly one row says why not, for one of the reasons there are. (In one test, as
+-- each reads every pull request.)
+with
+
+pull_requests as (
+    select * from {{ ref('stg_github__pull_requests') }}
+),
+
+attributions as (
+    select * from {{ ref('fct_team_pull_requests') }}
+),
+
+weeks as (
+    select * from {{ ref('fct_team_velocity_weekly') }}
+),
+
+months as (
+    select * from {{ ref('fct_team_lead_time_monthly') }}
+),
+
+excluded as (
+    select * from {{ ref('int_pull_requests_excluded') }}
+),
+
+accounts as (
+    select
+        pull_request_id,
+        1 as is_merged,
+        0 as is_counted,
+        0 as is_excluded
+    from pull_requests
+    where merged_at is not null
+    union all
+    select
+        attributions.pull_request_id,
+        0 as is_merged,
+        1 as is_counted,
+        0 as is_excluded
+    from attributions
+    left join weeks
+        on attributions.team_id = weeks.team_id and attributions.week = weeks.week
+    left join months
+        on attributions.team_id = months.team_id and attributions.month = months.month
+    where weeks.team_id is not null or months.team_id is not null
+    union all
+    select
+        pull_request_id,
+        0 as is_merged,
+        0 as is_counted,
+        1 as is_excluded
+    from excluded
+    where
+        reason in (
+            'vanished',
+            'author_deleted',
+            'bot_not_listed',
+            'author_never_tracked',
+            'outside_windows',
+            'nothing_covered',
+            'team_not_begun',
+            'before_data_from'
+        )
+)
+
+select
+    pull_request_id,
+    sum(is_merged) as merged_rows,
+    max(is_counted) as is_counted,
+    sum(is_excluded) as excluded_rows
+from accounts
+group by pull_request_id
+having sum(is_merged) <> 1 or max(is_counted) + sum(is_excluded) <> 1

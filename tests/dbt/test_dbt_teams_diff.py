@@ -1,0 +1,382 @@
+"""`dora teams diff` says what a build with another configuration would do; it changes nothing."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psutil
+import psycopg
+import pytest
+from dbt_support import EXAMPLE, ROOT, Row, Warehouse, pull_request
+from psycopg.conninfo import conninfo_to_dict
+from psycopg.errors import AdminShutdown
+
+from dora.cli.build import LOCK
+from dora.cli.team_diff import Diff, diff_teams
+from dora.cli.team_tables import print_diff, print_json
+from dora.database import Database
+from dora.embedded import Embedded
+from dora.errors import ConfigurationError
+from dora.roles import TRANSFORM
+from dora.scratch import scratch_schema
+from ingest.teams import parse_teams
+
+VARIABLES = '{"reporting_timezone": "Europe/Berlin", "attribution_instant": "created_at"}'
+# Ada has more of `core` and nothing of `web`, whose name is new; Eve comes in with a team, of
+# whom nothing is in the marts; `idle` has a window in which nothing was merged.
+OTHER = [
+    {
+        "id": "core",
+        "name": "Core",
+        "description": "What all stand on",
+        "members": [
+            {"github_username": "ada", "allocation_weight": 0.75, "joined_at": "2026-01-01"},
+        ],
+    },
+    {
+        "id": "web",
+        "name": "Website",
+        "members": [{"github_username": "Bob", "joined_at": "2026-01-01"}],
+    },
+    {
+        "id": "guests",
+        "name": "Guests",
+        "members": [{"github_username": "eve", "joined_at": "2025-12-31T23:00:00Z"}],
+    },
+    {
+        "id": "idle",
+        "name": "Idle",
+        "members": [{"github_username": "bob", "joined_at": "2025-01-01", "left_at": "2025-02-01"}],
+    },
+]
+SCRATCH: LiteralString = "select nspname from pg_namespace where nspname like 'dora_scratch%'"
+EVERYTHING: LiteralString = """
+    select relnamespace::regnamespace::text, relname, oid
+    from pg_class
+    where relnamespace::regnamespace::text
+        in ('raw', 'staging', 'intermediate', 'marts', 'snapshots')
+    order by oid
+"""
+MARTS: dict[str, LiteralString] = {
+    "velocity": "select * from marts.fct_team_velocity_weekly",
+    "lead_time": "select * from marts.fct_team_lead_time_monthly",
+    "pull_requests": """
+        select team_id, repository, number, weight
+        from marts.fct_team_pull_requests
+        inner join marts.fct_pull_requests using (pull_request_id)
+        where team_id <> 'unassigned'
+    """,
+}
+KEYS = {
+    "velocity": ("team_id", "week"),
+    "lead_time": ("team_id", "month"),
+    "pull_requests": ("team_id", "repository", "number"),
+}
+
+
+def run(warehouse: Warehouse, *arguments: str) -> None:
+    assert set(warehouse.dbt("run", *arguments).values()) == {"success"}
+
+
+def marts(warehouse: Warehouse) -> dict[str, dict[Any, Row]]:
+    return {
+        mart: {
+            tuple(str(row.pop(name)) for name in KEYS[mart]): row for row in warehouse.rows(query)
+        }
+        for mart, query in MARTS.items()
+    }
+
+
+def everything(warehouse: Warehouse) -> list[tuple[Any, ...]]:
+    """Every relation, as it is identified, with the rows of the tables of raw and marts."""
+    with warehouse.database.connect() as connection:
+        relations = connection.execute(EVERYTHING).fetchall()
+        return [
+            (*relation, connection.execute(f"select * from {relation[0]}.{relation[1]}").fetchall())  # type: ignore[call-overload]
+            if relation[0] in {"raw", "marts"} and not relation[1].endswith(("key", "idx"))
+            else relation
+            for relation in relations
+        ]
+
+
+def scratch(database: Database) -> list[str]:
+    with database.connect() as connection:
+        return [name for (name,) in connection.execute(SCRATCH)]
+
+
+@dataclass
+class Tried:
+    warehouse: Warehouse
+    diff: Diff
+    untouched: bool
+    before: dict[str, dict[Any, Row]]
+    after: dict[str, dict[Any, Row]]
+
+
+@pytest.fixture(scope="module")
+def tried(warehouse: Warehouse) -> Tried:
+    """A diff, then a build with that configuration, under other variables than the default."""
+    warehouse.insert(**EXAMPLE)
+    warehouse.insert(
+        pull_requests=[
+            pull_request(5, "eve", "2026-01-11T13:30Z", "2026-01-11T23:30Z"),
+            pull_request(6, "eve", "2026-01-14T00:00Z"),
+        ]
+    )
+    run(warehouse, "--vars", VARIABLES)
+    before, all_before = marts(warehouse), everything(warehouse)
+    teams = parse_teams(json.dumps(OTHER))
+    diff = diff_teams(warehouse.database, teams)
+    untouched = everything(warehouse) == all_before
+    with warehouse.database.connect("dora_ingest") as raw:
+        raw.execute("truncate raw.teams, raw.team_memberships")
+    rows = [team.row() for team in teams]
+    warehouse.insert(
+        teams=[{k: v for k, v in row.items() if k != "memberships"} for row in rows],
+        team_memberships=[window for row in rows for window in row["memberships"]],
+    )
+    run(warehouse, "--vars", VARIABLES)
+    return Tried(warehouse, diff, untouched, before, marts(warehouse))
+
+
+def test_a_diff_is_what_the_build_then_does(
+    tried: Tried, capsys: pytest.CaptureFixture[str]
+) -> None:
+    print_json(tried.diff)
+    document = json.loads(capsys.readouterr().out)
+    for mart, names in KEYS.items():
+        before, after = tried.before[mart], tried.after[mart]
+        changed = {
+            key: [plain(rows.get(key)) for rows in (before, after)]
+            for key in before.keys() | after.keys()
+            if before.get(key) != after.get(key)
+        }
+        told = {
+            tuple(str(value) for value in (team["team_id"], *map(row.get, names[1:]))): [
+                row["before"],
+                row["after"],
+            ]
+            for team in document["teams"]
+            for row in team[mart]
+        }
+        assert len(changed) >= 2
+        assert told == changed
+    assert document["as_of"] == "2026-01-20T00:00:00Z"
+    assert document["reporting_timezone"] == "Europe/Berlin"
+
+
+def plain(row: Row | None) -> Any:
+    """A row as JSON has it; of a share, the weight."""
+    if row is None:
+        return None
+    written = json.loads(json.dumps(row, default=float))
+    return written["weight"] if list(written) == ["weight"] else written
+
+
+def test_a_diff_leaves_everything_as_it_is(tried: Tried) -> None:
+    assert tried.untouched
+    assert scratch(tried.warehouse.database) == []
+
+
+def test_a_diff_reads_well(tried: Tried, capsys: pytest.CaptureFixture[str]) -> None:
+    print_diff(tried.diff, "other.json", limit=1)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 80
+    for line in (
+        "+ other.json",
+        "  - web, Web",
+        "  + web, Website",
+        "  + core, ada, 0.75, 2026-01-01",
+        "  + guests, eve, 1.00, 2025-12-31T23:00Z",
+        "2026-01-05 -      1     0.50  24.0       24.0       1",
+        "           +      1     0.75  24.0       24.0       1",
+        "acme/shop#6  eve    open   - -> 1.00",
+        "and 2 earlier ones; --limit 0 shows them all",
+    ):
+        assert line in lines
+    assert lines[-1] == "(over what is loaded now, up to 2026-01-20 00:00Z)"
+
+
+@pytest.fixture
+def dora(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
+    def start(database: Database, *arguments: str, **more: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "dora", "teams", "diff", *arguments],
+            env=os.environ
+            | {"DB_URL": database.url, "DORA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+            | more,
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+def written(folder: Path, teams: Any) -> str:
+    path = folder / "teams.json"
+    path.write_text(json.dumps(teams), "utf-8")
+    return str(path)
+
+
+def test_the_same_configuration_changes_nothing(
+    tried: Tried, dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    process = dora(tried.warehouse.database, written(tmp_path, OTHER[::-1]))
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert said == f"{tmp_path}/teams.json changes nothing: the marts were built with just this\n"
+
+
+def test_a_diff_waits_for_the_build_that_is_replacing_the_marts(tried: Tried) -> None:
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with ThreadPoolExecutor() as executor:
+        with tried.warehouse.database.connect(autocommit=True) as build:
+            build.execute("select pg_advisory_lock(%s)", [LOCK])
+            teams = parse_teams(json.dumps(OTHER))
+            diff = executor.submit(diff_teams, tried.warehouse.database, teams)
+            deadline = time.monotonic() + 60
+            while build.execute(waiting).fetchone() == (0,):
+                assert not diff.done()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+        assert diff.result().teams == []
+
+
+def test_every_fault_is_told_and_no_database_asked(
+    dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    bad = [{"name": "A", "members": [{"github_username": "x"}]}, {"name": "A", "members": []}]
+    away = Database("postgresql://me@127.0.0.1:1/none")
+    process = dora(away, written(tmp_path, bad), LOG_LEVEL="LOUD")
+    said, complained = process.communicate(timeout=60)
+    assert (process.returncode, said) == (2, "")
+    assert [line[:6] for line in complained.splitlines()] == ["dora: "] * 3
+    for fault in ("LOG_LEVEL", "joined_at: Field required", "2 teams have the id 'a'"):
+        assert fault in complained
+
+
+def test_an_empty_database_is_left_empty(
+    server: Embedded, database: Database, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"{database.url.rpartition('/')[2]}_empty"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name}")
+        try:
+            empty = Database(server.url(name))
+            diff = diff_teams(empty, parse_teams(json.dumps(OTHER)))
+            with empty.connect() as inside:
+                schemas = "select count(*) from pg_namespace where nspname in ('raw', 'marts')"
+                assert inside.execute(schemas).fetchone() == (0,)
+        finally:
+            connection.execute(f"drop database {name} with (force)")
+    print_diff(diff, "other.json", limit=0)
+    assert capsys.readouterr().out.endswith("(nothing is loaded that a figure could be made of)\n")
+
+
+@pytest.fixture(params=["raw.pull_requests"])
+def stuck(
+    request: pytest.FixtureRequest,
+    own_warehouse: Warehouse,
+    dora: Callable[..., "subprocess.Popen[str]"],
+    tmp_path: Path,
+) -> Iterator["subprocess.Popen[str]"]:
+    """A diff that waits for a table that somebody has locked; dbt itself, unless for the teams."""
+    own_warehouse.insert(**EXAMPLE)
+    waiting = "select count(*) from pg_locks where locktype = 'relation' and not granted"
+    with own_warehouse.database.connect() as holder, own_warehouse.database.connect() as watcher:
+        watcher.autocommit = True
+        holder.execute(f"lock table {request.param} in access exclusive mode")
+        process = dora(own_warehouse.database, written(tmp_path, OTHER))
+        deadline = time.monotonic() + 120
+        while watcher.execute(waiting).fetchone() == (0,):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        assert len(scratch(own_warehouse.database)) == 1
+        yield process
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("stuck", "number", "code"),
+    [
+        pytest.param("raw.pull_requests", signal.SIGINT, 130, id="Ctrl-C while dbt runs"),
+        pytest.param("raw.teams", signal.SIGTERM, 143, id="terminated before"),
+    ],
+    indirect=["stuck"],
+)
+def test_a_diff_that_is_stopped_clears_up(
+    stuck: "subprocess.Popen[str]", own_warehouse: Warehouse, number: int, code: int
+) -> None:
+    children = psutil.Process(stuck.pid).children(recursive=True)
+    stuck.send_signal(number)
+    _, complained = stuck.communicate(timeout=60)
+    assert stuck.returncode == code
+    assert "Traceback" not in complained
+    assert scratch(own_warehouse.database) == []
+    assert [child for child in children if is_alive(child)] == []
+
+
+def is_alive(process: psutil.Process) -> bool:
+    """Whether it runs; one that nobody has asked how it ended does not."""
+    return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize("stuck", ["raw.teams"], indirect=True)
+def test_what_a_killed_diff_left_goes_with_the_next(
+    stuck: "subprocess.Popen[str]", own_warehouse: Warehouse
+) -> None:
+    (left,) = scratch(own_warehouse.database)
+    stuck.kill()
+    stuck.wait()
+    deadline = time.monotonic() + 60
+    # The server notices that the session is gone.
+    while left in scratch(own_warehouse.database):
+        assert time.monotonic() < deadline
+        with scratch_schema(own_warehouse.database) as schema:
+            assert schema in scratch(own_warehouse.database)
+
+
+def test_scratch_schemas_in_use_leave_each_other_alone(database: Database) -> None:
+    with scratch_schema(database) as one, scratch_schema(database) as other:
+        assert sorted(scratch(database)) == sorted([one, other])
+    assert scratch(database) == []
+
+
+def test_a_statement_that_still_runs_does_not_hold_up_the_end(database: Database) -> None:
+    with database.connect(autocommit=True) as connection:
+        # Rather than hang where it does.
+        name = connection.info.dbname
+        connection.execute(f"alter database {name} set lock_timeout = '20s'")  # type: ignore[call-overload]
+    with closing(database.connect(TRANSFORM)) as session:
+        with scratch_schema(database) as schema:
+            session.execute(f"create table {schema}.half_done (id int)")  # type: ignore[call-overload]
+        assert scratch(database) == []
+        with pytest.raises(AdminShutdown):
+            session.execute("select 1")
+
+
+def test_a_login_that_may_not_make_a_schema_is_told_so(database: Database) -> None:
+    with database.connect(autocommit=True) as connection:
+        connection.execute("drop role if exists dora_test_guest")
+        connection.execute("create role dora_test_guest login password 'guest'")
+        parts = conninfo_to_dict(database.url) | {"user": "dora_test_guest", "password": "guest"}
+        guest = Database("postgresql://{user}:{password}@{host}:{port}/{dbname}".format(**parts))
+        try:
+            refused = pytest.raises(ConfigurationError, match="grant create on database")
+            with refused, scratch_schema(guest):
+                pass
+        finally:
+            connection.execute("drop role dora_test_guest")
