@@ -25,6 +25,7 @@ SAY_EVERY = 50
 ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
 _RESULTS |= {"LogNodeResult", "LogFunctionResult"}
+_WARNINGS = {"NoNodesForSelectionCriteria", "JinjaLogWarning"}
 
 
 def build(context: typer.Context) -> None:
@@ -102,7 +103,7 @@ class _Watch:
             self._result(data)
         elif info["level"] == "error":
             self.failures.append(info["msg"])
-        elif info["name"] == "NoNodesForSelectionCriteria":
+        elif info["name"] in _WARNINGS:
             self.warnings.append(info["msg"])
 
     def _result(self, data: dict[str, Any]) -> None:
