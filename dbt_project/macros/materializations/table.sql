@@ -1,17 +1,18 @@
-{#- A table made anew by every build, as `table` has it, but into the relation that is
+{#- A table made anew by every build, as dbt has it, but into the relation that is
     there: in one transaction, what is gone is deleted and what is new inserted. Views
     that others made on it stay, readers see the old rows until the new ones are whole,
     and neither waits for the other.
 
-    Where its columns, constraints or indexes are not the model's, and on
-    --full-refresh, it is replaced. Rows are compared whole, so no two may be equal: a
-    model has a key. -#}
-{% materialization table_in_place, adapter="postgres" %}
+    Where its columns, constraints or indexes are not the model's, on --full-refresh,
+    and without a contract, it is replaced as dbt does. Rows are compared whole, so no
+    two may be equal: a model has a key. -#}
+{% materialization table, adapter="postgres" %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type="table") -%}
     {%- set new_rows = make_temp_relation(target_relation) -%}
 
-    {%- if existing is none or not existing.is_table or should_full_refresh() -%}
+    {%- set is_new = existing is none or not existing.is_table or should_full_refresh() -%}
+    {%- if is_new or not config.get("contract").enforced -%}
         {{ return(dbt.materialization_table_default()) }}
     {%- endif -%}
     {%- do make_like_the_model(new_rows) -%}
