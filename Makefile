@@ -9,7 +9,8 @@ LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint format bench lock
+DOCS ?= build/docs
+.PHONY: help setup run test test-long lint format bench docs lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -44,6 +45,12 @@ format: $(READY) ## rewrite to the house style
 
 bench: $(READY) ## requests, points, bytes and seconds
 	@$(BIN)/python -m benchmarks
+
+docs: $(READY) ## dbt's documentation of the configured database, one page in build/docs
+	@eval "$$($(BIN)/dora db env)" && $(BIN)/dbt --quiet docs generate --static \
+	  --project-dir dbt_project --target-path $(abspath $(DOCS))
+	@mv $(DOCS)/static_index.html $(DOCS)/index.html
+	@echo $(DOCS)/index.html
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

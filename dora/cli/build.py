@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import typer
@@ -22,9 +21,9 @@ from dora.settings import load_settings
 # Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
 LOCK = 0x646F7263
 SAY_EVERY = 50
-ROOT = Path(__file__).resolve().parents[2]
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
 _RESULTS |= {"LogNodeResult", "LogFunctionResult"}
+_WARNINGS = {"NoNodesForSelectionCriteria", "JinjaLogWarning"}
 
 
 def build(context: typer.Context) -> None:
@@ -68,13 +67,11 @@ def run_dbt(database: Database, arguments: Sequence[str], title: str) -> "Watch"
 
 def _dbt(database: Database, arguments: Sequence[str], watch: "Watch") -> int:
     command = [
-        *(sys.executable, "-c", "from dbt.cli.main import cli; cli()"),
+        *(sys.executable, "-m", "dora.dbt"),
         *("--log-format", "json", "--no-use-colors"),
         *arguments,
-        *("--project-dir", str(ROOT / "dbt_project"), "--profiles-dir", str(ROOT)),
     ]
     environment = os.environ | database.environment(TRANSFORM)
-    environment["DBT_SEND_ANONYMOUS_USAGE_STATS"] = "false"
     with subprocess.Popen(
         command,
         env=environment,
@@ -117,7 +114,7 @@ class Watch:
             self._result(data)
         elif info["level"] == "error":
             self.failures.append(info["msg"])
-        elif info["name"] == "NoNodesForSelectionCriteria":
+        elif info["name"] in _WARNINGS:
             self.warnings.append(info["msg"])
 
     def _result(self, data: dict[str, Any]) -> None:

@@ -1,0 +1,40 @@
+{#- dbt grants on a relation whatever roles there are, and nothing on its schema. Here
+    a role that was never made is left out, and one that is there is let into the
+    schema too; but not into one for trial builds, which is not the model's own. -#}
+{% macro postgres__apply_grants(relation, grant_config, should_revoke) -%}
+    {%- if not grant_config or relation.schema != config.get("schema") -%}
+        {{ return("") }}
+    {%- endif -%}
+    {%- set grantees = grant_config.values() | sum(start=[]) | unique | list -%}
+    {%- set found = run_query(find_grantees_sql(relation.schema, grantees)) -%}
+    {%- set roles = found.columns["rolname"].values() -%}
+    {%- for row in found.rows if not row["has_usage"] -%}
+        {%- do run_query(grant_usage_sql(relation.schema, row["rolname"])) -%}
+    {%- endfor -%}
+    {%- set grants = {} -%}
+    {%- for privilege, wanted in grant_config.items() -%}
+        {%- do grants.update({privilege: wanted | select("in", roles) | list}) -%}
+    {%- endfor -%}
+    {%- do dbt.default__apply_grants(relation, grants, should_revoke) -%}
+{%- endmacro %}
+
+{% macro find_grantees_sql(schema, grantees) -%}
+    select
+        rolname,
+        has_schema_privilege(oid, '{{ schema }}', 'usage') as has_usage
+    from pg_roles
+    where rolname in ('{{ grantees | join("', '") }}')
+{%- endmacro %}
+
+{#- Models of one build finish at once; two grants on one schema must not. -#}
+{% macro grant_usage_sql(schema, role) -%}
+    select pg_advisory_xact_lock(hashtext('grant usage on schema'));
+    do $$
+    begin
+        if not has_schema_privilege('{{ role }}', '{{ schema }}', 'usage') then
+            grant usage on schema {{ adapter.quote(schema) }}
+            to {{ adapter.quote(role) }};
+        end if;
+    end
+    $$
+{%- endmacro %}

@@ -1,0 +1,40 @@
+"""`dbt source freshness`: the ingest is stale 12 hours after its last good run."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from dbt_support import Row, Warehouse
+
+COUNTS = ("repositories", "repositories_failed", "pull_requests", "reviews", "draft_events")
+COUNTS += ("failures", "requests", "points", "response_bytes")
+
+
+def ingest_run(hours: float, status: str = "complete") -> Row:
+    """A run that finished these hours ago."""
+    finished_at = datetime.now(UTC) - timedelta(hours=hours)
+    return dict.fromkeys(COUNTS, 0) | {
+        "run_id": f"{status} {hours}",
+        "started_at": finished_at - timedelta(minutes=5),
+        "finished_at": finished_at,
+        "status": status,
+        "exit_code": 0 if status == "complete" else 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("runs", "status"),
+    [
+        ([ingest_run(13), ingest_run(11.9)], "pass"),
+        ([ingest_run(12.1)], "error"),
+        ([ingest_run(13), ingest_run(1, "failed"), ingest_run(1, "interrupted")], "error"),
+        ([], "error"),
+    ],
+    ids=["fresh", "stale", "bad runs do not count", "never"],
+)
+def test_the_last_good_run_says_how_fresh_it_is(
+    warehouse: Warehouse, runs: list[Row], status: str
+) -> None:
+    with warehouse.database.connect() as connection:
+        connection.execute("truncate raw.ingest_runs")
+    warehouse.insert(ingest_runs=runs)
+    assert warehouse.dbt("source", "freshness") == {"ingest_runs": status}

@@ -1,0 +1,200 @@
+"""A view that somebody made on a mart, and whoever reads it, while builds come and go."""
+
+import secrets
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from dbt_support import EXAMPLE, Warehouse, pull_request
+from psycopg import Connection, sql
+from test_dbt_grants import made_by_the_readme
+
+from dora.cli.build import build_once
+from dora.database import Database
+from dora.roles import TRANSFORM
+
+MARTS = [
+    "dim_build",
+    "dim_team_memberships",
+    "dim_teams",
+    "fct_pull_requests",
+    "fct_team_lead_time_monthly",
+    "fct_team_pull_requests",
+    "fct_team_velocity_weekly",
+]
+SHAPE = """
+select
+    relname,
+    pg_class.oid,
+    relacl::text,
+    obj_description(pg_class.oid),
+    array(select conname || pg_get_constraintdef(oid) from pg_constraint
+        where conrelid = pg_class.oid order by 1),
+    array(select pg_get_indexdef(indexrelid) from pg_index
+        where indrelid = pg_class.oid order by 1),
+    array(select attname || format_type(atttypid, atttypmod) || col_description(attrelid, attnum)
+        from pg_attribute where attrelid = pg_class.oid and attnum > 0 order by attnum)
+from pg_class
+where relnamespace = 'marts'::regnamespace and relkind = 'r'
+order by relname
+"""
+
+
+@dataclass(frozen=True)
+class Analyst:
+    """Whose login reads the marts and owns a schema with a view on each of them."""
+
+    database: Database
+    schema: str
+
+    def counts(self, connection: Connection[Any]) -> dict[str, int]:
+        """How many rows each view has; a view that is gone is left out."""
+        views = connection.execute(
+            "select viewname from pg_views where schemaname = %s order by 1", [self.schema]
+        ).fetchall()
+        query = sql.SQL("select count(*) from {}")
+        return {
+            view: connection.execute(query.format(sql.Identifier(self.schema, view))).fetchone()[0]
+            for (view,) in views
+        }
+
+
+@pytest.fixture(scope="module")
+def built(warehouse: Warehouse) -> Warehouse:
+    """The worked example, built once."""
+    warehouse.insert(**EXAMPLE)
+    assert set(warehouse.dbt("run").values()) == {"success"}
+    return warehouse
+
+
+@pytest.fixture
+def analyst(built: Warehouse) -> Iterator[Analyst]:
+    login = f"analyst_{secrets.token_hex(4)}"
+    database = made_by_the_readme(built.database, login)
+    with built.database.connect() as connection:
+        connection.execute(f"create schema {login} authorization {login}")
+    with database.connect() as connection:
+        for mart in MARTS:
+            connection.execute(f"create view {login}.my_{mart} as select * from marts.{mart}")
+    yield Analyst(database, login)
+    with built.database.connect() as connection:
+        connection.execute(f"drop owned by {login} cascade; drop role {login}")
+
+
+def shapes(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
+    """What each mart is, from its identity to its comments."""
+    with warehouse.database.connect() as connection:
+        return {mart: tuple(rest) for mart, *rest in connection.execute(SHAPE)}
+
+
+def writers(warehouse: Warehouse) -> dict[str, list[tuple[str]]]:
+    """The transactions that wrote the rows of each mart."""
+    with warehouse.database.connect() as connection:
+        return {
+            mart: connection.execute(f"select xmin::text from marts.{mart} order by 1").fetchall()
+            for mart in MARTS
+        }
+
+
+def test_views_survive_a_build_and_show_what_it_made(built: Warehouse, analyst: Analyst) -> None:
+    before = shapes(built)
+    # What somebody grants by hand is not what the project says.
+    with built.database.connect(TRANSFORM) as connection:
+        connection.execute(f"grant select on marts.dim_teams to {analyst.schema}")
+    assert shapes(built) != before
+    with analyst.database.connect(autocommit=True) as connection:
+        counted = analyst.counts(connection)
+        built.insert(
+            pull_requests=[pull_request(9, "bob", "2026-02-03T00:00Z", "2026-02-04T00:00Z")],
+            teams=[{"team_id": "new", "name": "New"}],
+        )
+        assert set(built.dbt("run").values()) == {"success"}
+        now = analyst.counts(connection)
+    assert counted.keys() == {f"my_{mart}" for mart in MARTS}
+    assert {view: now[view] - counted[view] for view in counted} == {
+        "my_dim_build": 0,
+        "my_dim_teams": 1,
+        "my_dim_team_memberships": 0,
+        "my_fct_pull_requests": 1,
+        "my_fct_team_pull_requests": 1,
+        "my_fct_team_velocity_weekly": 2,
+        "my_fct_team_lead_time_monthly": 1,
+    }
+    assert shapes(built) == before
+
+    wrote = writers(built)
+    assert set(built.dbt("run").values()) == {"success"}
+    rewritten = {mart for mart, rows in writers(built).items() if rows != wrote[mart]}
+    assert rewritten == {"dim_build"}
+
+
+def test_readers_and_a_build_do_not_wait_for_each_other(built: Warehouse, analyst: Analyst) -> None:
+    """One holds a transaction open on every mart throughout; one looks all the time.
+
+    Between the old row of `dim_build` and the new one the build is made to rest.
+    """
+    with built.database.connect() as connection:
+        connection.execute(f"alter database {name_of(built)} set lock_timeout = '5s'")
+        connection.execute(
+            """
+            create function public.rest() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(0.3); return null; end $$;
+            create trigger rest before insert on marts.dim_build
+            for each statement execute function public.rest()
+            """
+        )
+    done = threading.Event()
+    seen: set[int] = set()
+
+    def look() -> None:
+        with analyst.database.connect(autocommit=True) as connection:
+            while not done.is_set():
+                seen.add(analyst.counts(connection)["my_dim_build"])
+
+    looking = threading.Thread(target=look)
+    with analyst.database.connect() as reading:
+        analyst.counts(reading)
+        looking.start()
+        try:
+            statuses = built.dbt("run")
+        finally:
+            done.set()
+            looking.join()
+    with built.database.connect() as connection:
+        connection.execute("drop function public.rest cascade")
+    assert set(statuses.values()) == {"success"}
+    assert seen == {1}
+
+
+def test_a_table_of_another_shape_is_replaced_and_the_views_lost_are_named(
+    built: Warehouse, analyst: Analyst, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = shapes(built)
+    built.execute(
+        "alter table marts.dim_teams add column extra int",
+        "alter table marts.dim_build alter column build_id drop not null",
+        "alter table marts.dim_team_memberships add check (team_id <> '')",
+        "create index mine on marts.fct_team_lead_time_monthly (prs_merged)",
+    )
+    marts = ["dim_teams", "dim_build", "dim_team_memberships", "fct_team_lead_time_monthly"]
+    build_once(built.database, ["--select", *marts])
+
+    after = shapes(built)
+    replaced = {mart for mart in MARTS if after[mart][0] != before[mart][0]}
+    assert replaced == {"dim_teams", "dim_build", "dim_team_memberships"}
+    # All but the identity, and the names that constraints and indexes have.
+    assert [after[mart][-1] for mart in replaced] == [before[mart][-1] for mart in replaced]
+    assert any("INDEX mine" in index for index in after["fct_team_lead_time_monthly"][4])
+    with analyst.database.connect() as connection:
+        assert analyst.counts(connection).keys() == {f"my_{mart}" for mart in MARTS} - {
+            f"my_{mart}" for mart in replaced
+        }
+    for mart in replaced:
+        view = f'"{name_of(built)}"."{analyst.schema}"."my_{mart}"'
+        assert f"is dropped with it, make it again: {view}" in caplog.text
+
+
+def name_of(warehouse: Warehouse) -> str:
+    return warehouse.database.environment()["PGDATABASE"]
