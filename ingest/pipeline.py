@@ -208,7 +208,7 @@ class _Run:
                 fresh.append(key)
                 walk = Walk(began_at=probed.at, target=probed.newest)
                 progress = progress.model_copy(update={"backfill": walk})
-            self.known.progress[key] = progress.bounded_by(self.config.since)
+            self.known.advanced(key, progress.bounded_by(self.config.since))
         return fresh
 
     async def _catch_up(self, behind: Iterable[str], found: Found) -> None:

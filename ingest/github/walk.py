@@ -77,7 +77,7 @@ class Walker:
     async def _walk(
         self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
-        in_vain = 0
+        in_vain, is_anew = 0, False
         while True:
             try:
                 answer = await self._ask([repository_id], walk.cursor, self.sizes)
@@ -92,12 +92,14 @@ class Walker:
                 return
             except PageUnclear as error:
                 in_vain += 1
-                # It may be the cursor: then the walk begins again.
-                walk = walk.model_copy(update={"cursor": None})
                 if in_vain < TRIES:
                     continue
-                self.unclear[repository_id] = str(error)
-                return
+                if walk.cursor is None or is_anew:
+                    self.unclear[repository_id] = str(error)
+                    return
+                # It may be the cursor: the walk begins again, once.
+                walk, is_anew, in_vain = walk.model_copy(update={"cursor": None}), True, 0
+                continue
             in_vain = 0
             progress = page.progress
             yield page
