@@ -42,8 +42,8 @@ format: $(READY) ## rewrite to the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## requests, points, bytes and seconds
-	@$(BIN)/python -m benchmarks
+bench: $(READY) ## requests, points, bytes and seconds; ONLY=ingest or ONLY=transform for one of them
+	@$(BIN)/python -m benchmarks $(ONLY)
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }
