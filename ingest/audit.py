@@ -8,10 +8,12 @@ from dora.roles import INGEST
 from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
 from ingest.github.pages import Page
-from ingest.github.progress import Progress, Walk
+from ingest.github.progress import Difference, Progress, Walk
 from ingest.stream import Stream
 
 REREAD_EVERY = timedelta(days=7)
+# A difference that a walk over everything does not explain is looked into again after this time.
+BELIEVE_FOR = timedelta(days=30)
 AT_ONCE = 50
 # What is open, and what could not be read.
 _OPEN = """
@@ -101,7 +103,8 @@ class Audit:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
 
         Only where the whole history is loaded, and once per distinct difference: one that stays is
-        GitHub's own.
+        taken for GitHub's own for `BELIEVE_FOR`, as it may yet be one of a moment: something was
+        deleted just behind the walk.
         """
         self._begin_repairs(now)
         pending = [key for key, p in self.known.progress.items() if p.repair_after is not None]
@@ -116,7 +119,7 @@ class Audit:
             unseen = self._rows(_UNSEEN, key, progress.repair_after)
             for start in range(0, len(unseen), AT_ONCE):
                 await self._read_again(unseen[start : start + AT_ONCE], now)
-            self._end_repair(key, self.seen[key].pull_requests)
+            await self._end_repair(key, now)
 
     def _begin_repairs(self, now: datetime) -> None:
         whole = [key for key in sorted(self.seen) if self._is_within_reach(key)]
@@ -128,18 +131,24 @@ class Audit:
             if difference == 0:
                 self.known.differences.pop(key, None)
                 self.stream.failures.resolve_nameless(key, now)
-            elif self.known.differences.get(key) != difference and progress.repair_after is None:
+            elif progress.repair_after is None and not self._is_looked_into(key, difference, now):
                 last = self._rows(_LAST_LOAD)[0][0]
                 walk = Walk(began_at=probed.at, target=probed.newest)
                 update = {"repair": walk, "repair_after": last}
                 self.known.progress[key] = progress.model_copy(update=update)
 
-    def _end_repair(self, key: str, theirs: int) -> None:
-        """Remember what stays different, so that it is not looked into again."""
-        ours = dict(self._rows(_COUNTS, [key]))
-        difference = int(ours.get(key, 0)) - theirs
-        if difference:
-            self.known.differences[key] = difference
+    def _is_looked_into(self, key: str, difference: int, now: datetime) -> bool:
+        known = self.known.differences.get(key)
+        return known is not None and known.rows == difference and now < known.at + BELIEVE_FOR
+
+    async def _end_repair(self, key: str, now: datetime) -> None:
+        """Remember what stays different from what GitHub counts by now."""
+        found = Found()
+        await probe(self.stream.walker.github, [key], found)
+        if key in found.repositories:
+            ours = dict(self._rows(_COUNTS, [key]))
+            difference = int(ours.get(key, 0)) - found.repositories[key].pull_requests
+            self.known.differences[key] = Difference(rows=difference, at=now)
         update = {"repair": None, "repair_after": None}
         self.known.progress[key] = self.known.progress[key].model_copy(update=update)
 

@@ -10,7 +10,7 @@ from ingest.config import Config
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, owned, probe, resolve
 from ingest.github.models import Probed, Row
-from ingest.github.progress import Progress, Reread
+from ingest.github.progress import Difference, Progress, Reread
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Known:
     unresolved: dict[str, str] = field(default_factory=dict)
     teams_hash: str | None = None
     reread: Reread = field(default_factory=Reread)
-    differences: dict[str, int] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
     landed: dict[str, Repository] = field(default_factory=dict)
 
     @classmethod
@@ -61,7 +61,12 @@ class Known:
             unresolved=dict(state.get("unresolved", {})),
             teams_hash=state.get("teams_hash"),
             reread=Reread.model_validate(state.get("reread", {})),
-            differences=dict(state.get("differences", {})),
+            differences={
+                key: Difference.model_validate(value)
+                for key, value in state.get("differences", {}).items()
+                # Until November 2026 a bare number.
+                if isinstance(value, dict)
+            },
         )
 
     def state(self) -> dict[str, Any]:
@@ -75,7 +80,10 @@ class Known:
             "unresolved": self.unresolved,
             "teams_hash": self.teams_hash,
             "reread": self.reread.model_dump(mode="json"),
-            "differences": self.differences,
+            "differences": {
+                key: difference.model_dump(mode="json")
+                for key, difference in self.differences.items()
+            },
         }
 
     def as_of(self) -> datetime | None:

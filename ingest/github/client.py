@@ -32,7 +32,8 @@ logger = logging.getLogger(__name__)
 IN_FLIGHT = 2
 # How often a question is asked that gets no smaller.
 ATTEMPTS = 7
-# Questions in a row that GitHub, though it is there, may leave unanswered: more is an outage.
+# Questions of a kind in a row that GitHub, though it is there, may leave unanswered: more is an
+# outage. Walks and single questions count apart, so that what a walk met is settled by its end.
 MOST_UNANSWERED = 8
 # A request is ended by GitHub after 10 s; a little more for the way.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
@@ -77,9 +78,8 @@ class GitHub:
     verify: ssl.SSLContext | bool = True
 
     def __post_init__(self) -> None:
-        # Until when GitHub wants nothing asked; how many questions in a row it has not answered.
+        # Until when GitHub wants nothing asked.
         self._not_before = datetime.fromtimestamp(0, UTC)
-        self._unanswered = 0
 
     async def __aenter__(self) -> Self:
         self._streams = asyncio.Semaphore(IN_FLIGHT)
@@ -131,7 +131,6 @@ class GitHub:
                     await self._wait_after(error, in_vain)
                     continue
                 if sizes:
-                    self._unanswered = 0
                     sizes.grow()
                 return replace(answer, asked=len(asked.get("ids", ())))
 
@@ -144,7 +143,7 @@ class GitHub:
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
             raise RateLimitReached(self.clock.now() + wait) from error
         reason = f"GitHub at {self.url} did not answer {name} after {ATTEMPTS} attempts: {error}"
-        if sizes is None or self._unanswered == MOST_UNANSWERED:
+        if sizes is None or sizes.unanswered == MOST_UNANSWERED:
             raise GitHubAway(reason) from error
         try:
             await self._send(document("there"), {})
@@ -154,7 +153,7 @@ class GitHub:
         except Transient:
             raise GitHubAway(reason) from error
         if not sizes.shrink_to_least():
-            self._unanswered += 1
+            sizes.unanswered += 1
             raise Unanswerable(reason) from error
 
     async def _wait_after(self, error: Transient, in_vain: int) -> None:

@@ -33,6 +33,13 @@ class Reread(BaseModel):
     after: str = ""
 
 
+class Difference(BaseModel):
+    """So many rows more than GitHub counts; a walk over everything, ended `at`, left it so."""
+
+    rows: int
+    at: AwareDatetime
+
+
 class Progress(BaseModel):
     """What is loaded of one repository; kept in dlt's state.
 

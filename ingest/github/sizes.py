@@ -39,6 +39,8 @@ class Sizes:
     outer: PageSize
     nested: PageSize | None = None
     of: Literal["first", "ids"] = "first"
+    # How many questions of this kind in a row GitHub has not answered, however small.
+    unanswered: int = 0
 
     def fitted(self, variables: Mapping[str, Any]) -> dict[str, Any]:
         """Return the variables of a question of the present sizes."""
@@ -66,7 +68,8 @@ class Sizes:
         return (self.outer.now, self.nested and self.nested.now) != before
 
     def grow(self) -> None:
-        """Ask for more again."""
+        """Ask for more again, after an answer."""
+        self.unanswered = 0
         self.outer.grow()
         if self.nested:
             self.nested.grow()

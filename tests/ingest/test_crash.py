@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from dlt.pipeline.pipeline import Pipeline
 
@@ -21,7 +22,7 @@ from demo.organisation import Organisation, generate
 from demo.server import Server, serve
 from dora import embedded
 from dora.database import Database
-from dora.errors import StoppedEarly
+from dora.errors import StoppedEarly, UnavailableError
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.load import Landing
@@ -281,3 +282,46 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
     assert again is not None
     assert again.exit_code == 0
     assert unlike(own_database, github) == []
+
+
+def cut_off(database: Database) -> None:
+    """End every connection to a database, as a proxy between does that restarts."""
+    with psycopg.connect(database.url, autocommit=True) as connection:
+        connection.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity "
+            "where datname = current_database() and pid <> pg_backend_pid()"
+        )
+
+
+def test_connections_cut_as_a_run_opens_end_it_and_the_next_goes_on(
+    ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    true_landed = Lock.landed
+
+    def landed(lock: Lock, load_id: str | None = None) -> None:
+        cut_off(database)
+        true_landed(lock, load_id)
+
+    with monkeypatch.context() as cut:
+        cut.setattr(Lock, "landed", landed)
+        with pytest.raises(UnavailableError, match="went away"):
+            ingest()
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []
+
+
+def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
+    ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What landed last is ours, whatever the lock's own connection knows of it."""
+    true_landed = Lock.landed
+
+    def landed(lock: Lock, load_id: str | None = None) -> None:
+        if load_id:
+            cut_off(database)
+        true_landed(lock, load_id)
+
+    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    monkeypatch.setattr(Lock, "landed", landed)
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []

@@ -1,6 +1,7 @@
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,10 +18,11 @@ from demo.github import GitHub as DemoGitHub
 from demo.server import Server, serve
 from dora.errors import ConfigurationError
 from dora.settings import Settings
-from ingest.clock import Budget, SystemClock
+from ingest.clock import Budget, Clock, SystemClock
 from ingest.github.client import GitHub
 from ingest.github.credentials import read_credentials
 from ingest.github.errors import TokenRefused
+from tests.ingest.simulated import SimulatedClock
 
 _KEY = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 PRIVATE = _KEY.private_bytes(
@@ -57,9 +59,12 @@ def app_settings(server: Server, **changes: Any) -> Settings:
     return Settings(_env_file=None, **(plain | changes))
 
 
-def ask(settings: Settings, times: int = 1, between: Any = None) -> None:
+def ask(
+    settings: Settings, times: int = 1, between: Any = None, clock: Clock | None = None
+) -> None:
+    clock = clock or SystemClock()
+
     async def all_of_them() -> None:
-        clock = SystemClock()
         auth = read_credentials(settings)
         async with GitHub(settings.github_api_url, auth, clock, Budget(clock)) as github:
             for _ in range(times):
@@ -86,6 +91,29 @@ def test_an_app_renews_its_token_before_it_expires(
 def test_a_token_revoked_in_mid_run_is_replaced(server: Server, installation: Installation) -> None:
     ask(app_settings(server), times=2, between=server.tokens.clear)
     assert len(installation.given) == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [(403, {"message": "You have exceeded a secondary rate limit"}), (429, {}), (502, {})],
+    ids=str,
+)
+def test_an_app_whose_token_is_limited_asks_again(
+    server: Server, installation: Installation, status: int, body: dict[str, Any]
+) -> None:
+    @dataclass
+    class Limited(Installation):
+        is_limited: bool = True
+
+        def answer(self, authorization: str) -> tuple[int, Any]:
+            if self.is_limited:
+                self.is_limited = False
+                return status, body
+            return installation.answer(authorization)
+
+    server.installations[installation.path] = Limited("12345", "678", PUBLIC)
+    ask(app_settings(server), clock=SimulatedClock())
+    assert len(installation.given) == 1
 
 
 def test_an_enterprise_server_gives_tokens_below_its_rest_address(

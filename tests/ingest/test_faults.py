@@ -207,9 +207,9 @@ def test_more_unanswered_than_that_is_an_outage_and_each_run_gets_further(
 ) -> None:
     bad = [pull_request.id for pull_request in prs(github)[20:40]]
     hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
-    codes = [ingest(repositories="acme/shop", clock=clock).exit_code for _ in range(12)]
-    assert codes[0] == 69
-    assert codes[-1] == 0
+    codes = [ingest(repositories="acme/shop", clock=clock).exit_code for _ in range(3)]
+    # Eight, eight and four.
+    assert codes == [69, 69, 0]
     assert set(unlike(database, github)) == {f"missing {key}" for key in bad}
 
 

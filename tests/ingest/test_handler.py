@@ -1,6 +1,7 @@
 import io
 import json
 import logging
+import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from demo.github import GitHub
 from demo.server import Fault, Server
 from dora.database import Database
+from dora.embedded import Embedded
 from dora.errors import UnavailableError
 from dora.settings import Settings
 from ingest import handler as module
@@ -148,6 +150,15 @@ def test_a_retry_says_how_many(function: Any, github: GitHub) -> None:
     github.edit(next(iter(repository.by_number.values())), None, is_unreadable=True)
     function({}, Context())
     assert function({"action": "retry"}, Context()) == {"status": "complete", "failures": 1}
+
+
+def test_a_retry_on_a_database_without_tables_finds_nothing(
+    function: Any, server: Embedded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"fresh_{secrets.token_hex(4)}"
+    server.create_database(name)
+    monkeypatch.setenv("DB_URL", server.url(name))
+    assert function({"action": "retry"}, Context()) == {"status": "complete", "failures": 0}
 
 
 def test_an_action_that_is_none_is_refused(function: Any) -> None:

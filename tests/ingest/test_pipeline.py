@@ -1,18 +1,15 @@
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
-from moto import mock_aws
 
 from demo.github import GitHub
 from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
-from ingest.dead_letters import ask_for_retry
 from ingest.lock import Lock
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
@@ -304,169 +301,6 @@ def test_what_stays_unreadable_is_recorded_while_the_rest_lands(
     [failure] = rows(database, "select * from raw.ingest_failures")
     assert "Something went wrong" in failure["reason"]
     assert len(landed(database)) == len(truth(github)) - 1
-
-
-def test_pull_requests_that_vanish_are_marked_and_kept(
-    ingest: Ingest, database: Database, github: GitHub, organisation: Organisation
-) -> None:
-    ingest()
-    gone = [prs(github)[0], prs(github)[5]]
-    for pull_request in gone:
-        github.delete_pull_request(pull_request)
-    github.edit(prs(github)[0], after(organisation, 30))
-    ingest()
-    marked = rows(database, "select id from raw.pull_requests where vanished_at is not null")
-    assert {row["id"] for row in marked} == {pull_request.id for pull_request in gone}
-    assert set(unlike(database, github)) == {f"too much {row['id']}" for row in marked}
-
-
-def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
-    for node in answer["data"]["nodes"]:
-        node["pullRequests"]["totalCount"] += 1
-    return answer
-
-
-def test_a_difference_that_stays_is_looked_into_once(
-    ingest: Ingest, github: GitHub, hub: Server, organisation: Organisation
-) -> None:
-    """A pull request that GitHub counts and does not give makes rows too few for good."""
-    ingest()
-    hub.before_request = lambda operation, variables: (
-        Fault(rewrite=_count_one_more) if operation == "Probe" else None
-    )
-    costs = []
-    for minutes in (30, 60):
-        github.edit(prs(github)[1], after(organisation, minutes))
-        hub.requests.clear()
-        ingest()
-        costs.append([request.operation for request in hub.requests])
-    assert costs[1] == ["Probe", "Walk", "Probe"]
-
-
-def test_open_pull_requests_are_read_again_after_a_week(
-    ingest: Ingest, database: Database, github: GitHub, hub: Server
-) -> None:
-    """Some changes leave `updatedAt` alone: a force-push of the first commit, say."""
-    clock = SimulatedClock()
-    ingest(clock=clock)
-    changed = next(pr for pr in prs(github) if pr.state == "OPEN")
-    github.edit(changed, None, additions=12345)
-    clock.pass_by(6 * 86400)
-    ingest(clock=clock)
-    assert unlike(database, github) != []
-    clock.pass_by(86400)
-    ingest(clock=clock)
-    assert unlike(database, github) == []
-    hub.requests.clear()
-    ingest(clock=clock)
-    assert [request.operation for request in hub.requests] == ["Probe"]
-
-
-def test_what_failed_is_fetched_again_when_asked_for(
-    ingest: Ingest, database: Database, github: GitHub
-) -> None:
-    unreadable = prs(github)[0]
-    github.edit(unreadable, None, is_unreadable=True)
-    ingest()
-    ask(database)
-    ingest()
-    [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
-    assert failure == {"attempts": 2, "resolved_at": None}
-    github.edit(unreadable, None, is_unreadable=False)
-    ingest()
-    assert unreadable.id not in landed(database)
-    ask(database)
-    ingest()
-    assert unlike(database, github) == []
-    [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
-    assert failure["resolved_at"] is not None
-
-
-def ask(database: Database, queue_url: str | None = None) -> int:
-    return ask_for_retry(database, queue_url, datetime.now(UTC))
-
-
-@pytest.fixture
-def queue_url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A dead letter queue."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    with mock_aws():
-        yield boto3.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"]
-
-
-def held_by(queue_url: str) -> int:
-    attributes = ["ApproximateNumberOfMessages"]
-    held = boto3.client("sqs").get_queue_attributes(QueueUrl=queue_url, AttributeNames=attributes)
-    return int(held["Attributes"]["ApproximateNumberOfMessages"])
-
-
-def test_a_failure_is_told_to_the_queue_once_and_retried_from_there(
-    ingest: Ingest, database: Database, github: GitHub, queue_url: str
-) -> None:
-    unreadable = prs(github)[0]
-    github.edit(unreadable, None, is_unreadable=True)
-    ingest(dlq_url=queue_url)
-    boto3.client("sqs").send_message(QueueUrl=queue_url, MessageBody="somebody else's")
-    ingest(dlq_url=queue_url)
-    assert held_by(queue_url) == 2
-    github.edit(unreadable, None, is_unreadable=False)
-    assert ask(database, queue_url) == 1
-    ingest(dlq_url=queue_url)
-    # Somebody else's stays.
-    assert held_by(queue_url) == 1
-    assert unlike(database, github) == []
-
-
-def test_a_dead_letter_says_what_failed_where_and_how_often(
-    ingest: Ingest, github: GitHub, queue_url: str
-) -> None:
-    unreadable = prs(github)[0]
-    github.edit(unreadable, None, is_unreadable=True)
-    result = ingest(dlq_url=queue_url)
-    [message] = boto3.client("sqs").receive_message(QueueUrl=queue_url)["Messages"]
-    told = json.loads(message["Body"])
-    assert len(told.pop("id")) == 32
-    assert told == {
-        "kind": "pull_request",
-        "repository": unreadable.repository.name_with_owner,
-        "repository_id": unreadable.repository.id,
-        "subject_id": unreadable.id,
-        "number": None,
-        "reason": "Something went wrong while executing your query.",
-        "attempts": 1,
-        "run_id": result.run_id,
-    }
-
-
-def test_what_fails_again_comes_back_to_the_queue(
-    ingest: Ingest, database: Database, github: GitHub, queue_url: str
-) -> None:
-    github.edit(prs(github)[0], None, is_unreadable=True)
-    ingest(dlq_url=queue_url)
-    assert ask(database, queue_url) == 1
-    assert held_by(queue_url) == 0
-    ingest(dlq_url=queue_url)
-    assert held_by(queue_url) == 1
-    assert rows(database, "select attempts from raw.ingest_failures") == [{"attempts": 2}]
-
-
-def test_what_a_killed_run_could_not_tell_the_queue_the_next_one_tells(
-    ingest: Ingest, github: GitHub, queue_url: str
-) -> None:
-    github.edit(prs(github)[0], None, is_unreadable=True)
-    ingest()
-    assert held_by(queue_url) == 0
-    ingest(dlq_url=queue_url)
-    assert held_by(queue_url) == 1
-
-
-def test_a_queue_that_is_away_does_not_stop_the_run(
-    ingest: Ingest, github: GitHub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    github.edit(prs(github)[0], None, is_unreadable=True)
-    with mock_aws():
-        assert ingest(dlq_url="https://sqs.us-east-1.amazonaws.com/1/none").failures == 1
 
 
 def test_two_runs_at_once_do_not_meet(

@@ -1,0 +1,149 @@
+"""Rows are counted against GitHub's, and what has gone from there is marked, never deleted."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from demo.github import GitHub
+from demo.model import PullRequest
+from demo.organisation import Organisation
+from demo.server import Fault, Server
+from dora.database import Database
+from ingest.record import RunResult
+from tests.ingest.simulated import SimulatedClock
+from tests.ingest.truth import prs, rows, unlike
+
+Ingest = Callable[..., RunResult]
+_VANISHED = "select id from raw.pull_requests where vanished_at is not null"
+
+
+@pytest.fixture
+def clock(organisation: Organisation) -> SimulatedClock:
+    return SimulatedClock(datetime.fromisoformat(organisation.end))
+
+
+def after(organisation: Organisation, minutes: int) -> datetime:
+    return datetime.fromisoformat(organisation.end) + timedelta(minutes=minutes)
+
+
+def vanished(database: Database) -> set[str]:
+    return {row["id"] for row in rows(database, _VANISHED)}
+
+
+def test_pull_requests_that_vanish_are_marked_and_kept(
+    ingest: Ingest, database: Database, github: GitHub, organisation: Organisation
+) -> None:
+    ingest()
+    gone = [prs(github)[0], prs(github)[5]]
+    for pull_request in gone:
+        github.delete_pull_request(pull_request)
+    github.edit(prs(github)[0], after(organisation, 30))
+    ingest()
+    assert vanished(database) == {pull_request.id for pull_request in gone}
+    assert set(unlike(database, github)) == {f"too much {key}" for key in vanished(database)}
+
+
+def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
+    for node in answer["data"]["nodes"]:
+        node["pullRequests"]["totalCount"] += 1
+    return answer
+
+
+def test_a_difference_that_stays_is_looked_into_once(
+    ingest: Ingest, github: GitHub, hub: Server, organisation: Organisation
+) -> None:
+    """A pull request that GitHub counts and does not give makes rows too few for good."""
+    ingest()
+    hub.before_request = lambda operation, variables: (
+        Fault(rewrite=_count_one_more) if operation == "Probe" else None
+    )
+    costs = []
+    for minutes in (30, 60):
+        github.edit(prs(github)[1], after(organisation, minutes))
+        hub.requests.clear()
+        ingest()
+        costs.append([request.operation for request in hub.requests])
+    assert costs[1] == ["Probe", "Walk", "Probe"]
+
+
+def test_open_pull_requests_are_read_again_after_a_week(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server
+) -> None:
+    """Some changes leave `updatedAt` alone: a force-push of the first commit, say."""
+    clock = SimulatedClock()
+    ingest(clock=clock)
+    changed = next(pr for pr in prs(github) if pr.state == "OPEN")
+    github.edit(changed, None, additions=12345)
+    clock.pass_by(6 * 86400)
+    ingest(clock=clock)
+    assert unlike(database, github) != []
+    clock.pass_by(86400)
+    ingest(clock=clock)
+    assert unlike(database, github) == []
+    hub.requests.clear()
+    ingest(clock=clock)
+    assert [request.operation for request in hub.requests] == ["Probe"]
+
+
+@pytest.mark.parametrize("how_many", [1, 2])
+def test_what_vanishes_after_a_walk_under_which_others_were_opened_is_marked_too(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    hub: Server,
+    clock: SimulatedClock,
+    how_many: int,
+) -> None:
+    """GitHub counts more at the walk's end than before it: that is no difference to remember."""
+    ingest(clock=clock)
+    repository = prs(github)[0].repository
+    first, *others = list(repository.by_number.values())[: how_many + 1]
+    github.delete_pull_request(first)
+    clock.pass_by(3600)
+    opened: list[PullRequest] = []
+
+    def open_them(operation: str | None, variables: Any) -> None:
+        if operation == "Walk" and not opened:
+            opened.extend(
+                github.add_pull_request(repository, clock.now(), None, title="Opened meanwhile")
+                for _ in range(how_many)
+            )
+
+    hub.before_request = open_them
+    ingest(clock=clock)
+    assert opened
+    for pull_request in others:
+        github.delete_pull_request(pull_request)
+    clock.pass_by(3600)
+    ingest(clock=clock)
+    assert vanished(database) == {pull_request.id for pull_request in (first, *others)}
+
+
+def test_what_vanishes_just_behind_a_walk_is_marked_in_a_month(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    ingest(clock=clock)
+    first, second = list(prs(github)[0].repository.by_number.values())[:2]
+    github.delete_pull_request(first)
+    clock.pass_by(3600)
+    asked: list[str | None] = []
+
+    def delete_behind(operation: str | None, variables: Any) -> None:
+        asked.append(operation)
+        if asked[-2:] == ["Probe", "Probe"] and second.number in second.repository.by_number:
+            github.delete_pull_request(second)
+
+    hub.before_request = delete_behind
+    ingest(clock=clock)
+    assert second.number not in second.repository.by_number
+    assert vanished(database) == {first.id}
+    clock.pass_by(timedelta(days=29).total_seconds())
+    ingest(clock=clock)
+    asked.clear()
+    ingest(clock=clock)
+    assert asked == ["Probe"]
+    clock.pass_by(timedelta(days=1).total_seconds())
+    ingest(clock=clock)
+    assert vanished(database) == {first.id, second.id}
