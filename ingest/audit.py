@@ -59,7 +59,9 @@ _UNSEEN = """
 """
 _LAST_LOAD = "select coalesce(max(load_id), '') from raw._dlt_loads"
 _VANISH = """
-    update raw.pull_requests set vanished_at = %s where id = any(%s) and vanished_at is null
+    update raw.pull_requests
+    set vanished_at = %s, change_number = default
+    where id = any(%s) and vanished_at is null
     returning id, repository_id
 """
 

@@ -32,6 +32,7 @@ from dlt.pipeline.pipeline import Pipeline
 from dora.database import Database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.roles import INGEST
+from ingest.ddl import CHANGES, INDEXES_OF_DBT, INDEXES_OF_DLT
 from ingest.github.source import NAME, Batch, every_table, github, resources
 from ingest.lock import Lock
 from ingest.tables import TABLES
@@ -51,15 +52,6 @@ _COLUMNS = """
     where table_schema = 'raw'
 """
 _NEEDED = {(table, column) for table, columns in TABLES.items() for column in columns}
-# What dlt's merges and dbt's joins look up; dlt makes no index of its own.
-_INDEXES = """
-create unique index if not exists pull_requests_id on raw.pull_requests (id);
-create unique index if not exists pull_requests_dlt_id on raw.pull_requests (_dlt_id);
-create index if not exists reviews_root on raw.pull_request_reviews (_dlt_root_id);
-create index if not exists draft_events_root on raw.pull_request_draft_events (_dlt_root_id);
-create unique index if not exists user_logins_id on raw.user_logins (user_id, login);
-create unique index if not exists repositories_id on raw.repositories (id);
-"""
 # The columns that dlt gives every row, as its relational normaliser declares them.
 _KEY: TColumnSchema = {"data_type": "text", "nullable": False}
 _ROOT: TTableSchemaColumns = {
@@ -106,7 +98,7 @@ class Landing:
         if not columns >= _NEEDED:
             self._make_tables()
         with self._database.connect(INGEST) as connection:
-            connection.execute(_INDEXES)
+            connection.execute((CHANGES + INDEXES_OF_DBT + INDEXES_OF_DLT).encode())
         self._lock.landed()
         state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
         return dict(state.get(NAME, {}))

@@ -23,6 +23,8 @@ windows as (
         on memberships.team_id = identified.team_id
         and memberships.login_key = identified.login_key
         and memberships.joined_at = identified.joined_at
+        and identified.person_id
+        <> {{ person_id('null', 'memberships.github_username') }}
 ),
 
 -- The sum only ever grows when a window opens.

@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from dora.database import Database
 from dora.roles import INGEST, READER, TRANSFORM
 from ingest import tables
+from ingest.ddl import CHANGES, INDEXES_OF_DBT
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
@@ -41,6 +42,17 @@ TYPES = {
     "decimal": "numeric(3, 2)",
 }
 
+KEEP_LOGINS = """
+    insert into raw.user_logins (user_id, login)
+    select author_id, author_login from raw.pull_requests
+    where author_id is not null and author_login is not null
+    union
+    select author_id, author_login from raw.pull_request_reviews
+    where author_id is not null and author_login is not null
+    except
+    select user_id, login from raw.user_logins
+"""
+
 
 def create_raw(connection: Connection[Any]) -> None:
     """Make the tables of `raw`, empty."""
@@ -50,6 +62,7 @@ def create_raw(connection: Connection[Any]) -> None:
             for name, hint in columns.items()
         )
         connection.execute(f"create table raw.{table} ({declared})")
+    connection.execute((CHANGES + INDEXES_OF_DBT).encode())
 
 
 def insert_raw(connection: Connection[Any], table: str, rows: Iterable[Mapping[str, Any]]) -> None:
@@ -168,10 +181,13 @@ class Warehouse:
     target: Path
 
     def insert(self, **rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert rows into tables of `raw`, each named by a keyword."""
+        """Insert rows into tables of `raw`, each named by a keyword; and as the ingest does,
+        every login that is in them with a node id.
+        """
         with self.database.connect(INGEST) as connection:
             for table, of_table in rows.items():
                 insert_raw(connection, table, of_table)
+            connection.execute(KEEP_LOGINS)
 
     def dbt(self, *arguments: str) -> dict[str, str]:
         """Run dbt; return the status of each node by its name. Raise what stopped it short."""

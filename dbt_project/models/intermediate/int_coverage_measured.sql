@@ -1,3 +1,5 @@
+{{ config(materialized='table') }}
+
 with
 
 repositories as (
@@ -8,28 +10,31 @@ pull_requests as (
     select * from {{ ref('stg_github__pull_requests') }}
 ),
 
-oldest as (
-    select
-        repository_id,
-        min(created_at) as oldest_created_at
-    from pull_requests
-    where vanished_at is null
-    group by repository_id
+counted as (
+    select *
+    from repositories
+    where
+        is_configured
+        and is_reachable
+        -- Before its first walk nothing of a repository is covered: a null
+        -- covered_from would not mean that its whole history is loaded.
+        and covered_to is not null
 ),
 
 measured as (
     select
-        min(repositories.covered_to) as as_of,
-        max(repositories.covered_from) as history_from,
-        min(coalesce(repositories.covered_from, oldest.oldest_created_at)) as data_from
-    from repositories
-    left join oldest on repositories.repository_id = oldest.repository_id
-    where
-        repositories.is_configured
-        and repositories.is_reachable
-        -- Before its first walk nothing of a repository is covered: a null
-        -- covered_from would not mean that its whole history is loaded.
-        and repositories.covered_to is not null
+        min(counted.covered_to) as as_of,
+        max(counted.covered_from) as history_from,
+        min(coalesce(counted.covered_from, oldest.created_at)) as data_from
+    from counted
+    -- One look into an index for each, instead of a walk through all pull requests.
+    left join lateral (
+        select min(pull_requests.created_at) as created_at
+        from pull_requests
+        where
+            pull_requests.repository_id = counted.repository_id
+            and pull_requests.vanished_at is null
+    ) as oldest on true
 )
 
 select * from measured

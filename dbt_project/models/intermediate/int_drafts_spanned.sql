@@ -1,6 +1,7 @@
 with
 
-pull_requests as (
+-- Of its columns two, in each of its uses.
+pull_requests as not materialized (
     select * from {{ ref('int_pull_requests_tracked') }}
 ),
 

@@ -1,5 +1,4 @@
--- A table, though small: as a view it sends every reader through all reviews again,
--- which at 100,000 pull requests was more than half of the build.
+-- A table: what one build is made with.
 {{ config(materialized='table') }}
 
 with

@@ -19,12 +19,12 @@ milestones as (
             pull_requests.first_commit_at, pull_requests.created_at
         ) as work_started_at,
         pull_requests.created_at,
+        reviews.first_review_at,
         coalesce(reviews.first_review_at, pull_requests.merged_at) as picked_up_at,
         pull_requests.merged_at
     from pull_requests
     left join reviews
         on pull_requests.pull_request_id = reviews.pull_request_id
-    where pull_requests.merged_at is not null
 ),
 
 clipped as (
@@ -58,6 +58,8 @@ drafted as (
 durations as (
     select
         milestones.pull_request_id,
+        milestones.first_review_at,
+        milestones.merged_at is not null as is_merged,
         milestones.created_at - milestones.work_started_at as coding,
         coalesce(drafted.drafted, interval '0') as draft,
         milestones.picked_up_at - milestones.created_at
@@ -72,11 +74,12 @@ durations as (
 phased as (
     select
         pull_request_id,
-        {{ hours('coding') }} as coding_hours,
-        {{ hours('draft') }} as draft_hours,
-        {{ hours('pickup') }} as pickup_hours,
-        {{ hours('review') }} as review_hours,
-        {{ hours('total') }} as total_hours
+        first_review_at,
+        case when is_merged then {{ hours('coding') }} end as coding_hours,
+        case when is_merged then {{ hours('draft') }} end as draft_hours,
+        case when is_merged then {{ hours('pickup') }} end as pickup_hours,
+        case when is_merged then {{ hours('review') }} end as review_hours,
+        case when is_merged then {{ hours('total') }} end as total_hours
     from durations
 )
 

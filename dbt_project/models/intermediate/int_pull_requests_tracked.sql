@@ -1,3 +1,8 @@
+-- A table: four models look at it, and all see the same.
+{{
+    config(materialized='table', unlogged=true, post_hook="analyze {{ this }}")
+}}
+
 with
 
 pull_requests as (
@@ -10,6 +15,10 @@ repositories as (
 
 memberships as (
     select * from {{ ref('int_memberships_identified') }}
+),
+
+touched as (
+    select * from {{ ref('int_pull_requests_touched') }}
 ),
 
 members as (
@@ -52,6 +61,7 @@ tracked as (
         dated.changed_files,
         dated.commits
     from dated
+    inner join touched on dated.pull_request_id = touched.pull_request_id
     inner join members on dated.author_person_id = members.person_id
     left join repositories on dated.repository_id = repositories.repository_id
 )

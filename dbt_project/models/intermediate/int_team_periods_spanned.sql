@@ -1,5 +1,5 @@
 -- A table: dbt drops a view on a mart when it replaces the mart.
-{{ config(materialized='table') }}
+{{ config(materialized='table', post_hook='analyze {{ this }}') }}
 {%- set timezone = var('reporting_timezone') %}
 
 with
@@ -27,10 +27,15 @@ tenures as (
 
 merged as (
     select
-        team_id,
-        max(merged_at) as last_merged_at
-    from attributions
-    group by team_id
+        tenures.team_id,
+        last_merge.merged_at as last_merged_at
+    from tenures
+    -- One look into an index for each.
+    cross join lateral (
+        select max(attributions.merged_at) as merged_at
+        from attributions
+        where attributions.team_id = tenures.team_id
+    ) as last_merge
 ),
 
 bounds as (

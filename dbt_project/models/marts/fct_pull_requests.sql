@@ -1,11 +1,18 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        pre_hook="{{ replace_touched_pull_requests() }}",
+        post_hook=["{{ remember_inputs() }}", "analyze {{ this }}"],
+        indexes=[{'columns': ['author']}, {'columns': ['merged_at']}],
+    )
+}}
+
 with
 
 pull_requests as (
     select * from {{ ref('int_pull_requests_tracked') }}
-),
-
-reviews as (
-    select * from {{ ref('int_pull_requests_reviewed') }}
 ),
 
 phases as (
@@ -33,7 +40,7 @@ joined as (
         least(
             pull_requests.first_commit_at, pull_requests.created_at
         ) as work_started_at,
-        reviews.first_review_at,
+        phases.first_review_at,
         {{ hours('(pull_requests.merged_at - pull_requests.created_at)') }}
             as cycle_time_hours,
         phases.coding_hours,
@@ -47,8 +54,6 @@ joined as (
         pull_requests.changed_files,
         pull_requests.commits
     from pull_requests
-    left join reviews
-        on pull_requests.pull_request_id = reviews.pull_request_id
     left join phases
         on pull_requests.pull_request_id = phases.pull_request_id
 )

@@ -1,7 +1,28 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        pre_hook="{{ delete_touched_periods('month') }}",
+        post_hook="{{ forget_touched_periods('month') }}",
+    )
+}}
+
 with
 
-periods as (
+spanned as (
     select * from {{ ref('int_team_periods_spanned') }}
+    where unit = 'month'
+),
+
+periods as (
+    select spanned.*
+    from spanned
+    {%- if is_incremental() %}
+    left join {{ this }} as done
+        on spanned.team_id = done.team_id and spanned.period = done.month
+    where done.team_id is null
+    {%- endif %}
 ),
 
 attributions as (
@@ -29,7 +50,10 @@ merged as (
         sum(attributions.weight) over (
             partition by attributions.team_id, attributions.month
         ) as total_weight
-    from attributions
+    from periods
+    inner join attributions
+        on periods.team_id = attributions.team_id
+        and periods.period = attributions.month
     inner join pull_requests
         on attributions.pull_request_id = pull_requests.pull_request_id
     where pull_requests.merged_at is not null
@@ -80,7 +104,6 @@ monthly as (
     from periods
     left join summed
         on periods.team_id = summed.team_id and periods.period = summed.month
-    where periods.unit = 'month'
 )
 
 select * from monthly

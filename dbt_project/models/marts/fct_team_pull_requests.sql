@@ -1,4 +1,21 @@
-{%- set timezone = var('reporting_timezone') -%}
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        pre_hook=["{{ note_touched_periods() }}", "{{ replace_touched_pull_requests() }}"],
+        post_hook=[
+            "{{ note_touched_periods() }}",
+            "{{ remember_inputs() }}",
+            "analyze {{ this }}",
+        ],
+        indexes=[
+            {'columns': ['team_id', 'merged_at']},
+            {'columns': ['team_id', 'month', 'week']},
+        ],
+    )
+}}
+{%- set timezone = var('reporting_timezone') %}
 
 with
 
@@ -6,22 +23,16 @@ attributions as (
     select * from {{ ref('int_pull_requests_attributed') }}
 ),
 
-pull_requests as (
-    select * from {{ ref('fct_pull_requests') }}
-),
-
 dated as (
     select
-        attributions.team_id,
-        attributions.pull_request_id,
-        attributions.weight,
-        attributions.attributed_at,
-        pull_requests.merged_at,
-        {{ period_of('pull_requests.merged_at', 'week', timezone) }} as week,
-        {{ period_of('pull_requests.merged_at', 'month', timezone) }} as month
+        team_id,
+        pull_request_id,
+        weight,
+        attributed_at,
+        merged_at,
+        {{ period_of('merged_at', 'week', timezone) }} as week,
+        {{ period_of('merged_at', 'month', timezone) }} as month
     from attributions
-    inner join pull_requests
-        on attributions.pull_request_id = pull_requests.pull_request_id
 )
 
 select * from dated

@@ -1,7 +1,28 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='append',
+        on_schema_change='append_new_columns',
+        pre_hook="{{ delete_touched_periods('week') }}",
+        post_hook="{{ forget_touched_periods('week') }}",
+    )
+}}
+
 with
 
-periods as (
+spanned as (
     select * from {{ ref('int_team_periods_spanned') }}
+    where unit = 'week'
+),
+
+periods as (
+    select spanned.*
+    from spanned
+    {%- if is_incremental() %}
+    left join {{ this }} as done
+        on spanned.team_id = done.team_id and spanned.period = done.week
+    where done.team_id is null
+    {%- endif %}
 ),
 
 attributions as (
@@ -19,7 +40,13 @@ merged as (
         attributions.weight,
         pull_requests.author_id,
         pull_requests.cycle_time_hours
-    from attributions
+    from periods
+    inner join attributions
+        on periods.team_id = attributions.team_id
+        and periods.period = attributions.week
+        -- So that the index of months finds them.
+        and attributions.month between
+        date_trunc('month', periods.period)::date and periods.period + 6
     inner join pull_requests
         on attributions.pull_request_id = pull_requests.pull_request_id
     where pull_requests.merged_at is not null
@@ -53,7 +80,6 @@ weekly as (
     from periods
     left join summed
         on periods.team_id = summed.team_id and periods.period = summed.week
-    where periods.unit = 'week'
 )
 
 select * from weekly

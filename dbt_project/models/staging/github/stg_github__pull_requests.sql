@@ -29,7 +29,8 @@ renamed as (
         changed_files,
         commits,
         labels,
-        vanished_at
+        vanished_at,
+        change_number
     from source
 )
 

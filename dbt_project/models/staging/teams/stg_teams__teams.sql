@@ -1,3 +1,6 @@
+-- A table: whatever lands while a build is under way, all of it sees the same.
+{{ config(materialized='table') }}
+
 with
 
 source as (

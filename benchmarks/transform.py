@@ -1,0 +1,260 @@
+"""dbt's builds of generated pull requests, each beside SQL written by hand that does the same.
+
+Models and tests are timed apart, from the start of the first to the end of the last: dbt's own
+start is left out, what it does between one model and the next is not. `transform.sql` is the SQL by
+hand, run in one session; after each build its rows are compared with those of the marts.
+"""
+
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from dbt.cli.main import dbtRunner
+from psycopg import Connection
+
+from dora import embedded
+from dora.database import Database, initialise
+from dora.embedded import Embedded
+from dora.roles import INGEST, TRANSFORM
+from ingest.load import Landing
+from ingest.lock import Lock
+
+SIZES = (100_000, 1_000_000)
+CHANGES = 1000
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+MARTS = (
+    "fct_pull_requests",
+    "fct_team_pull_requests",
+    "fct_team_velocity_weekly",
+    "fct_team_lead_time_monthly",
+    "dim_teams",
+    "dim_team_memberships",
+)
+# Spread over ten years, which is the worst case: every one is in another week.
+CHANGE = f"""
+update raw.pull_requests
+set title = title || ' again', merged_at = merged_at + interval '1 hour', change_number = default
+where number in (
+    select 1 + step * (select count(*) from raw.pull_requests) / {CHANGES}
+    from generate_series(0, {CHANGES} - 1) as step
+)
+"""
+MOVE = """
+update raw.team_memberships
+set left_at = '2024-07-01 00:00Z'
+where github_username = 'Person-7' and left_at is null
+"""
+DIFFERENCE = """
+select count(*)
+from (
+    (select {columns} from marts.{mart} except select {columns} from hand.{mart})
+    union all
+    (select {columns} from hand.{mart} except select {columns} from marts.{mart})
+) as differing
+"""
+COLUMNS = """
+select string_agg(
+    case data_type
+        when 'double precision' then format('round(%%s::numeric, 6)', column_name)
+        else column_name
+    end, ', ' order by ordinal_position
+)
+from information_schema.columns
+where table_schema = 'marts' and table_name = %s
+"""
+DISK = """
+select
+    sum(pg_total_relation_size(oid)) filter (where relnamespace = 'marts'::regnamespace),
+    sum(pg_total_relation_size(oid)) filter (where relnamespace = 'hand'::regnamespace),
+    sum(pg_total_relation_size(oid)) filter (where relnamespace = 'intermediate'::regnamespace),
+    sum(pg_total_relation_size(oid)) filter (where relnamespace = 'raw'::regnamespace)
+from pg_class
+where relkind = 'r'
+"""
+ALL = {
+    "pull_requests": "(select * from raw.pull_requests where vanished_at is null)",
+    "facts": "hand.fct_pull_requests",
+    "shares_by_week": "hand.fct_team_pull_requests",
+    "shares_by_month": "hand.fct_team_pull_requests",
+    "periods": "hand.periods",
+}
+TOUCHED = {
+    "pull_requests": """(
+        select pull_requests.* from touched
+        inner join raw.pull_requests on touched.pull_request_id = pull_requests.id
+        where vanished_at is null
+    )""",
+    "facts": "(select * from touched inner join hand.fct_pull_requests using (pull_request_id))",
+    "shares_by_week": """(
+        select shares.* from due_periods
+        inner join hand.fct_team_pull_requests as shares
+            on
+                due_periods.team_id = shares.team_id
+                and due_periods.period = shares.week
+                and shares.month
+                between date_trunc('month', due_periods.period)::date and due_periods.period + 6
+        where unit = 'week'
+    )""",
+    "shares_by_month": """(
+        select shares.* from due_periods
+        inner join hand.fct_team_pull_requests as shares
+            on due_periods.team_id = shares.team_id and due_periods.period = shares.month
+        where unit = 'month'
+    )""",
+    "periods": "due_periods",
+}
+LOGIN_KEY = r"regexp_replace(lower({}.author_login), '\[bot\]$', '')"
+
+
+@dataclass
+class Bench:
+    """A database of generated pull requests, and the two ways of building its marts."""
+
+    database: Database
+    target: Path
+
+    def dbt(self, *arguments: str) -> float:
+        """Run dbt; return the seconds from the start of its first node to the end of its last."""
+        places = ["--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT]
+        places += ["--target-path", self.target, "--log-path", self.target]
+        with patch.dict(os.environ, self.database.environment(TRANSFORM)):
+            result = dbtRunner().invoke(["--quiet", *arguments, *map(str, places)])
+        if not result.success:
+            raise SystemExit(f"dbt {arguments[0]} failed: {result.exception or result.result}")
+        times = [one for node in result.result for one in node.timing if one.name == "execute"]
+        began = min(one.started_at for one in times)
+        return float((max(one.completed_at for one in times) - began).total_seconds())
+
+    def by_hand(self, is_full: bool) -> float:
+        """Run the SQL by hand; return its seconds."""
+        sections = _sections(ALL if is_full else TOUCHED)
+        order = ["what is touched", "leave what is touched", "facts", "attributions", "dimensions"]
+        order += ["periods", "leave the periods", "rollups"]
+        if is_full:
+            order = ["tables", "facts", "indexes of facts", "attributions"]
+            order += ["indexes of attributions", "dimensions", "periods"]
+            order += ["rollups", "indexes of rollups"]
+        with self.database.connect(TRANSFORM) as connection:
+            began = time.perf_counter()
+            for name in order:
+                connection.execute(sections[name].encode())
+            connection.commit()
+            return time.perf_counter() - began
+
+    def change(self, statement: str) -> None:
+        with self.database.connect(INGEST) as connection:
+            connection.execute(statement.encode())
+
+    def compare(self) -> None:
+        """Refuse figures of two builds that did not come to the same."""
+        with self.database.connect(TRANSFORM) as connection:
+            for mart in MARTS:
+                columns = _one(connection, COLUMNS, [mart])[0]
+                query = DIFFERENCE.format(columns=columns, mart=mart)
+                if differing := _one(connection, query)[0]:
+                    raise SystemExit(f"marts.{mart}: {differing} rows are not those by hand")
+
+
+def measure(home: Path, sizes: Iterable[int] = SIZES) -> None:
+    """Print a line for each build of each size, then what it takes on disk, then the aims."""
+    server = embedded.start(home)
+    try:
+        full = {size: _measure_one(server, home, size) for size in sizes}
+    finally:
+        embedded.stop(home)
+    smallest, biggest = min(full), max(full)
+    if smallest < biggest:
+        growth, most = full[biggest] / full[smallest], 1.2 * biggest / smallest
+        _verdict(f"full build from {smallest:,} to {biggest:,}", growth, most)
+
+
+def _measure_one(server: Embedded, home: Path, size: int) -> float:
+    name = f"transform_{size}"
+    server.create_database(name)
+    bench = Bench(Database(server.url(name)), home / "target")
+    _generate(bench.database, home, size)
+    steps = {
+        "full build": None,
+        "nothing changed": None,
+        f"{CHANGES:,} changes": CHANGE,
+        "a membership changed": MOVE,
+    }
+    models: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    for step, change in steps.items():
+        if change is not None:
+            bench.change(change)
+        models[step] = bench.dbt("run")
+        by_hand = bench.by_hand(is_full=step == "full build")
+        bench.compare()
+        ratios[step] = models[step] / by_hand
+        print(
+            f"transform, {size:,} pull requests, {step}: models {models[step]:.1f} s, "
+            f"by hand {by_hand:.1f} s, ratio {ratios[step]:.2f}"
+        )
+    tests = bench.dbt("test", "--exclude", "test_type:unit")
+    print(f"transform, {size:,} pull requests: all data tests {tests:.1f} s")
+    _print_disk(bench.database, size)
+    full = models["full build"]
+    _verdict("full build, times that by hand", ratios["full build"], 1.5)
+    _verdict(f"{CHANGES:,} changes, of the full build", models[f"{CHANGES:,} changes"] / full, 0.1)
+    _verdict("all tests, of the full build", tests / full, 1)
+    return full
+
+
+def _generate(database: Database, home: Path, size: int) -> None:
+    """Make the tables as the ingest does, and fill them."""
+    initialise(database)
+    with Lock(database) as lock:
+        landing = Landing(database, home, lock)
+        landing.open()
+        landing.close()
+    script = (HERE / "transform_raw.sql").read_text("utf-8").replace("$1", str(size))
+    with database.connect(INGEST) as connection:
+        connection.execute(script.encode())
+    with database.connect() as connection:
+        connection.execute(f"create schema hand authorization {TRANSFORM}".encode())
+
+
+def _sections(filled: Mapping[str, str]) -> dict[str, str]:
+    """The sections of `transform.sql` by name."""
+    script = (HERE / "transform.sql").read_text("utf-8")
+    parts = re.split(r"^-- section: (.+)\n", script, flags=re.MULTILINE)
+    sections = dict(zip(parts[1::2], parts[2::2], strict=True))
+    blanks = {
+        **filled,
+        "windows": sections.pop("windows"),
+        "login_key_of_review": LOGIN_KEY.format("reviews"),
+        "login_key_of_pull_request": LOGIN_KEY.format("pull_requests"),
+        "person_id": f"coalesce(author_id, 'login ' || {LOGIN_KEY.format('pull_requests')})",
+    }
+    for name, text in sections.items():
+        for blank, value in blanks.items():
+            text = text.replace(f"{{{blank}}}", value)
+        sections[name] = text
+    return sections
+
+
+def _print_disk(database: Database, size: int) -> None:
+    with database.connect() as connection:
+        marts, hand, intermediate, raw = (int(one) / 2**20 for one in _one(connection, DISK))
+    print(
+        f"transform, {size:,} pull requests, on disk: marts {marts:,.0f} MiB "
+        f"(by hand {hand:,.0f}), intermediate {intermediate:,.0f}, raw {raw:,.0f}"
+    )
+
+
+def _verdict(name: str, found: float, most: float) -> None:
+    print(f"  {name}: {found:.2f}, {'within' if found <= most else 'OVER'} {most:g}")
+
+
+def _one(connection: Connection[Any], query: str, parameters: Any = None) -> tuple[Any, ...]:
+    row = connection.execute(query.encode(), parameters).fetchone()
+    assert row is not None
+    return row
