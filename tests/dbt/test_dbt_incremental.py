@@ -10,7 +10,6 @@ from typing import Any, LiteralString
 
 import pytest
 from dbt_support import (
-    KEEP_LOGINS,
     Row,
     Warehouse,
     draft_events,
@@ -129,25 +128,19 @@ def configure(warehouse: Warehouse, rng: random.Random) -> None:
     )
 
 
-@pytest.fixture
-def filled(own_warehouse: Warehouse) -> Warehouse:
-    """120 pull requests of twelve people in three teams."""
+@pytest.fixture(scope="module")
+def filled(warehouse: Warehouse) -> Warehouse:
+    """120 pull requests of twelve people in three teams, built; each test goes on from the last."""
     rng = random.Random(1)
-    own_warehouse.insert(
+    warehouse.insert(
         repositories=[
             repository(f"acme/r{n}", id=f"R_{n}", covered_to="2026-04-15T00:00Z") for n in range(3)
         ]
     )
-    configure(own_warehouse, rng)
-    land(own_warehouse, range(120), rng)
-    return own_warehouse
-
-
-def edit(warehouse: Warehouse, *statements: LiteralString) -> None:
-    with warehouse.database.connect(INGEST) as connection:
-        for statement in statements:
-            connection.execute(statement)
-        connection.execute(KEEP_LOGINS)
+    configure(warehouse, rng)
+    land(warehouse, range(120), rng)
+    run(warehouse)
+    return warehouse
 
 
 def vanish(warehouse: Warehouse, rng: random.Random) -> None:
@@ -203,12 +196,97 @@ def test_after_random_edits_a_build_is_what_one_from_nothing_is(
     filled: Warehouse, seed: int
 ) -> None:
     rng = random.Random(seed)
-    before = run(filled)
+    before = marts(filled)
     assert all(before.values())
-    for step in range(4):
+    for step in range(3):
         for change in rng.sample(EDITS, rng.randrange(1, len(EDITS))):
             change(filled, rng)
         usual = run(filled)
         assert usual != before, step
         before = run(filled, "--full-refresh")
         assert usual == before, step
+
+
+def authors(warehouse: Warehouse, *ids: str) -> set[str]:
+    """The ids of the pull requests of people."""
+    with warehouse.database.connect(INGEST) as connection:
+        rows = connection.execute(
+            "select id from raw.pull_requests where author_id = any(%s)", [list(ids)]
+        ).fetchall()
+    return {row[0] for row in rows}
+
+
+def test_only_what_has_changed_is_worked_out_anew(filled: Warehouse) -> None:
+    run(filled)
+    assert touched(filled) == set()
+
+    land(filled, [3, 77], random.Random(6))
+    run(filled)
+    assert touched(filled) == {"PR_3", "PR_77"}
+
+    filled.insert(
+        team_memberships=[membership("web", "outsider", "1.0", "2025-01-01T00:00Z")],
+    )
+    run(filled)
+    expected = authors(filled, "U_outsider")
+    assert expected <= touched(filled)
+    assert touched(filled) - expected <= authors_without_id(filled)
+
+
+def authors_without_id(warehouse: Warehouse) -> set[str]:
+    with warehouse.database.connect(INGEST) as connection:
+        rows = connection.execute(
+            "select id from raw.pull_requests where author_id is null"
+        ).fetchall()
+    return {row[0] for row in rows}
+
+
+def test_what_a_build_of_some_models_leaves_is_done_by_the_next(filled: Warehouse) -> None:
+    """As where a build fails half-way, with an ingest before the next."""
+    rng = random.Random(7)
+    land(filled, range(0, 60), rng)
+    vanish(filled, rng)
+    assert set(filled.dbt("run", "--select", "+fct_pull_requests").values()) == {"success"}
+    land(filled, range(40, 70), rng)
+    assert set(filled.dbt("run", "--select", "+fct_team_pull_requests").values()) == {"success"}
+    configure(filled, rng)
+    usual = run(filled)
+    assert usual == run(filled, "--full-refresh")
+
+
+def test_what_lands_while_a_build_is_under_way_is_done_by_the_next(filled: Warehouse) -> None:
+    rng = random.Random(9)
+    land(filled, range(0, 40), rng)
+    first, then = "+int_pull_requests_touched", "int_pull_requests_tracked"
+    assert set(filled.dbt("run", "--select", first).values()) == {"success"}
+    land(filled, range(20, 60), rng)
+    assert set(filled.dbt("run", "--select", then).values()) == {"success"}
+    land(filled, range(50, 80), rng)
+    configure(filled, rng)
+    assert set(filled.dbt("run", "--exclude", first, then).values()) == {"success"}
+    usual = run(filled)
+    assert usual == run(filled, "--full-refresh")
+
+
+def test_a_mart_made_anew_on_its_own_says_what_it_needs(filled: Warehouse) -> None:
+    run(filled)
+    statuses = filled.dbt("run", "--full-refresh", "--select", "fct_pull_requests")
+    assert statuses == {"fct_pull_requests": "error"}
+    before = marts(filled)
+    arguments = ("--full-refresh", "--select", "+fct_team_pull_requests")
+    assert set(filled.dbt("run", *arguments).values()) == {"success"}
+    assert run(filled) == before
+
+
+@pytest.mark.parametrize(
+    "table", ["marts.fct_team_pull_requests", "intermediate.int_team_periods_touched"]
+)
+def test_what_somebody_has_dropped_is_made_again(filled: Warehouse, table: LiteralString) -> None:
+    before = marts(filled)
+    land(filled, [5], random.Random(table))
+    assert set(filled.dbt("run", "--select", "+fct_team_pull_requests").values()) == {"success"}
+    with filled.database.connect() as connection:
+        connection.execute(f"drop table {table} cascade".encode())
+    usual = run(filled)
+    assert usual != before
+    assert usual == run(filled, "--full-refresh")
