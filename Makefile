@@ -7,10 +7,11 @@ UV := $(BIN)/uv
 EXTRAS := ingest transform api
 LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
+AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
-.PHONY: help setup run test test-long lint format bench docs lock
+.PHONY: help setup run test coverage test-long lint format bench docs lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -28,10 +29,13 @@ run: $(READY) ## database, ingest, dbt build, then the API on http://127.0.0.1:8
 	@$(BIN)/dora run $(if $(PORT),--port $(PORT))
 
 test: $(READY) ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest $(AT_ONCE)
+
+coverage: $(READY) ## every test, and which lines none of them runs: takes twice as long
+	@$(BIN)/python -m pytest $(AT_ONCE) --cov --cov-report=term:skip-covered
 
 test-long: $(READY) ## more seeds and sizes of the same
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --long
+	@$(BIN)/python -m pytest $(AT_ONCE) --long
 
 lint: $(READY) ## linters and types
 	@$(BIN)/ruff check .

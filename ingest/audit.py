@@ -8,7 +8,7 @@ from dora.roles import INGEST
 from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
 from ingest.github.pages import Page
-from ingest.github.progress import Difference, Progress, Walk
+from ingest.github.progress import Counted, Difference, Progress, Walk
 from ingest.stream import Stream
 
 REREAD_EVERY = timedelta(days=7)
@@ -104,9 +104,9 @@ class Audit:
     async def repair(self, now: datetime) -> None:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
 
-        Only where the whole history is loaded, and once per distinct difference: one that stays is
-        taken for GitHub's own for `BELIEVE_FOR`, as it may yet be one of a moment: something was
-        deleted just behind the walk.
+        Only where the whole history is loaded, and once per distinct difference, or twice where
+        something else happened under the walk: it may have been deleted just behind it. One that
+        stays is taken for GitHub's own, for `BELIEVE_FOR`.
         """
         self._begin_repairs(now)
         pending = [key for key, p in self.known.progress.items() if p.repair_after is not None]
@@ -119,9 +119,11 @@ class Audit:
                 # It was cut off, by GitHub or by the repository's end: another run goes on.
                 continue
             unseen = self._rows(_UNSEEN, key, progress.repair_after)
+            is_settled = True
             for start in range(0, len(unseen), AT_ONCE):
-                await self._read_again(unseen[start : start + AT_ONCE], now)
-            await self._end_repair(key, now)
+                is_settled &= await self._read_again(unseen[start : start + AT_ONCE], now)
+            if is_settled:
+                await self._end_repair(key, now)
 
     def _begin_repairs(self, now: datetime) -> None:
         whole = [key for key in sorted(self.seen) if self._is_within_reach(key)]
@@ -135,26 +137,40 @@ class Audit:
                 self.stream.failures.resolve_nameless(key, now)
             elif progress.repair_after is None and not self._is_looked_into(key, difference, now):
                 last = self._rows(_LAST_LOAD)[0][0]
-                walk = Walk(began_at=probed.at, target=probed.newest)
-                update = {"repair": walk, "repair_after": last}
+                update = {
+                    "repair": Walk(began_at=probed.at, target=probed.newest),
+                    "repair_after": last,
+                    "repair_of": _counted(probed),
+                }
                 self.known.progress[key] = progress.model_copy(update=update)
 
     def _is_looked_into(self, key: str, difference: int, now: datetime) -> bool:
         known = self.known.differences.get(key)
-        return known is not None and known.rows == difference and now < known.at + BELIEVE_FOR
+        if known is None or known.rows != difference or not known.is_settled:
+            return False
+        return now < known.at + BELIEVE_FOR
 
     async def _end_repair(self, key: str, now: datetime) -> None:
         """Remember what stays different from what GitHub counts by now."""
         found = Found()
         await probe(self.stream.walker.github, [key], found)
-        if key in found.repositories:
+        if shown := found.repositories.get(key):
             ours = dict(self._rows(_COUNTS, [key]))
-            difference = int(ours.get(key, 0)) - found.repositories[key].pull_requests
-            self.known.differences[key] = Difference(rows=difference, at=now)
-        update = {"repair": None, "repair_after": None}
+            rows = int(ours.get(key, 0)) - shown.pull_requests
+            before = self.known.differences.get(key)
+            is_second = before is not None and before.rows == rows
+            is_still = self.known.progress[key].repair_of == _counted(shown)
+            self.known.differences[key] = Difference(
+                rows=rows, at=now, is_settled=is_still or is_second
+            )
+        update = {"repair": None, "repair_after": None, "repair_of": None}
         self.known.progress[key] = self.known.progress[key].model_copy(update=update)
 
-    async def _read_again(self, rows: Sequence[tuple[str, str]], now: datetime) -> None:
+    async def _read_again(self, rows: Sequence[tuple[str, str]], now: datetime) -> bool:
+        """Fetch pull requests (id, repository's id) by themselves and land them.
+
+        False where GitHub left open whether one of them is gone.
+        """
         repository_of = dict(rows)
         fetched = await self.stream.mender.pull_requests(list(repository_of))
         pages: dict[str, Page] = {}
@@ -165,20 +181,23 @@ class Audit:
         for rejected in fetched.rejected:
             pages[repository_of[str(rejected.id)]].rejected.append(rejected)
         await self.stream.land_also(list(pages.values()))
-        if fetched.gone:
-            await self._vanish({key: repository_of[key] for key in fetched.gone}, now)
+        return await self._vanish({key: repository_of[key] for key in fetched.gone}, now)
 
-    async def _vanish(self, gone: dict[str, str], now: datetime) -> None:
+    async def _vanish(self, gone: dict[str, str], now: datetime) -> bool:
         """Mark pull requests as vanished where their repository is still shown.
 
         With a repository that is deleted, or lost to the token, all of its pull requests are gone.
+        False where GitHub fails to say whether it is.
         """
+        if not gone:
+            return True
         found = Found()
         await probe(self.stream.walker.github, sorted(set(gone.values())), found)
         self.stream.walker.lost.update(found.away)
         vanished = [key for key, repository in gone.items() if repository in found.repositories]
         self._rows(_VANISH, now, vanished)
         self.stream.failures.resolve("pull_request", vanished, now)
+        return not found.unclear
 
     def _progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
         return {key: self.known.progress[key] for key in keys}
@@ -186,6 +205,10 @@ class Audit:
     def _rows(self, query: str, *parameters: object) -> list[tuple[str, str]]:
         with self.database.session(INGEST) as connection:
             return connection.execute(query.encode(), parameters or None).fetchall()
+
+
+def _counted(probed: Probed) -> Counted:
+    return Counted(pull_requests=probed.pull_requests, newest=probed.newest)
 
 
 def _page(key: str, name: str, progress: Progress) -> Page:

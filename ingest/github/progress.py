@@ -33,11 +33,23 @@ class Reread(BaseModel):
     after: str = ""
 
 
+class Counted(BaseModel):
+    """How many pull requests GitHub counted in a repository, and the newest `updatedAt`."""
+
+    pull_requests: int
+    newest: AwareDatetime | None
+
+
 class Difference(BaseModel):
-    """So many rows more than GitHub counts; a walk over everything, ended `at`, left it so."""
+    """So many rows more than GitHub counts; a walk over everything, ended `at`, left it so.
+
+    It `is_settled` where nothing was opened, deleted or changed under that walk, or where it was
+    the second one that left it.
+    """
 
     rows: int
     at: AwareDatetime
+    is_settled: bool
 
 
 class Progress(BaseModel):
@@ -47,7 +59,7 @@ class Progress(BaseModel):
     `walked_at` is when the walk that set the watermark began. `backfill` is what is left of the
     first walk, `head` a walk towards the watermark that was cut off, `repair` one over everything
     because the number of rows was not GitHub's; what it does not meet landed at `repair_after` (a
-    dlt load id) or before.
+    dlt load id) or before, and `repair_of` is what GitHub counted as it began.
     """
 
     watermark: AwareDatetime | None = None
@@ -57,6 +69,7 @@ class Progress(BaseModel):
     backfill: Walk | None = None
     repair: Walk | None = None
     repair_after: str | None = None
+    repair_of: Counted | None = None
 
     def is_new(self) -> bool:
         """Whether the repository's first walk has not landed a page yet."""

@@ -121,7 +121,7 @@ def test_what_vanishes_after_a_walk_under_which_others_were_opened_is_marked_too
     assert vanished(database) == {pull_request.id for pull_request in (first, *others)}
 
 
-def test_what_vanishes_just_behind_a_walk_is_marked_in_a_month(
+def test_what_vanishes_just_behind_a_walk_is_marked_by_the_next_run(
     ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
 ) -> None:
     ingest(clock=clock)
@@ -139,11 +139,53 @@ def test_what_vanishes_just_behind_a_walk_is_marked_in_a_month(
     ingest(clock=clock)
     assert second.number not in second.repository.by_number
     assert vanished(database) == {first.id}
-    clock.pass_by(timedelta(days=29).total_seconds())
+    clock.pass_by(3600)
     ingest(clock=clock)
+    assert vanished(database) == {first.id, second.id}
     asked.clear()
     ingest(clock=clock)
     assert asked == ["Probe"]
-    clock.pass_by(timedelta(days=1).total_seconds())
+
+
+def test_a_difference_that_stays_is_looked_into_again_after_a_month(
+    ingest: Ingest, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    hub.before_request = lambda operation, variables: (
+        Fault(rewrite=_count_one_more) if operation == "Probe" else None
+    )
+    walks = []
+    for days in (0, 1, 28, 1, 1):
+        clock.pass_by(timedelta(days=days).total_seconds())
+        hub.requests.clear()
+        ingest(clock=clock)
+        walks.append(sum(request.operation == "Walk" for request in hub.requests))
+    first, *later = walks
+    # The one is into the empty repository, of which GitHub counts one and shows none.
+    assert [walk > 2 for walk in later] == [False, False, True, False]
+    assert first > 7
+
+
+def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its_repository(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    """No difference is GitHub's own as long as that is open."""
     ingest(clock=clock)
-    assert vanished(database) == {first.id, second.id}
+    gone = prs(github)[0]
+    github.delete_pull_request(gone)
+    clock.pass_by(3600)
+    asked: list[str | None] = []
+
+    def lose(answer: dict[str, Any]) -> dict[str, Any]:
+        answer["data"]["nodes"] = [None for _ in answer["data"]["nodes"]]
+        return answer
+
+    def before(operation: str | None, variables: Any) -> Fault | None:
+        asked.append(operation)
+        return Fault(rewrite=lose) if asked[-2:] == ["PullRequests", "Probe"] else None
+
+    hub.before_request = before
+    ingest(clock=clock)
+    assert vanished(database) == set()
+    hub.before_request = None
+    ingest(clock=clock)
+    assert vanished(database) == {gone.id}
