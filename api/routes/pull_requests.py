@@ -49,23 +49,23 @@ left join lateral (
         on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
     where
         fct_team_pull_requests.team_id = dim_teams.team_id
-        and fct_pull_requests.state = 'merged'
+        and fct_team_pull_requests.merged_at is not null
         and (
             %(first)s::date is null
-            or (fct_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            or (fct_team_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
             >= %(first)s::date
         )
         and (
             %(last)s::date is null
-            or (fct_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            or (fct_team_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
             <= %(last)s::date
         )
         and (
             %(after_merged_at)s::timestamptz is null
-            or (fct_pull_requests.merged_at, fct_pull_requests.pull_request_id)
+            or (fct_team_pull_requests.merged_at, fct_team_pull_requests.pull_request_id)
             < (%(after_merged_at)s::timestamptz, %(after_id)s::text)
         )
-    order by fct_pull_requests.merged_at desc, fct_pull_requests.pull_request_id desc
+    order by fct_team_pull_requests.merged_at desc, fct_team_pull_requests.pull_request_id desc
     limit %(rows)s
 ) as merged
     on true

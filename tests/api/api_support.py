@@ -37,7 +37,8 @@ create table marts.fct_pull_requests (
     additions bigint, deletions bigint, size bigint
 );
 create table marts.fct_team_pull_requests (
-    team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz
+    team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz,
+    merged_at timestamptz
 );
 create table marts.fct_team_velocity_weekly (
     team_id text, week date, prs_merged bigint, weighted_prs_merged numeric(12, 2),
@@ -71,9 +72,11 @@ insert into marts.fct_team_velocity_weekly values
 insert into marts.fct_team_lead_time_monthly values
 ('web', '2026-01-01', 2, 17, 23.3, 10, 24, 0, 0, 12.5, 4.5, false);
 insert into marts.fct_team_pull_requests values
-('core', 'PR_1', 0.5, '2026-01-06T09:00Z'), ('web', 'PR_1', 0.5, '2026-01-06T09:00Z'),
-('web', 'PR_2', 1.0, '2026-01-05T19:00Z'), ('core', 'PR_3', 1.0, '2026-01-12T00:00Z'),
-('web', 'PR_7', 1.0, '2026-01-07T00:00Z');
+('core', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
+('web', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
+('web', 'PR_2', 1.0, '2026-01-05T19:00Z', '2026-01-05T19:00Z'),
+('core', 'PR_3', 1.0, '2026-01-12T00:00Z', '2026-01-12T00:00Z'),
+('web', 'PR_7', 1.0, '2026-01-07T00:00Z', null);
 insert into marts.fct_pull_requests values
 ('PR_1', 'acme/app', 1, 'First', 'https://github.com/acme/app/pull/1', 'ada', 'merged',
  '2026-01-05T09:00Z', '2026-01-06T09:00Z', '2026-01-06T09:00Z', '2026-01-05T08:00Z',

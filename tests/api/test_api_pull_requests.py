@@ -29,7 +29,7 @@ def add_merged(marts, count: int, merged_at: str = "2026-01-10T00:00Z") -> None:
     )
     marts.run(
         "insert into marts.fct_team_pull_requests"
-        " select 'web', pull_request_id, 1.0, merged_at from marts.fct_pull_requests"
+        " select 'web', pull_request_id, 1.0, merged_at, merged_at from marts.fct_pull_requests"
         " where number >= 100"
     )
 
@@ -131,7 +131,10 @@ def test_a_merge_between_two_pages_moves_nothing(client, marts):
         " ('PR_9', 'acme/app', 9, 't', 'u', 'bob', 'merged',"
         " '2026-01-01', '2026-01-01', '2026-01-15')"
     )
-    marts.run("insert into marts.fct_team_pull_requests values ('web', 'PR_9', 1, '2026-01-15')")
+    marts.run(
+        "insert into marts.fct_team_pull_requests"
+        " values ('web', 'PR_9', 1, '2026-01-15', '2026-01-15')"
+    )
     assert numbers(client, limit=10, cursor=first["next_cursor"]) == [100, 1, 2]
 
 

@@ -1,3 +1,4 @@
+{{ config(indexes=[{'columns': ['team_id', 'merged_at']}]) }}
 {%- set timezone = var('reporting_timezone') -%}
 
 with
