@@ -1,7 +1,6 @@
 """Who may read what: API keys, their teams, and an end to guessing."""
 
 import ipaddress
-import logging
 import math
 import os
 import threading
@@ -14,11 +13,12 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Path, Request
 from fastapi.security import APIKeyHeader
 
+from api.observed import get_logger, read_by
 from api.problems import ProblemError
 from dora.errors import DoraError
 from dora.keys import ApiKey, find_key, parse_keys
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KeySource = Callable[[], str | None]
 """Where the text of `API_KEYS` comes from; None where none is configured."""
@@ -163,7 +163,9 @@ def _is_loopback(address: str) -> bool:
 def api_key(request: Request, presented: Annotated[str | None, Depends(api_key_header)]) -> ApiKey:
     """Dependency: the key behind the request."""
     access: Access = request.app.state.access
-    return access.key_of(request, presented)
+    key = access.key_of(request, presented)
+    read_by(key.name)
+    return key
 
 
 TeamId = Annotated[str, Path(description="A team's `id`, as `/teams` lists it.")]
