@@ -172,7 +172,12 @@ TeamId = Annotated[str, Path(description="A team's `id`, as `/teams` lists it.")
 Reader = Annotated[ApiKey, Depends(api_key)]
 
 
-def team_reader(team_id: TeamId, reader: Reader) -> None:
-    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+def expect_reader_of(team_id: str, reader: ApiKey) -> None:
+    """Raise `ProblemError` 403 unless the key is one of the team's, which need not exist."""
     if not reader.may_read(team_id):
         raise ProblemError(403, f"The API key {reader.name!r} is not for team {team_id!r}.")
+
+
+def team_reader(team_id: TeamId, reader: Reader) -> None:
+    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+    expect_reader_of(team_id, reader)

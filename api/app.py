@@ -13,12 +13,12 @@ from api import problems
 from api.access import Access, BadKeys, KeyRing, KeySource
 from api.marts import Marts
 from api.observed import Observed
-from api.routes import health, index, lead_time, pull_requests, teams, velocity
+from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
 from dora.database import address
 from dora.keys import configured_keys
 from dora.settings import Settings, load_settings
 
-ROUTES = (index, health, teams, velocity, lead_time, pull_requests)
+ROUTES = (index, health, teams, velocity, lead_time, pull_requests, compare)
 # A tenth larger than at level 9, in a quarter of its time.
 GZIP_LEVEL = 4
 DESCRIPTION = (
