@@ -1,7 +1,6 @@
 """Who may read what: API keys, their teams, and an end to guessing."""
 
 import ipaddress
-import logging
 import math
 import os
 import threading
@@ -14,11 +13,12 @@ from urllib.parse import urlsplit
 from fastapi import Depends, Path, Request
 from fastapi.security import APIKeyHeader
 
+from api.observed import get_logger, read_by
 from api.problems import ProblemError
 from dora.errors import DoraError
 from dora.keys import ApiKey, find_key, parse_keys
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 KeySource = Callable[[], str | None]
 """Where the text of `API_KEYS` comes from; None where none is configured."""
@@ -163,14 +163,21 @@ def _is_loopback(address: str) -> bool:
 def api_key(request: Request, presented: Annotated[str | None, Depends(api_key_header)]) -> ApiKey:
     """Dependency: the key behind the request."""
     access: Access = request.app.state.access
-    return access.key_of(request, presented)
+    key = access.key_of(request, presented)
+    read_by(key.name)
+    return key
 
 
 TeamId = Annotated[str, Path(description="A team's `id`, as `/teams` lists it.")]
 Reader = Annotated[ApiKey, Depends(api_key)]
 
 
-def team_reader(team_id: TeamId, reader: Reader) -> None:
-    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+def expect_reader_of(team_id: str, reader: ApiKey) -> None:
+    """Raise `ProblemError` 403 unless the key is one of the team's, which need not exist."""
     if not reader.may_read(team_id):
         raise ProblemError(403, f"The API key {reader.name!r} is not for team {team_id!r}.")
+
+
+def team_reader(team_id: TeamId, reader: Reader) -> None:
+    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+    expect_reader_of(team_id, reader)

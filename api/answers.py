@@ -1,15 +1,17 @@
 """What the answers have in common: their envelope, their parameters, their types."""
 
 import re
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, LiteralString, NamedTuple
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Response
 from psycopg.rows import DictRow
 from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from api.marts import Marts
-from api.problems import NoBuildError, ParameterError, ProblemError
+from api.problems import ParameterError, ProblemError
+from api.replies import Found, Replies
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -47,6 +49,7 @@ class TeamAnswer(BaseModel):
 
     team: Team
     as_of: AsOf
+    data: Sequence[BaseModel]
 
 
 class Period(NamedTuple):
@@ -70,19 +73,13 @@ async def period(
     return Period(first, last)
 
 
-async def marts(request: Request) -> Marts:
-    """Dependency: the marts of this app."""
-    found: Marts = request.app.state.marts
-    return found
-
-
 InPeriod = Annotated[Period, Depends(period)]
-FromMarts = Annotated[Marts, Depends(marts)]
 
 
 class TeamRows(NamedTuple):
     """What a query about one team came back with."""
 
+    build_id: str
     team: Team
     as_of: datetime | None
     data: list[DictRow]
@@ -91,21 +88,48 @@ class TeamRows(NamedTuple):
 def team_rows(
     marts: Marts, query: LiteralString, team_id: str, row_key: str, **parameters: object
 ) -> TeamRows:
-    """Run a query that yields `as_of`, `team_id`, `team_name` and, outer joined, a row's columns.
+    """Run a query that yields columns of `build`, `team_id`, `team_name` and a row's, outer joined.
 
     One statement, so that what it tells is of one moment. `row_key` names a column that is null
     only where the join found nothing. Raises `ProblemError` 404 for an unknown team.
     """
-    # Postgres has no text with NUL in it, so no team either.
-    asked_for = None if "\x00" in team_id else team_id
-    found = marts.rows(query, {"team_id": asked_for, **parameters})
-    if not found:
-        raise NoBuildError
+    found = marts.of_one_build(query, {"team_id": storable(team_id), **parameters})
     first = found[0]
     if first["team_id"] is None:
-        raise ProblemError(404, f"There is no team {team_id!r}; /teams lists those there are.")
+        raise unknown_team(team_id)
     return TeamRows(
+        first["build_id"],
         Team(id=first["team_id"], name=first["team_name"]),
         first["as_of"],
         [row for row in found if row[row_key] is not None],
     )
+
+
+def storable(team_id: str) -> str | None:
+    """A team's id as a parameter: Postgres has no text with NUL in it, so no such team either."""
+    return None if "\x00" in team_id else team_id
+
+
+def unknown_team(team_id: str) -> ProblemError:
+    """The problem 404."""
+    return ProblemError(404, f"There is no team {team_id!r}; /teams lists those there are.")
+
+
+def reply_with_periods(
+    reply: Replies,
+    shapes: tuple[type[TeamAnswer], type[BaseModel]],
+    query: LiteralString,
+    team_id: str,
+    period: Period,
+) -> Response:
+    """Reply with a team's weeks or months in the shapes of an answer and of its rows."""
+    answer, row = shapes
+    key = next(iter(row.model_fields))
+
+    def find() -> Found:
+        bounds = period._asdict()
+        found = team_rows(reply.marts, query, team_id, key, **bounds)
+        made = answer.model_validate(found._asdict())
+        return Found(found.build_id, made, made.data)
+
+    return reply.reply(row, find)

@@ -6,16 +6,21 @@ from typing import Any
 
 from fastapi import FastAPI
 from pydantic.json_schema import models_json_schema
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.types import ASGIApp
 
 from api import problems
 from api.access import Access, BadKeys, KeyRing, KeySource
 from api.marts import Marts
-from api.routes import health, index, lead_time, pull_requests, teams, velocity
+from api.observed import Observed
+from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
 from dora.database import address
 from dora.keys import configured_keys
 from dora.settings import Settings, load_settings
 
-ROUTES = (index, health, teams, velocity, lead_time, pull_requests)
+ROUTES = (index, health, teams, velocity, lead_time, pull_requests, compare)
+# A tenth larger than at level 9, in a quarter of its time.
+GZIP_LEVEL = 4
 DESCRIPTION = (
     "GitHub pull requests, attributed to teams by membership windows and allocation weights. "
     "Instants are UTC, durations are hours; no data is null, never 0."
@@ -23,6 +28,9 @@ DESCRIPTION = (
 
 
 class _App(FastAPI):
+    def build_middleware_stack(self) -> ASGIApp:
+        return Observed(super().build_middleware_stack())
+
     def openapi(self) -> dict[str, Any]:
         document = super().openapi()
         _, definitions = models_json_schema(
@@ -66,6 +74,7 @@ def create_app(settings: Settings | None = None, key_source: KeySource | None = 
     )
     app.state.marts = marts
     app.state.access = Access(keys, BadKeys())
+    app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     problems.install(app)
     for route in ROUTES:
         app.include_router(route.router)

@@ -1,22 +1,24 @@
 """The marts, read through a pool of connections that survives the database's absence."""
 
-import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, LiteralString, TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Any, LiteralString, TypeVar
 
-from psycopg import Connection, InterfaceError, OperationalError, errors
+from fastapi import Depends, Request
+from psycopg import Connection, Cursor, InterfaceError, OperationalError, errors, sql
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool
 
+from api.observed import get_logger, in_database
 from api.problems import NoBuildError
 from dora.database import Database
 from dora.errors import UnavailableError
 from dora.roles import READER, may_take_on
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MAX_CONNECTIONS = 10
 CONNECTION_SECONDS = 3.0
@@ -28,12 +30,45 @@ ANSWER_SECONDS = 4.0
 
 _Result = TypeVar("_Result")
 
+# Begins every query about a build. `snapshot` is there while the next build is under way: what the
+# statement reads may be partly that one's, and the snapshot shows the marts from before it.
+BUILD: LiteralString = """
+with build as materialized (
+    select
+        dim_build.build_id,
+        dim_build.as_of,
+        dim_build.reporting_timezone,
+        substring(pg_description.description from 'dora build under way: ([0-9A-F-]+)')
+            as snapshot
+    from marts.dim_build
+    left join pg_catalog.pg_description
+        on
+            pg_description.objoid = 'marts'::regnamespace
+            and pg_description.classoid = 'pg_namespace'::regclass
+            and pg_description.objsubid = 0
+)
+"""
+# Names are looked up as of now, whatever the snapshot: a table that was replaced since is another.
+_ARE_THE_SAME_TABLES = """
+select coalesce(bool_and(to_regclass(format('marts.%I', relname)) = oid), true) as are_the_same
+from pg_catalog.pg_class
+where relnamespace = 'marts'::regnamespace and relkind = 'r'
+"""
+_SNAPSHOT_IS_GONE = (
+    errors.UndefinedObject,
+    errors.InvalidParameterValue,
+    errors.ObjectNotInPrerequisiteState,
+)
 _SESSION = """
 select
     set_config('timezone', 'UTC', false),
     set_config('statement_timeout', %s, false),
     set_config('default_transaction_read_only', 'on', false)
 """
+
+
+class _ReplacedError(Exception):
+    """A snapshot from before a table was replaced shows that table without its rows."""
 
 
 class _BoundedConnection(Connection[Any]):
@@ -74,6 +109,7 @@ class Marts:
         """`address` gives the database's URL; it is asked for every new connection."""
         self._address = address
         self._told = False
+        self._dead: str | None = None
         self._pool: ConnectionPool[Connection[Any]] | None = None
         self._lock = threading.Lock()
 
@@ -81,12 +117,73 @@ class Marts:
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
     ) -> list[DictRow]:
         """Run one query; its text is a literal and what a caller sent goes into `parameters`."""
+        with self._cursor() as cursor:
+            return cursor.execute(query, parameters).fetchall()
+
+    def of_one_build(
+        self, query: LiteralString, parameters: Mapping[str, object] | None = None
+    ) -> list[DictRow]:
+        """Run a query that selects from `build`, its `build_id`, `as_of` and `snapshot` among it.
+
+        All that it reads is of that build, also while another one is under way. Raises
+        `NoBuildError` where there is none.
+        """
+        tried = None
+        while True:
+            with self._cursor() as cursor:
+                found = cursor.execute(BUILD + query, parameters).fetchall()
+                if not found:
+                    raise NoBuildError
+                snapshot = found[0]["snapshot"]
+                if snapshot in (None, self._dead):
+                    return found
+                if snapshot == tried:
+                    # Who ends a build in order takes the note away first.
+                    self._dead = snapshot
+                    logger.warning("A build was cut off; the marts may be partly its own")
+                    return found
+                before, tried = self._before(cursor, snapshot, BUILD + query, parameters), snapshot
+            if before is not None:
+                return before
+
+    def build_id(self) -> str:
+        """The build that is answered from. Raises `NoBuildError` where there is none."""
+        found = self.of_one_build("select build.build_id, build.snapshot from build")
+        return str(found[0]["build_id"])
+
+    def _before(
+        self,
+        cursor: Cursor[DictRow],
+        snapshot: str,
+        query: LiteralString,
+        parameters: Mapping[str, object] | None,
+    ) -> list[DictRow] | None:
+        """Rows as they were before the build under way; None where that has ended."""
+        try:
+            with cursor.connection.transaction():
+                cursor.execute("set transaction isolation level repeatable read")
+                statement = sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
+                cursor.execute(statement)
+                found = cursor.execute(query, parameters).fetchall()
+                same = cursor.execute(_ARE_THE_SAME_TABLES).fetchone()
+        except _SNAPSHOT_IS_GONE:
+            return None
+        if same != {"are_the_same": True}:
+            raise _ReplacedError
+        if not found:
+            raise NoBuildError
+        return found
+
+    @contextmanager
+    def _cursor(self) -> Iterator[Cursor[DictRow]]:
+        """A cursor of the pool; what the database raises is told as it concerns a caller."""
         try:
             with (
+                in_database(),
                 self._opened().connection() as connection,
                 connection.cursor(row_factory=dict_row) as cursor,
             ):
-                return cursor.execute(query, parameters).fetchall()
+                yield cursor
         except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
             raise NoBuildError from None
         except errors.InsufficientPrivilege as error:
@@ -94,6 +191,8 @@ class Marts:
             raise UnavailableError("The API may not read the marts; run `dora db init`.") from None
         except errors.QueryCanceled:
             raise UnavailableError("The database is too slow at the moment; try again.") from None
+        except _ReplacedError:
+            raise UnavailableError("A build is replacing the marts' tables; try again.") from None
         except (OperationalError, InterfaceError, UnavailableError) as error:
             logger.warning("The database did not answer: %s", error)
             raise UnavailableError("The database is out of reach; try again.") from None
@@ -151,3 +250,12 @@ class Marts:
             if pool is not None:
                 pool.drain()
             raise
+
+
+async def marts(request: Request) -> Marts:
+    """Dependency: the marts of this app."""
+    found: Marts = request.app.state.marts
+    return found
+
+
+FromMarts = Annotated[Marts, Depends(marts)]

@@ -1,6 +1,5 @@
 """Every error of the API as `application/problem+json` (RFC 9457), made in one place."""
 
-import logging
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -11,9 +10,10 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api.observed import get_logger
 from dora.errors import ConfigurationError, UnavailableError
 
-logger = logging.getLogger(__name__)
+logger = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 5
@@ -108,7 +108,7 @@ def _answer(
     return _ProblemResponse(
         problem.model_dump(exclude_none=True),
         status_code=status,
-        headers=dict(headers or {}),
+        headers={"Cache-Control": "no-store"} | dict(headers or {}),
     )
 
 

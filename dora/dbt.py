@@ -15,6 +15,7 @@ from dora.database import Database
 from dora.errors import TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
+from dora.standing import standing
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +29,8 @@ def run(database: Database, arguments: Sequence[str], home: Path) -> None:
     _make_ready(home)
     from dbt.cli.main import dbtRunner
 
-    outcome = dbtRunner().invoke(list(arguments))
+    with standing(database):
+        outcome = dbtRunner().invoke(list(arguments))
     if outcome.success:
         return
     faults = [str(outcome.exception)] if outcome.exception else []

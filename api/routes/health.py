@@ -2,15 +2,16 @@
 
 from typing import Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api.answers import AsOf, FromMarts
+from api.answers import AsOf
+from api.marts import FromMarts
 from api.problems import NoBuildError, responses
 
 router = APIRouter(tags=["health"])
 
-QUERY = "select dim_build.as_of from marts.dim_build"
+QUERY = "select build.as_of, build.snapshot from build"
 
 
 class Health(BaseModel):
@@ -21,10 +22,11 @@ class Health(BaseModel):
 
 
 @router.get("/health", responses=responses(503))
-def health(marts: FromMarts) -> Health:
+def health(marts: FromMarts, response: Response) -> Health:
     """Whether the API and its database are there. Needs no key; null before the first build."""
     try:
-        rows = marts.rows(QUERY)
+        as_of = marts.of_one_build(QUERY)[0]["as_of"]
     except NoBuildError:
-        rows = []
-    return Health(as_of=rows[0]["as_of"] if rows else None)
+        as_of = None
+    response.headers["Cache-Control"] = "no-store"
+    return Health(as_of=as_of)

@@ -2,18 +2,21 @@
 
 from datetime import date
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from api.access import TeamId, team_reader
-from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.answers import InPeriod, TeamAnswer, reply_with_periods
 from api.problems import responses
+from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
 QUERY = """
 select
-    dim_build.as_of,
+    build.build_id,
+    build.as_of,
+    build.snapshot,
     dim_teams.team_id,
     dim_teams.team_name,
     lead_time.month,
@@ -27,7 +30,7 @@ select
     lead_time.median_pickup_hours,
     lead_time.median_review_hours,
     lead_time.is_complete
-from marts.dim_build
+from build
 left join marts.dim_teams
     on dim_teams.team_id = %(team_id)s
 left join marts.fct_team_lead_time_monthly as lead_time
@@ -90,12 +93,15 @@ class LeadTime(TeamAnswer):
     data: list[LeadTimeMonth]
 
 
-@router.get("/metrics/team/{team_id}/lead-time", responses=responses(401, 403, 404, 422, 429, 503))
-def lead_time(team_id: TeamId, period: InPeriod, marts: FromMarts) -> LeadTime:
+@router.get(
+    "/metrics/team/{team_id}/lead-time",
+    response_model=LeadTime,
+    responses=responses(401, 403, 404, 422, 429, 503),
+)
+def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.
 
     `from` and `to` are compared with each month's first day. This is not DORA's change lead time
     (commit to production), which needs deployments.
     """
-    found = team_rows(marts, QUERY, team_id, "month", first=period.first, last=period.last)
-    return LeadTime.model_validate(found._asdict())
+    return reply_with_periods(reply, (LeadTime, LeadTimeMonth), QUERY, team_id, period)

@@ -3,24 +3,27 @@
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from api import cursors
 from api.access import TeamId, team_reader
-from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.answers import InPeriod, TeamAnswer, team_rows
 from api.problems import responses
+from api.replies import Found, Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
 # The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
 QUERY = """
 select
-    dim_build.as_of,
+    build.build_id,
+    build.as_of,
+    build.snapshot,
     dim_teams.team_id,
     dim_teams.team_name,
     merged.*
-from marts.dim_build
+from build
 left join marts.dim_teams
     on dim_teams.team_id = %(team_id)s
 left join lateral (
@@ -52,12 +55,12 @@ left join lateral (
         and fct_team_pull_requests.merged_at is not null
         and (
             %(first)s::date is null
-            or (fct_team_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            or (fct_team_pull_requests.merged_at at time zone build.reporting_timezone)::date
             >= %(first)s::date
         )
         and (
             %(last)s::date is null
-            or (fct_team_pull_requests.merged_at at time zone dim_build.reporting_timezone)::date
+            or (fct_team_pull_requests.merged_at at time zone build.reporting_timezone)::date
             <= %(last)s::date
         )
         and (
@@ -118,37 +121,40 @@ class PullRequests(TeamAnswer):
 
 @router.get(
     "/metrics/team/{team_id}/pull-requests",
-    response_model_exclude_unset=True,
+    response_model=PullRequests,
     responses=responses(401, 403, 404, 422, 429, 503),
 )
 def pull_requests(
     team_id: TeamId,
     period: InPeriod,
-    marts: FromMarts,
+    reply: Reply,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows in an answer.")] = 100,
     cursor: Annotated[
         str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
     ] = None,
-) -> PullRequests:
+) -> Response:
     """The merged pull requests behind a team's figures, newest merge first.
 
     `from` and `to` are compared with the day of the merge in the reporting timezone.
     """
     after = None if cursor is None else cursors.decode(cursor)
-    found = team_rows(
-        marts,
-        QUERY,
-        team_id,
-        "pull_request_id",
-        first=period.first,
-        last=period.last,
-        after_merged_at=after and after.merged_at,
-        after_id=after and after.pull_request_id,
-        rows=limit + 1,
-    )
-    page = found.data[:limit]
-    answer = PullRequests.model_validate(found._replace(data=page)._asdict())
-    if len(found.data) > limit:
-        last = cursors.Position(page[-1]["merged_at"], page[-1]["pull_request_id"])
-        answer.next_cursor = cursors.encode(last)
-    return answer
+
+    def find() -> Found:
+        found = team_rows(
+            reply.marts,
+            QUERY,
+            team_id,
+            "pull_request_id",
+            **period._asdict(),
+            after_merged_at=after and after.merged_at,
+            after_id=after and after.pull_request_id,
+            rows=limit + 1,
+        )
+        page = found.data[:limit]
+        answer = PullRequests.model_validate(found._replace(data=page)._asdict())
+        if len(found.data) > limit:
+            last = cursors.Position(page[-1]["merged_at"], page[-1]["pull_request_id"])
+            answer.next_cursor = cursors.encode(last)
+        return Found(found.build_id, answer, answer.data, answer.next_cursor)
+
+    return reply.reply(MergedPullRequest, find)

@@ -1,22 +1,24 @@
 """`GET /teams`: the teams that a key may read, each with its members at `as_of`."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api.access import Reader
-from api.answers import AsOf, FromMarts
-from api.problems import NoBuildError, responses
+from api.answers import AsOf
+from api.problems import responses
+from api.replies import Found, Reply
 
 router = APIRouter(tags=["teams"])
 
 QUERY = """
 select
-    dim_build.as_of,
+    build.build_id,
+    build.as_of,
+    build.snapshot,
     dim_teams.team_id as id,
     dim_teams.team_name as name,
     dim_teams.description,
     coalesce(members.members, '[]') as members
-from marts.dim_build
+from build
 left join marts.dim_teams
     on %(teams)s::text[] is null or dim_teams.team_id = any(%(teams)s::text[])
 left join lateral (
@@ -31,10 +33,10 @@ left join lateral (
     from marts.dim_team_memberships
     where
         dim_team_memberships.team_id = dim_teams.team_id
-        and dim_team_memberships.joined_at <= dim_build.as_of
+        and dim_team_memberships.joined_at <= build.as_of
         and (
             dim_team_memberships.left_at is null
-            or dim_build.as_of < dim_team_memberships.left_at
+            or build.as_of < dim_team_memberships.left_at
         )
 ) as members
     on true
@@ -67,14 +69,14 @@ class Teams(BaseModel):
     data: list[TeamOverview]
 
 
-@router.get("/teams", responses=responses(401, 429, 503))
-def teams(reader: Reader, marts: FromMarts) -> Teams:
+@router.get("/teams", response_model=Teams, responses=responses(401, 429, 503))
+def teams(reply: Reply) -> Response:
     """The teams that the key may read, each with its members at `as_of`."""
-    allowed = None if reader.teams is None else sorted(reader.teams)
-    rows = marts.rows(QUERY, {"teams": allowed})
-    if not rows:
-        raise NoBuildError
-    return Teams(
-        as_of=rows[0]["as_of"],
-        data=[TeamOverview.model_validate(row) for row in rows if row["id"] is not None],
-    )
+    allowed = None if reply.reader.teams is None else sorted(reply.reader.teams)
+
+    def find() -> Found:
+        rows = reply.marts.of_one_build(QUERY, {"teams": allowed})
+        found = [TeamOverview.model_validate(row) for row in rows if row["id"] is not None]
+        return Found(rows[0]["build_id"], Teams(as_of=rows[0]["as_of"], data=found), found)
+
+    return reply.reply(TeamOverview, find)

@@ -2,18 +2,21 @@
 
 from datetime import date
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from api.access import TeamId, team_reader
-from api.answers import FromMarts, InPeriod, TeamAnswer, team_rows
+from api.answers import InPeriod, TeamAnswer, reply_with_periods
 from api.problems import responses
+from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
 QUERY = """
 select
-    dim_build.as_of,
+    build.build_id,
+    build.as_of,
+    build.snapshot,
     dim_teams.team_id,
     dim_teams.team_name,
     velocity.week,
@@ -23,7 +26,7 @@ select
     velocity.weighted_avg_cycle_time_hours,
     velocity.contributors,
     velocity.is_complete
-from marts.dim_build
+from build
 left join marts.dim_teams
     on dim_teams.team_id = %(team_id)s
 left join marts.fct_team_velocity_weekly as velocity
@@ -63,8 +66,11 @@ class Velocity(TeamAnswer):
     data: list[VelocityWeek]
 
 
-@router.get("/metrics/team/{team_id}/velocity", responses=responses(401, 403, 404, 422, 429, 503))
-def velocity(team_id: TeamId, period: InPeriod, marts: FromMarts) -> Velocity:
+@router.get(
+    "/metrics/team/{team_id}/velocity",
+    response_model=Velocity,
+    responses=responses(401, 403, 404, 422, 429, 503),
+)
+def velocity(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's velocity by week; `from` and `to` are compared with each week's Monday."""
-    found = team_rows(marts, QUERY, team_id, "week", first=period.first, last=period.last)
-    return Velocity.model_validate(found._asdict())
+    return reply_with_periods(reply, (Velocity, VelocityWeek), QUERY, team_id, period)

@@ -17,6 +17,7 @@ from dora.database import Database
 from dora.errors import ConfigurationError, TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
+from dora.standing import standing
 
 # Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
 LOCK = 0x646F7263
@@ -42,7 +43,8 @@ def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
         if connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
             say("another build is under way; waiting for its end")
             connection.execute("select pg_advisory_lock(%s)", [LOCK])
-        watch = run_dbt(database, ["build", *arguments], "dbt build")
+        with standing(database):
+            watch = run_dbt(database, ["build", *arguments], "dbt build")
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
     counts = ", ".join(f"{count} {status}" for status, count in watch.statuses.most_common())

@@ -16,8 +16,13 @@ err = Console(stderr=True, highlight=False)
 out = Console(highlight=False)
 
 
+_OF_EVERY_RECORD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime"}
+
+
 class _JsonLines(logging.Formatter):
-    """One JSON object a line: `at`, `level`, `logger`, `message`, and a traceback as `error`."""
+    """One JSON object a line: `at`, `level`, `logger`, `message`, what came as `extra`, and a
+    traceback as `error`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -26,9 +31,14 @@ class _JsonLines(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        line |= {
+            name: value
+            for name, value in vars(record).items()
+            if name not in _OF_EVERY_RECORD and value is not None
+        }
         if record.exc_info:
             line["error"] = self.formatException(record.exc_info)
-        return json.dumps(line, ensure_ascii=False)
+        return json.dumps(line, ensure_ascii=False, default=str)
 
 
 def set_up_logging(level: str) -> None:

@@ -12,6 +12,7 @@ PATHS = {
     "/metrics/team/{team_id}/velocity",
     "/metrics/team/{team_id}/lead-time",
     "/metrics/team/{team_id}/pull-requests",
+    "/metrics/compare",
 }
 
 

@@ -112,7 +112,7 @@ def test_an_error_inside_tells_nothing_of_the_inside(no_database, monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("password=hunter2")
 
-    monkeypatch.setattr(Marts, "rows", broken)
+    monkeypatch.setattr(Marts, "of_one_build", broken)
     problem = assert_problem(no_database.get(VELOCITY), 500)
     assert "hunter2" not in str(problem)
     assert "RuntimeError" not in str(problem)

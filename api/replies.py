@@ -1,0 +1,141 @@
+"""An answer in the form that was asked for, JSON or CSV; not at all where the caller has it."""
+
+import csv
+import hashlib
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Annotated, Any, NamedTuple
+from urllib.parse import quote, urlencode
+
+from fastapi import Depends, Request, Response
+from pydantic import BaseModel
+
+from api.access import Reader
+from api.marts import FromMarts, Marts
+from dora.keys import ApiKey
+
+JSON, CSV = "application/json", "text/csv"
+# Whoever keeps an answer asks each time whether it still holds, which costs one small query.
+CACHE = "private, no-cache"
+VARY = "Accept, X-API-Key"
+# What a spreadsheet would take for the start of a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+class Found(NamedTuple):
+    """An answer and the build that it is of; `rows` are what is written as CSV."""
+
+    build_id: str
+    answer: BaseModel
+    rows: Sequence[BaseModel]
+    next_cursor: str | None = None
+
+
+class Replies:
+    """Answers one request, which was made with this key."""
+
+    def __init__(self, request: Request, reader: ApiKey, marts: Marts) -> None:
+        self.reader = reader
+        self.marts = marts
+        self._request = request
+        self._is_csv = prefers_csv(request.headers.get("accept", ""))
+
+    def reply(self, row: type[BaseModel], find: Callable[[], Found]) -> Response:
+        """What `find` finds, its rows being of the type `row`; 304 where nothing is new in it."""
+        known = self._request.headers.get("if-none-match")
+        if known is not None:
+            tag = self._tag(self.marts.build_id(), row)
+            if tag in re.findall(r'"[^"]*"', known):
+                return Response(status_code=304, headers=_headers(tag))
+        found = find()
+        headers = _headers(self._tag(found.build_id, row))
+        if found.next_cursor is not None:
+            headers["Link"] = self._link(found.next_cursor)
+        if self._is_csv:
+            text = to_csv(row.model_fields, found.rows)
+            content_type = f"{CSV}; charset=utf-8; header=present"
+            return Response(text, headers=headers | {"Content-Type": content_type})
+        text = found.answer.model_dump_json(exclude_unset=True)
+        return Response(text, media_type=JSON, headers=headers)
+
+    def _tag(self, build_id: str, row: type[BaseModel]) -> str:
+        """A digest of all that the answer depends on: the marts of one build stay as they are."""
+        teams = self.reader.teams
+        parts = [
+            build_id,
+            self._request.scope["path"],
+            self._request.scope["query_string"].decode("latin-1"),
+            CSV if self._is_csv else JSON,
+            None if teams is None else sorted(teams),
+            # Another release may show other columns of the same build.
+            list(row.model_fields),
+        ]
+        return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
+
+    def _link(self, cursor: str) -> str:
+        """The next page, for readers of CSV too (RFC 8288)."""
+        given = self._request.query_params.multi_items()
+        others = [(name, value) for name, value in given if name != "cursor"]
+        query = urlencode([*others, ("cursor", cursor)])
+        return f'<{quote(self._request.scope["path"])}?{query}>; rel="next"'
+
+
+def _headers(tag: str) -> dict[str, str]:
+    # Weak: compressed or not, it is the same answer.
+    return {"ETag": f"W/{tag}", "Cache-Control": CACHE, "Vary": VARY}
+
+
+async def replies(request: Request, reader: Reader, marts: FromMarts) -> Replies:
+    """Dependency: how this request is answered."""
+    return Replies(request, reader, marts)
+
+
+Reply = Annotated[Replies, Depends(replies)]
+
+
+def prefers_csv(accept: str) -> bool:
+    """Whether an `Accept` header ranks CSV above JSON (RFC 9110, 12.5.1)."""
+    return _quality(accept, CSV) > _quality(accept, JSON)
+
+
+def _quality(accept: str, media_type: str) -> float:
+    ranges = {media_type: 2, media_type.partition("/")[0] + "/*": 1, "*/*": 0}
+    best = (-1, 0.0)
+    for part in accept.lower().split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        if name in ranges:
+            weights = [each[2:] for each in parameters if each.startswith("q=")]
+            best = max(best, (ranges[name], _weight(weights[0]) if weights else 1.0))
+    return best[1]
+
+
+def _weight(text: str) -> float:
+    return float(text) if re.fullmatch(r"[01](\.[0-9]{0,3})?", text) else 0.0
+
+
+def to_csv(columns: Iterable[str], rows: Iterable[BaseModel]) -> str:
+    """Rows under a line of their names (RFC 4180): null is empty, a list is JSON.
+
+    A text that a spreadsheet would take for a formula begins with an apostrophe: whoever may open
+    a pull request chooses its title.
+    """
+    file = io.StringIO()
+    writer = csv.writer(file)
+    names = list(columns)
+    writer.writerow(names)
+    for row in rows:
+        values: Mapping[str, Any] = row.model_dump(mode="json")
+        writer.writerow([_cell(values[name]) for name in names])
+    return file.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, list):
+        return json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str) and value.startswith(_FORMULA):
+        return f"'{value}"
+    return value
