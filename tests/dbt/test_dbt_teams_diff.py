@@ -60,7 +60,7 @@ OTHER = [
 ]
 SCRATCH: LiteralString = "select nspname from pg_namespace where nspname like 'dora_scratch%'"
 EVERYTHING: LiteralString = """
-    select relnamespace::regnamespace::text, relname, oid
+    select relnamespace::regnamespace::text, relname, oid, relkind = 'r'
     from pg_class
     where relnamespace::regnamespace::text
         in ('raw', 'staging', 'intermediate', 'marts', 'snapshots')
@@ -102,7 +102,7 @@ def everything(warehouse: Warehouse) -> list[tuple[Any, ...]]:
         relations = connection.execute(EVERYTHING).fetchall()
         return [
             (*relation, connection.execute(f"select * from {relation[0]}.{relation[1]}").fetchall())  # type: ignore[call-overload]
-            if relation[0] in {"raw", "marts"} and not relation[1].endswith(("key", "idx"))
+            if relation[0] in {"raw", "marts"} and relation[3]
             else relation
             for relation in relations
         ]
