@@ -37,7 +37,7 @@ class Counted(BaseModel):
     """How many pull requests GitHub counted in a repository, and the newest `updatedAt`."""
 
     pull_requests: int
-    newest: AwareDatetime | None
+    newest: AwareDatetime | None = None
 
 
 class Difference(BaseModel):

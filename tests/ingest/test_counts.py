@@ -1,5 +1,6 @@
 """Rows are counted against GitHub's, and what has gone from there is marked, never deleted."""
 
+import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
@@ -11,6 +12,8 @@ from demo.model import PullRequest
 from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
+from ingest.github.progress import Counted, Difference, Progress, Walk
+from ingest.plan import Known
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import prs, rows, unlike
@@ -189,3 +192,13 @@ def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its
     hub.before_request = None
     ingest(clock=clock)
     assert vanished(database) == {gone.id}
+
+
+def test_a_walk_over_an_empty_repository_reads_back_from_the_state(clock: SimulatedClock) -> None:
+    """GitHub counts one and shows none: there is no newest."""
+    counted = Counted(pull_requests=1, newest=None)
+    walk = Walk(began_at=clock.now())
+    known = Known(progress={"R": Progress(repair=walk, repair_after="1", repair_of=counted)})
+    known.differences["R"] = Difference(rows=-1, at=clock.now(), is_settled=False)
+    again = Known.from_state(json.loads(json.dumps(known.state())), [])
+    assert (again.progress, again.differences) == (known.progress, known.differences)
