@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from api import problems
 from api.access import Access, BadKeys, KeyRing, KeySource
+from api.dashboard import Assets
 from api.marts import Marts
 from api.routes import health, index, lead_time, pull_requests, teams, velocity
 from dora.database import address
@@ -69,6 +70,7 @@ def create_app(settings: Settings | None = None, key_source: KeySource | None = 
     problems.install(app)
     for route in ROUTES:
         app.include_router(route.router)
+    app.mount("/assets", Assets())
     return app
 
 
