@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import httpx
 import psycopg
 import pytest
 import uvicorn
+from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, TOKEN, Site, Visit
 from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import SecretStr
 
@@ -28,18 +28,10 @@ from demo.server import serve
 from dora.cli.build import build_once
 from dora.database import Database
 from dora.embedded import Embedded
-from dora.keys import new_key
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
 from tests.api.api_support import Gate
-
-ROOT = Path(__file__).resolve().parents[2]
-SHOTS = ROOT / "build" / "screenshots"
-AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
-TOKEN = "a-token"
-ALL_KEY, _ALL = new_key("all")
-PAYMENTS_KEY, _PAYMENTS = new_key("payments-only", ["payments"])
 
 
 def _missing(what: str) -> None:
@@ -68,9 +60,7 @@ def chromium() -> str:
 
 
 @pytest.fixture(scope="session")
-def demo(
-    server: Embedded, built: Path, chromium: str, tmp_path_factory: Any
-) -> Iterator[Database]:
+def demo(server: Embedded, built: Path, chromium: str, tmp_path_factory: Any) -> Iterator[Database]:
     """The demo organisation, ingested and built."""
     from dora.cli.db import initialise
 
@@ -79,11 +69,9 @@ def demo(
     server.create_database(name)
     database = Database(server.url(name))
     initialise(database)
-    organisation = generate(seed=7, pull_requests=1500)
+    organisation = generate(seed=7, pull_requests=1000)
     end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
-    with serve(
-        GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp
-    ) as github:
+    with serve(GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp) as github:
         settings = Settings(
             _env_file=None,
             github_pat=SecretStr(TOKEN),
@@ -99,20 +87,6 @@ def demo(
     yield database
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"drop database {name} with (force)")
-
-
-@dataclass
-class Site:
-    """The served dashboard, what its API says, and the way to its database."""
-
-    url: str
-    gate: Gate
-    as_of: datetime
-
-    def api(self, path: str) -> Any:
-        answer = httpx.get(f"{self.url}{path}", headers={"X-API-Key": ALL_KEY})
-        answer.raise_for_status()
-        return answer.json()
 
 
 @contextmanager
@@ -134,7 +108,7 @@ def site(demo: Database) -> Iterator[Site]:
     settings = Settings(
         _env_file=None,
         db_url=SecretStr(gate.url),
-        api_keys=SecretStr(json.dumps([_ALL, _PAYMENTS])),
+        api_keys=SecretStr(KEYS),
     )
     with _served(create_app(settings)) as url:
         found = httpx.get(f"{url}health").json()["as_of"]
@@ -151,9 +125,6 @@ def browser(site: Site, chromium: str) -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
         yield browser
         browser.close()
-
-
-Visit = Callable[..., Page]
 
 
 @pytest.fixture
@@ -185,9 +156,11 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
         page.on("pageerror", lambda error: seen.append(str(error)))
         page.on(
             "request",
-            lambda asked: seen.append(f"asks {asked.url}")
-            if not asked.url.startswith((site.url, "blob:"))
-            else None,
+            lambda asked: (
+                seen.append(f"asks {asked.url}")
+                if not asked.url.startswith((site.url, "blob:"))
+                else None
+            ),
         )
         page.clock.install(time=site.as_of + timedelta(hours=hours_later))
         if key is not None:
@@ -211,5 +184,3 @@ def shot() -> Callable[[Page, str], None]:
         page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
 
     return take
-
-

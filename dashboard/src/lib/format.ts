@@ -11,7 +11,7 @@ export const weight = (value: number): string => twoDigits.format(value)
 export const percent = (value: number): string => share.format(value)
 
 export function hours(value: number | null): string {
-  return value === null ? NO_DATA : `${oneDigit.format(value)} h`
+  return value === null ? NO_DATA : `${oneDigit.format(value)}\u00a0h`
 }
 
 /** Hours beyond two days in days as well, which is how people think of them. */
