@@ -11,12 +11,13 @@ AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
-.PHONY: help setup run test coverage test-long lint format bench docs lock
+DASHBOARD := dashboard/dist/index.html
+.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
 
-setup: $(READY) ## .venv with the locked requirements
+setup: $(READY) dashboard-if-possible ## .venv with the locked requirements
 
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -25,22 +26,33 @@ $(READY): $(LOCK) pyproject.toml
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
-run: $(READY) ## database, ingest, dbt build, then the API on http://127.0.0.1:8000
+dashboard: $(DASHBOARD) ## build the dashboard, with the Node of a wheel
+
+$(DASHBOARD): $(READY) docs/metrics.md $(shell find dashboard -type f -not -path '*/node_modules*' -not -path '*/dist/*')
+	@PATH="$(abspath $(BIN)):$$PATH"; cd dashboard && npm ci --silent --no-progress --fetch-retries=1 && npm run --silent build -- --logLevel warn
+	@touch $@
+
+# The API says on its front page that the dashboard is not built, and works without it.
+dashboard-if-possible: $(READY)
+	@$(MAKE) --no-print-directory dashboard || echo "The dashboard could not be built; \`make dashboard\` tries again." >&2
+
+run: $(READY) dashboard-if-possible ## database, ingest, dbt build, then the API on http://127.0.0.1:8000
 	@$(BIN)/dora run $(if $(PORT),--port $(PORT))
 
-test: $(READY) ## every test
+test: $(READY) dashboard-if-possible ## every test
 	@$(BIN)/python -m pytest $(AT_ONCE)
 
-coverage: $(READY) ## every test, and which lines none of them runs: takes twice as long
+coverage: $(READY) dashboard-if-possible ## every test, and which lines none of them runs: takes twice as long
 	@$(BIN)/python -m pytest $(AT_ONCE) --cov --cov-report=term:skip-covered
 
-test-long: $(READY) ## more seeds and sizes of the same
+test-long: $(READY) dashboard-if-possible ## more seeds and sizes of the same
 	@$(BIN)/python -m pytest $(AT_ONCE) --long
 
 lint: $(READY) ## linters and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(if $(wildcard dashboard/node_modules),PATH="$(abspath $(BIN)):$$PATH" npm --prefix dashboard run --silent check,echo "The dashboard is not built, so its types are not checked.")
 	@eval "$$($(BIN)/dora db env)" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
 format: $(READY) ## rewrite to the house style

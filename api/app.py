@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from api import problems
 from api.access import Access, BadKeys, KeyRing, KeySource
+from api.dashboard import Assets
 from api.marts import Marts
 from api.observed import Observed
 from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
@@ -78,6 +79,7 @@ def create_app(settings: Settings | None = None, key_source: KeySource | None = 
     problems.install(app)
     for route in ROUTES:
         app.include_router(route.router)
+    app.mount("/assets", Assets())
     return app
 
 

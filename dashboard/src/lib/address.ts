@@ -1,0 +1,60 @@
+import { reactive, readonly } from 'vue'
+
+const NAMES = ['team', 'from', 'to', 'week', 'month'] as const
+type Name = (typeof NAMES)[number]
+
+/** What is shown, as the page's address says it; every part is optional. */
+export type Address = { [name in Name]?: string }
+
+const DAY = /^\d{4}-\d{2}-\d{2}$/
+
+function read(): Address {
+  const query = new URLSearchParams(location.search)
+  const found: Address = {}
+  for (const name of NAMES) {
+    const value = query.get(name)
+    if (value && (name === 'team' || isDay(value))) found[name] = value
+  }
+  return found
+}
+
+export function isDay(text: string): boolean {
+  return DAY.test(text) && new Date(`${text}T00:00Z`).toJSON()?.slice(0, 10) === text
+}
+
+const state = reactive<Address>(read())
+export const address = readonly(state)
+
+function take(next: Address): void {
+  for (const name of NAMES) state[name] = next[name]
+}
+
+addEventListener('popstate', () => take(read()))
+
+/** The address of what is shown with some of it changed; undefined takes a part away. */
+export function addressWith(change: Address): string {
+  return hrefTo({ ...state, ...change })
+}
+
+export function hrefTo(target: Address): string {
+  const query = new URLSearchParams()
+  for (const name of NAMES) if (target[name]) query.set(name, target[name])
+  const text = query.toString()
+  return text ? `?${text}` : './'
+}
+
+export function go(target: Address): void {
+  history.pushState(null, '', hrefTo(target))
+  take(target)
+}
+
+export function change(part: Address): void {
+  go({ ...state, ...part })
+}
+
+/** Follow a link within the page; what opens a new tab or window is left to the browser. */
+export function follow(event: MouseEvent, target: Address): void {
+  if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button) return
+  event.preventDefault()
+  go(target)
+}

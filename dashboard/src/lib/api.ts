@@ -1,0 +1,134 @@
+import { apiKey, forgetKey } from './session.ts'
+
+export interface Member {
+  github_username: string
+  allocation_weight: number
+}
+
+export interface TeamOverview {
+  id: string
+  name: string
+  description: string | null
+  members: Member[]
+}
+
+export interface Teams {
+  as_of: string | null
+  data: TeamOverview[]
+}
+
+export interface VelocityWeek {
+  week: string
+  prs_merged: number
+  weighted_prs_merged: number
+  avg_cycle_time_hours: number | null
+  weighted_avg_cycle_time_hours: number | null
+  contributors: number
+  is_complete: boolean
+}
+
+export interface LeadTimeMonth {
+  month: string
+  prs_merged: number
+  median_lead_time_hours: number | null
+  p95_lead_time_hours: number | null
+  weighted_median_lead_time_hours: number | null
+  weighted_p95_lead_time_hours: number | null
+  median_coding_hours: number | null
+  median_draft_hours: number | null
+  median_pickup_hours: number | null
+  median_review_hours: number | null
+  is_complete: boolean
+}
+
+export interface PullRequest {
+  repository: string
+  number: number
+  title: string
+  url: string
+  author: string | null
+  weight: number
+  created_at: string
+  first_review_at: string | null
+  merged_at: string
+  cycle_time_hours: number
+  coding_hours: number
+  draft_hours: number
+  pickup_hours: number
+  review_hours: number
+  total_hours: number
+  size: number | null
+}
+
+export interface Answer<Row> {
+  team: { id: string; name: string }
+  as_of: string | null
+  data: Row[]
+  next_cursor?: string
+}
+
+/** The API said no, or (status 0) said nothing. */
+export class ApiError extends Error {
+  readonly status: number
+  readonly retrySeconds: number | null
+
+  constructor(status: number, detail: string, retrySeconds: number | null = null) {
+    super(detail)
+    this.status = status
+    this.retrySeconds = retrySeconds
+  }
+
+  /** Whether the same question may be answered later. */
+  get isPassing(): boolean {
+    return this.status === 0 || this.status === 503
+  }
+}
+
+export async function ask<T>(path: string, key = apiKey.value, signal?: AbortSignal): Promise<T> {
+  const response = await fetched(path, key, signal)
+  if (response.ok) return (await response.json()) as T
+  const problem = await response.json().catch(() => ({}))
+  const detail = String(problem.detail ?? `The API answered with status ${response.status}.`)
+  const wait = Number(response.headers.get('Retry-After'))
+  // Only where the key that was refused is the one still in use.
+  if (response.status === 401 && key === apiKey.value) forgetKey(detail)
+  throw new ApiError(response.status, detail, wait > 0 ? wait : null)
+}
+
+async function fetched(path: string, key: string | null, signal?: AbortSignal): Promise<Response> {
+  const headers: Record<string, string> = { Accept: 'application/json' }
+  if (key) headers['X-API-Key'] = key
+  try {
+    // Relative to the page, which may stand below a stage's path.
+    return await fetch(path, { headers, signal })
+  } catch (error) {
+    if (signal?.aborted) throw error
+    throw new ApiError(0, 'The API did not answer. Is it running, and is this machine online?')
+  }
+}
+
+function teamPath(team: string, what: string, parameters: Record<string, string> = {}): string {
+  const query = new URLSearchParams(parameters).toString()
+  return `metrics/team/${encodeURIComponent(team)}/${what}${query && `?${query}`}`
+}
+
+export const teams = (key = apiKey.value): Promise<Teams> => ask<Teams>('teams', key)
+
+export const velocity = (team: string, from?: string): Promise<Answer<VelocityWeek>> =>
+  ask(teamPath(team, 'velocity', from ? { from } : {}))
+
+export const leadTime = (team: string, from?: string): Promise<Answer<LeadTimeMonth>> =>
+  ask(teamPath(team, 'lead-time', from ? { from } : {}))
+
+/** Every pull request merged from one day to another, both inclusive; newest merge first. */
+export async function pullRequests(team: string, from: string, to: string): Promise<PullRequest[]> {
+  const found: PullRequest[] = []
+  let cursor: string | undefined
+  do {
+    const parameters = { from, to, limit: '1000', ...(cursor && { cursor }) }
+    const page = await ask<Answer<PullRequest>>(teamPath(team, 'pull-requests', parameters))
+    found.push(...page.data)
+    cursor = page.next_cursor
+  } while (cursor)
+  return found
+}

@@ -1,0 +1,68 @@
+/** Fewer pull requests than this say little, and are marked as few. */
+export const FEW = 5
+export const WEEKS_BEFORE = 12
+export const MONTHS_BEFORE = 6
+const ENOUGH = 4
+
+export type Verdict = 'above' | 'below' | 'within' | 'few' | 'unknown'
+
+/** A figure beside the same figure of the periods before. */
+export interface Comparison {
+  value: number | null
+  prs: number
+  verdict: Verdict
+  /** How many periods before it stand in the comparison. */
+  periods: number
+  median: number | null
+  low: number | null
+  high: number | null
+}
+
+export interface Point {
+  value: number | null
+  prs: number
+}
+
+/**
+ * Compare the last point with those before it. Above is above every one of them, below is below
+ * every one: nothing to tune, and what chance alone does in 2 of 13 weeks.
+ * With `needs`, points of fewer pull requests count as no evidence.
+ */
+export function compare(points: readonly Point[], before: number, needs: number): Comparison {
+  const last = points.at(-1) ?? { value: null, prs: 0 }
+  const others = points
+    .slice(-1 - before, -1)
+    .filter((point) => point.value !== null && point.prs >= needs)
+    .map((point) => point.value as number)
+    .sort((a, b) => a - b)
+  const low = others[0] ?? null
+  const high = others.at(-1) ?? null
+  return {
+    ...last,
+    verdict: verdictOf(last, needs, low, high, others.length),
+    periods: others.length,
+    median: middle(others),
+    low,
+    high,
+  }
+}
+
+function verdictOf(
+  last: Point,
+  needs: number,
+  low: number | null,
+  high: number | null,
+  periods: number,
+): Verdict {
+  if (last.value === null) return 'unknown'
+  if (last.prs < needs) return 'few'
+  if (low === null || high === null || periods < ENOUGH) return 'unknown'
+  if (last.value > high) return 'above'
+  return last.value < low ? 'below' : 'within'
+}
+
+function middle(sorted: readonly number[]): number | null {
+  const half = sorted.length / 2
+  if (!sorted.length) return null
+  return (sorted[Math.ceil(half) - 1]! + sorted[Math.floor(half)]!) / 2
+}

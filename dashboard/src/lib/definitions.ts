@@ -1,0 +1,14 @@
+import all from 'virtual:definitions'
+
+export interface Piece {
+  text: string
+  isCode: boolean
+}
+
+/** What docs/metrics.md says of a figure, in pieces of prose and code. */
+export function definition(name: string): Piece[] {
+  return (all[name] ?? '')
+    .split('`')
+    .map((text, at) => ({ text, isCode: at % 2 === 1 }))
+    .filter((piece) => piece.text)
+}

@@ -1,0 +1,33 @@
+import type { LeadTimeMonth, VelocityWeek } from './api.ts'
+import { compare, FEW, MONTHS_BEFORE, WEEKS_BEFORE, type Comparison } from './compare.ts'
+
+/** A team's last complete week and month beside those before. */
+export interface Glance {
+  week: string | null
+  month: string | null
+  merged: Comparison
+  cycle: Comparison
+  median: Comparison
+  p95: Comparison
+  weeks: VelocityWeek[]
+}
+
+export function glance(weeks: VelocityWeek[], months: LeadTimeMonth[]): Glance {
+  const whole = weeks.filter((row) => row.is_complete)
+  const wholeMonths = months.filter((row) => row.is_complete)
+  return {
+    week: whole.at(-1)?.week ?? null,
+    month: wholeMonths.at(-1)?.month ?? null,
+    merged: compare(whole.map((row) => ({ value: row.prs_merged, prs: row.prs_merged })), WEEKS_BEFORE, 0),
+    cycle: compare(
+      whole.map((row) => ({ value: row.avg_cycle_time_hours, prs: row.prs_merged })), WEEKS_BEFORE, FEW,
+    ),
+    median: compare(
+      wholeMonths.map((row) => ({ value: row.median_lead_time_hours, prs: row.prs_merged })), MONTHS_BEFORE, FEW,
+    ),
+    p95: compare(
+      wholeMonths.map((row) => ({ value: row.p95_lead_time_hours, prs: row.prs_merged })), MONTHS_BEFORE, FEW,
+    ),
+    weeks: whole.slice(-1 - WEEKS_BEFORE),
+  }
+}

@@ -1,0 +1,25 @@
+import { fileURLToPath } from 'node:url'
+
+import vue from '@vitejs/plugin-vue'
+import { defineConfig } from 'vite'
+
+import { definitions } from './definitions.ts'
+
+export default defineConfig({
+  // Relative: the page also stands below the path of an API Gateway stage.
+  base: './',
+  plugins: [vue(), definitions(fileURLToPath(new URL('../docs/metrics.md', import.meta.url)))],
+  build: {
+    // All of these know light-dark() and <dialog>; nothing is rewritten for older ones.
+    target: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
+    // The Content-Security-Policy has no data: for scripts, styles and fonts.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    license: { fileName: 'licenses.md' },
+  },
+  server: {
+    proxy: {
+      '^/(health|teams|metrics|openapi.json)': process.env.DORA_API ?? 'http://127.0.0.1:8000',
+    },
+  },
+})

@@ -1,0 +1,186 @@
+"""One demo organisation, one API and one browser for all tests of the dashboard."""
+
+import json
+import os
+import secrets
+import shutil
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psycopg
+import pytest
+import uvicorn
+from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, TOKEN, Site, Visit
+from playwright.sync_api import Browser, Page, sync_playwright
+from pydantic import SecretStr
+
+from api.app import create_app
+from demo.github import GitHub
+from demo.organisation import generate
+from demo.server import serve
+from dora.cli.build import build_once
+from dora.database import Database
+from dora.embedded import Embedded
+from dora.settings import Settings
+from ingest.config import read_config
+from ingest.pipeline import run
+from tests.api.api_support import Gate
+
+
+def _missing(what: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(what)
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def built() -> Path:
+    """The dashboard, built unless it is there and up to date."""
+    done = subprocess.run(["make", "dashboard"], cwd=ROOT, capture_output=True, text=True)
+    if done.returncode:
+        _missing(f"the dashboard cannot be built here: {done.stderr[-300:]}")
+    return ROOT / "dashboard" / "dist"
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The path of a Chromium."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        _missing("no Chromium on this machine; `apt-get install chromium` or Google Chrome will do")
+    return str(program)
+
+
+@pytest.fixture(scope="session")
+def demo(server: Embedded, built: Path, chromium: str, tmp_path_factory: Any) -> Iterator[Database]:
+    """The demo organisation, ingested and built."""
+    from dora.cli.db import initialise
+
+    home = tmp_path_factory.mktemp("dashboard")
+    name = f"dashboard_{secrets.token_hex(4)}"
+    server.create_database(name)
+    database = Database(server.url(name))
+    initialise(database)
+    organisation = generate(seed=7, pull_requests=1000)
+    end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
+    with serve(GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp) as github:
+        settings = Settings(
+            _env_file=None,
+            github_pat=SecretStr(TOKEN),
+            github_api_url=github.url,
+            repositories=",".join(r.name_with_owner for r in github.github.repositories()),
+            team_config_json=json.dumps(organisation.team_config()),
+        )
+        assert run(read_config(settings), database, home) is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DBT_TARGET_PATH", str(home / "target"))
+        patch.setenv("DBT_LOG_PATH", str(home / "logs"))
+        build_once(database)
+    yield database
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"drop database {name} with (force)")
+
+
+@contextmanager
+def _served(application: Any) -> Iterator[str]:
+    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive()
+        time.sleep(0.01)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="session")
+def site(demo: Database) -> Iterator[Site]:
+    gate = Gate(demo.url)
+    settings = Settings(
+        _env_file=None,
+        db_url=SecretStr(gate.url),
+        api_keys=SecretStr(KEYS),
+    )
+    with _served(create_app(settings)) as url:
+        found = httpx.get(f"{url}health").json()["as_of"]
+        yield Site(url, gate, datetime.fromisoformat(found))
+    gate.close()
+
+
+# Not for the session: while it is there, no other test of this process may start an event loop.
+@pytest.fixture(scope="module")
+def browser(site: Site, chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to run as root.
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=chromium, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(site: Site, browser: Browser) -> Iterator[Visit]:
+    """Open a page an hour after the data were loaded; what the browser complains of fails the test.
+
+    `complaints` are those a test expects, such as the browser's line about a 401.
+    """
+    contexts = []
+    seen: list[str] = []
+    expected: list[str] = []
+
+    def open_page(
+        path: str = "",
+        key: str | None = ALL_KEY,
+        width: int = 1280,
+        scheme: Any = "light",
+        hours_later: float = 1,
+        complaints: tuple[str, ...] = (),
+    ) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme, accept_downloads=True
+        )
+        contexts.append(context)
+        expected.extend(complaints)
+        page = context.new_page()
+        page.set_default_timeout(10_000)
+        page.on("console", lambda said: seen.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: seen.append(str(error)))
+        page.on(
+            "request",
+            lambda asked: (
+                seen.append(f"asks {asked.url}")
+                if not asked.url.startswith((site.url, "blob:"))
+                else None
+            ),
+        )
+        page.clock.install(time=site.as_of + timedelta(hours=hours_later))
+        if key is not None:
+            page.add_init_script(
+                f"sessionStorage.getItem('seen') || (sessionStorage.setItem('seen', 1),"
+                f" sessionStorage.setItem('dora-metrics.api-key', {json.dumps(key)}))"
+            )
+        page.goto(site.url + path)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [line for line in seen if not any(each in line for each in expected)] == []
+
+
+@pytest.fixture
+def shot() -> Callable[[Page, str], None]:
+    def take(page: Page, name: str) -> None:
+        SHOTS.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=SHOTS / f"{name}.png", full_page=True)
+
+    return take

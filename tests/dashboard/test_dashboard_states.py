@@ -1,0 +1,92 @@
+"""What the dashboard shows when not all is well."""
+
+import re
+from collections.abc import Callable
+from datetime import timedelta
+
+from dashboard_support import ALL_KEY, PAYMENTS_KEY, Site, Visit
+from playwright.sync_api import Page, expect
+
+Shot = Callable[[Page, str], None]
+
+
+def test_a_key_is_asked_for_once_and_kept_for_the_tab_alone(visit: Visit, shot: Shot) -> None:
+    page = visit("?team=payments", key=None, complaints=("401 (Unauthorized)",))
+    expect(page.get_by_role("heading", name="Your API key")).to_be_visible()
+    field = page.get_by_label("API key", exact=True)
+    field.fill("not-the-key")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("The API key is unknown.")
+    shot(page, "wrong-key")
+    field.fill(ALL_KEY)
+    field.press("Enter")
+    expect(page.get_by_role("heading", name="Payments", exact=True)).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("heading", name="Payments", exact=True)).to_be_visible()
+    assert ALL_KEY not in page.url
+    assert page.evaluate("JSON.stringify(localStorage) + document.cookie") == "{}"
+    page.get_by_role("button", name="Forget key").click()
+    expect(page.get_by_label("API key", exact=True)).to_be_visible()
+
+
+def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit) -> None:
+    page = visit(key=PAYMENTS_KEY)
+    expect(page.locator("tr[data-team]")).to_have_count(1)
+    page = visit("?team=mobile", key=PAYMENTS_KEY, complaints=("403 (Forbidden)",))
+    expect(page.get_by_role("alert")).to_contain_text("This team is not yours to see")
+    page = visit("?team=nobody", complaints=("404 (Not Found)",))
+    expect(page.get_by_role("alert")).to_contain_text("There is no team 'nobody'")
+    page.get_by_role("link", name="All teams").click()
+    expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+
+
+def test_a_database_that_was_away_comes_back_by_itself(
+    site: Site, visit: Visit, shot: Shot
+) -> None:
+    site.gate.close()
+    try:
+        page = visit(complaints=("503 (Service Unavailable)",))
+        expect(page.get_by_role("alert")).to_contain_text("The database is out of reach")
+        expect(page.get_by_text(re.compile(r"Trying again by itself in \d s"))).to_be_visible()
+        shot(page, "database-away")
+    finally:
+        site.gate.open()
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+
+
+def test_data_older_than_twelve_hours_are_said_to_be_old(visit: Visit, site: Site) -> None:
+    page = visit(hours_later=11.9)
+    expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+    expect(page.get_by_text("Not up to date.")).to_have_count(0)
+    page.clock.run_for(timedelta(minutes=10) / timedelta(milliseconds=1))
+    expect(page.get_by_text("Not up to date.")).to_be_visible()
+    page = visit(hours_later=72)
+    expect(page.get_by_text("The newest data are 3 days old")).to_be_visible()
+
+
+def test_a_dissolved_team_is_no_team_of_the_week(site: Site, visit: Visit) -> None:
+    page = visit()
+    others = page.locator(".others")
+    expect(others.get_by_role("link", name="Growth")).to_be_visible()
+    expect(page.locator("tr[data-team=growth]")).to_have_count(0)
+
+
+def test_no_data_is_not_zero_and_few_are_said_to_be_few(site: Site, visit: Visit) -> None:
+    weeks = site.api("metrics/team/payments/velocity")["data"]
+    page = visit(f"?team=payments&from={weeks[0]['week']}")
+    counts = page.get_by_role("region", name="Weekly throughput", exact=True)
+    times = page.get_by_role("region", name="Weekly cycle time", exact=True)
+    empty = [week for week in weeks if not week["prs_merged"]]
+    few = [week for week in weeks if 0 < week["prs_merged"] < 5]
+    assert empty
+    assert few
+    expect(counts.locator("a.column")).to_have_count(len(weeks))
+    expect(counts.locator("a.column text", has_text="0")).to_have_count(len(empty))
+    expect(times.locator("rect.nothing")).to_have_count(len(empty))
+    expect(times.locator("circle.few")).to_have_count(len(few))
+    said = times.locator("a.column").nth(weeks.index(empty[0])).get_attribute("aria-label")
+    assert "Average: no data" in (said or "")
+    expect(times.locator("rect.bar.partial")).to_have_count(
+        sum(not week["is_complete"] and week["prs_merged"] > 0 for week in weeks)
+    )
