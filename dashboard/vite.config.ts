@@ -1,14 +1,27 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 import vue from '@vitejs/plugin-vue'
-import { defineConfig } from 'vite'
+import { defineConfig, type Plugin } from 'vite'
 
 import { definitions } from './definitions.ts'
+
+/** The licence of the font goes with it; `build.license` tells those of code alone. */
+function fontLicence(): Plugin {
+  const path = './node_modules/@fontsource-variable/inter/LICENSE'
+  return {
+    name: 'font-licence',
+    generateBundle() {
+      const source = readFileSync(new URL(path, import.meta.url), 'utf-8')
+      this.emitFile({ type: 'asset', fileName: 'assets/inter-licence.txt', source })
+    },
+  }
+}
 
 export default defineConfig({
   // Relative: the page also stands below the path of an API Gateway stage.
   base: './',
-  plugins: [vue(), definitions(fileURLToPath(new URL('../docs/metrics.md', import.meta.url)))],
+  plugins: [vue(), definitions(fileURLToPath(new URL('../docs/metrics.md', import.meta.url))), fontLicence()],
   build: {
     // All of these know light-dark() and <dialog>; nothing is rewritten for older ones.
     target: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
