@@ -14,12 +14,13 @@ from rich.progress import Progress, TaskID
 from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.cli.db import prepare
 from dora.database import Database
+from dora.dbt import LOCK
 from dora.errors import ConfigurationError, TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
 
-# Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
-LOCK = 0x646F7263
+__all__ = ["LOCK", "build", "build_once", "run_dbt"]
+
 SAY_EVERY = 50
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
 _RESULTS |= {"LogNodeResult", "LogFunctionResult"}
