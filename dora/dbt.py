@@ -21,6 +21,8 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = 0x646F7263
 # The project as it was parsed when the package was made: dbt need not parse it at each cold start.
 PARSED = ROOT / "dbt_project" / "parsed.msgpack"
+# The name of the database is in it: what profiles.yml says where nothing else does.
+PARSED_FOR = "dora"
 
 
 def run(database: Database, arguments: Sequence[str], home: Path) -> None:
@@ -34,7 +36,7 @@ def run(database: Database, arguments: Sequence[str], home: Path) -> None:
     from dbt.contracts.graph.manifest import Manifest
 
     manifest = None
-    if PARSED.exists():
+    if PARSED.exists() and os.environ["PGDATABASE"] == PARSED_FOR:
         manifest = Manifest.from_msgpack(PARSED.read_bytes())
         manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     outcome = dbtRunner(manifest).invoke(list(arguments))
