@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
-.PHONY: help setup run test test-long lint format bench docs lock package
+.PHONY: help setup run test test-long lint format bench docs lock package synth
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -54,6 +54,10 @@ docs: $(READY) ## dbt's documentation of the configured database, one page in bu
 
 package: $(READY) ## the three ARM64 Lambda zips in build/packages; ACCEPT=1 writes their sizes down
 	@$(BIN)/python -m infra.package $(if $(ACCEPT),--accept-sizes)
+
+synth: $(READY) ## the CloudFormation templates in build/cdk.out, checked by cfn-lint and cdk-nag
+	@test -d build/packages || $(MAKE) package
+	@$(BIN)/python -m infra.app
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

@@ -5,6 +5,7 @@ It alone reads the administrator's secret.
 
 import logging
 import os
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from psycopg import Connection, sql
@@ -15,6 +16,8 @@ from dora.roles import INGEST, READER, TRANSFORM
 from dora.secrets import read_secret_object
 from dora.settings import Settings, load_settings
 
+# Half an hour before the next schedule, for the transform.
+LONGEST_RUN = timedelta(hours=3, minutes=30)
 logger = logging.getLogger(__name__)
 logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 
@@ -22,6 +25,7 @@ logging.getLogger().setLevel(os.environ.get("LOG_LEVEL", "INFO"))
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     """Make what is missing and give each login its secret's password; safe to repeat.
 
+    The answer's `until` is when a run that began at the event's `started_at` should wait no more.
     So the next run after a secret has got a new password is the end of its rotation.
     """
     settings = load_settings()
@@ -32,7 +36,12 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     with database.connect() as connection:
         for role, login, password in logins:
             _make_login(connection, role, login, password)
-    return {"status": "complete", "logins": [login for _, login, _ in logins]}
+    started_at = datetime.fromisoformat(event.get("started_at") or datetime.now(UTC).isoformat())
+    return {
+        "status": "complete",
+        "logins": [login for _, login, _ in logins],
+        "until": (started_at + LONGEST_RUN).isoformat(),
+    }
 
 
 def _logins(settings: Settings) -> list[tuple[str, str, str]]:
