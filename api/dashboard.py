@@ -8,7 +8,7 @@ from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
 
-# Nothing of a third party, no inline script or style; data: and blob: for the PNG that is drawn.
+# Nothing of a third party, no inline script or style; blob: for the PNG that is drawn.
 POLICY = "; ".join(
     (
         "default-src 'none'",
