@@ -38,7 +38,9 @@ class Mender:
 
     def __post_init__(self) -> None:
         self.sizes = Sizes(PageSize(AT_ONCE), PageSize(NESTED), of="ids")
-        self.details_sizes = Sizes(PageSize(DETAILS_AT_ONCE), PageSize(LONGEST), of="ids")
+        self.details_sizes = Sizes(
+            PageSize(DETAILS_AT_ONCE), PageSize(LONGEST), of="ids", events=LONGEST
+        )
 
     async def complete(self, pages: Sequence[Page]) -> None:
         """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""

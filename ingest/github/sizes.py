@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-# Hardly any pull request has more switches between draft and ready.
+# Hardly any pull request has more switches between draft and ready; a page's are cut off there.
 DRAFT_EVENTS = 10
 
 
@@ -33,12 +33,14 @@ class Sizes:
     """The page sizes of a question: of what it asks for, and of what is nested in each of these.
 
     `of` is what follows the outer one: `first`, or how many of the `ids` are asked for. The nested
-    one gives way only where the outer one cannot any more.
+    one gives way only where the outer one cannot any more; no more than `events` switches between
+    draft and ready are asked for.
     """
 
     outer: PageSize
     nested: PageSize | None = None
     of: Literal["first", "ids"] = "first"
+    events: int = DRAFT_EVENTS
     # How many questions of this kind in a row GitHub has not answered, however small.
     unanswered: int = 0
 
@@ -50,7 +52,7 @@ class Sizes:
         else:
             fitted["first"] = self.outer.now
         if self.nested:
-            events = min(self.nested.now, DRAFT_EVENTS)
+            events = min(self.nested.now, self.events)
             fitted |= {"reviews": self.nested.now, "draftEvents": events}
         return fitted
 

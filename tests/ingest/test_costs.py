@@ -59,3 +59,22 @@ def test_twenty_active_repositories_of_a_hundred_take_six_requests(
     assert result.pull_requests >= 100
     operations = [request.operation for request in hub.requests]
     assert operations == ["Owned", *["Walk"] * 4, "Probe"]
+
+
+def test_what_hangs_on_a_pull_request_comes_a_hundred_at_a_time(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    repository = github.create_repository("acme/drafts", START)
+    pull_request = github.add_pull_request(repository, START, "dev", title="Work", is_draft=True)
+    for minute in range(50):
+        at = START + timedelta(minutes=minute)
+        github.ready_for_review(pull_request, at)
+        github.convert_to_draft(pull_request, at)
+        github.add_review(pull_request, at, "dev-2", "COMMENTED")
+    assert ingest(repositories="acme/drafts").exit_code == 0
+    assert [request.operation for request in hub.requests] == [
+        "Resolve",
+        "Walk",
+        "Details",
+        "Probe",
+    ]
