@@ -136,6 +136,7 @@ class Audit:
                 self.known.differences.pop(key, None)
                 self.stream.failures.resolve_nameless(key, now)
             elif progress.repair_after is None and not self._is_looked_into(key, difference, now):
+                self._begin_difference(key, difference, now)
                 last = self._rows(_LAST_LOAD)[0][0]
                 update = {
                     "repair": Walk(began_at=probed.at, target=probed.newest),
@@ -150,21 +151,26 @@ class Audit:
             return False
         return now < known.at + BELIEVE_FOR
 
+    def _begin_difference(self, key: str, difference: int, now: datetime) -> None:
+        known = self.known.differences.get(key)
+        before = known.walks if known and known.rows == difference else 0
+        self.known.differences[key] = Difference(rows=difference, at=now, walks=before + 1)
+
     async def _end_repair(self, key: str, now: datetime) -> None:
-        """Remember what stays different from what GitHub counts by now."""
+        """Settle what stays different from what GitHub counts, if that is certain by now."""
         found = Found()
         await probe(self.stream.walker.github, [key], found)
-        if shown := found.repositories.get(key):
-            ours = dict(self._rows(_COUNTS, [key]))
-            rows = int(ours.get(key, 0)) - shown.pull_requests
-            before = self.known.differences.get(key)
-            is_second = before is not None and before.rows == rows
-            is_still = self.known.progress[key].repair_of == _counted(shown)
-            self.known.differences[key] = Difference(
-                rows=rows, at=now, is_settled=is_still or is_second
-            )
-        update = {"repair": None, "repair_after": None, "repair_of": None}
-        self.known.progress[key] = self.known.progress[key].model_copy(update=update)
+        begun = self.known.differences.get(key)
+        if (shown := found.repositories.get(key)) and begun:
+            # What was opened under the walk is none: then the difference before it counts.
+            update: dict[str, object] = {"at": now, "is_settled": begun.walks > 1}
+            if self.known.progress[key].repair_of == _counted(shown):
+                ours = dict(self._rows(_COUNTS, [key]))
+                rows = int(ours.get(key, 0)) - shown.pull_requests
+                update |= {"rows": rows, "is_settled": True}
+            self.known.differences[key] = begun.model_copy(update=update)
+        ended = {"repair": None, "repair_after": None, "repair_of": None}
+        self.known.progress[key] = self.known.progress[key].model_copy(update=ended)
 
     async def _read_again(self, rows: Sequence[tuple[str, str]], now: datetime) -> bool:
         """Fetch pull requests (id, repository's id) by themselves and land them.

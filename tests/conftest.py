@@ -4,6 +4,7 @@ import fcntl
 import json
 import secrets
 import shutil
+import signal
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
@@ -63,6 +64,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Name the run's folder once, for this process and every worker that it starts."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell's background job ignores Ctrl-C, and so would every command that a test stops.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
     if workerinput:
         config.stash[FOLDER] = Path(workerinput["dora_folder"])

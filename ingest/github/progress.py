@@ -41,15 +41,16 @@ class Counted(BaseModel):
 
 
 class Difference(BaseModel):
-    """So many rows more than GitHub counts; a walk over everything, ended `at`, left it so.
+    """So many rows more than GitHub counts, `walks` times in a row, the last time `at`.
 
-    It `is_settled` where nothing was opened, deleted or changed under that walk, or where it was
-    the second one that left it.
+    It `is_settled`, as GitHub's own, where a walk over everything left it and nothing was opened,
+    deleted or changed under it, or where there were two.
     """
 
     rows: int
     at: AwareDatetime
-    is_settled: bool
+    is_settled: bool = False
+    walks: int = 0
 
 
 class Progress(BaseModel):

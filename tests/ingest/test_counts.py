@@ -13,6 +13,7 @@ from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from ingest.github.progress import Counted, Difference, Progress, Walk
+from ingest.github.walk import PAGE
 from ingest.plan import Known
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock
@@ -166,6 +167,30 @@ def test_a_difference_that_stays_is_looked_into_again_after_a_month(
     # The one is into the empty repository, of which GitHub counts one and shows none.
     assert [walk > 2 for walk in later] == [False, False, True, False]
     assert first > 7
+
+
+def test_a_difference_that_stays_is_settled_where_something_is_opened_under_every_walk(
+    ingest: Ingest, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    ingest(clock=clock)
+    repository = prs(github)[0].repository
+    walked = 0
+
+    def before(operation: str | None, variables: Any) -> Fault | None:
+        nonlocal walked
+        is_of_all = operation == "Walk" and variables["first"] == PAGE
+        if is_of_all and variables["ids"] == [repository.id] and variables["after"] is None:
+            walked += 1
+            github.add_pull_request(repository, clock.now(), None, title="Opened meanwhile")
+        return Fault(rewrite=_count_one_more) if operation == "Probe" else None
+
+    hub.before_request = before
+    walks = []
+    for _ in range(4):
+        clock.pass_by(3600)
+        ingest(clock=clock)
+        walks.append(walked)
+    assert walks == [1, 2, 2, 2]
 
 
 def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its_repository(

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pytest
 from moto import mock_aws
 
 from demo.github import GitHub
+from demo.organisation import Organisation
 from dora.database import Database
 from dora.errors import StoppedEarly
 from ingest.dead_letters import ask_for_retry, tell_queue
@@ -59,6 +60,19 @@ def test_a_failure_is_told_to_the_queue_once_and_retried_from_there(
     # Somebody else's stays.
     assert held_by(queue_url) == 1
     assert unlike(database, github) == []
+
+
+def test_what_fails_again_unasked_is_not_told_again(
+    ingest: Ingest, database: Database, github: GitHub, organisation: Organisation, queue_url: str
+) -> None:
+    """It was changed, and still cannot be read."""
+    unreadable = prs(github)[0]
+    github.edit(unreadable, None, is_unreadable=True)
+    ingest(dlq_url=queue_url)
+    github.edit(unreadable, datetime.fromisoformat(organisation.end) + timedelta(minutes=30))
+    ingest(dlq_url=queue_url)
+    assert rows(database, "select attempts from raw.ingest_failures") == [{"attempts": 2}]
+    assert held_by(queue_url) == 1
 
 
 def test_a_dead_letter_says_what_failed_where_and_how_often(

@@ -73,7 +73,10 @@ def test_an_ingest_answers_with_what_the_state_machine_needs(
     capsys: pytest.CaptureFixture[str],
     log: io.StringIO,
     settings: Settings,
+    hub: Server,
 ) -> None:
+    away = [Fault(status=502, body="")]
+    hub.before_request = lambda operation, variables: away.pop() if away else None
     answer = function({"action": "ingest"}, Context())
     assert answer["status"] == "complete"
     assert answer["resume_at"] is None
@@ -86,6 +89,7 @@ def test_an_ingest_answers_with_what_the_state_machine_needs(
     assert settings.github_pat is not None
     assert settings.github_pat.get_secret_value() not in log.getvalue()
     assert {line["correlation_id"] for line in lines(log.getvalue())} == {answer["run_id"]}
+    assert any("; again in " in line["message"] for line in lines(log.getvalue()))
 
 
 def test_what_github_answered_badly_is_counted_by_kind(
