@@ -37,7 +37,8 @@ metrics = Metrics(namespace="dora-metrics", service="ingest")
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do what the event asks for; raise what a retry by the state machine may mend."""
     logger.append_keys(function_request_id=context.aws_request_id)
-    copy_config_to_registered_loggers(source_logger=logger, include={"ingest", "dora"})
+    # Those of this package are below `logger` already, which is named for its service.
+    copy_config_to_registered_loggers(source_logger=logger, include={"dora"})
     for noisy in ("httpx", "httpcore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     settings = load_settings().model_copy(update={"dora_home": HOME})
