@@ -26,7 +26,7 @@ from dora.errors import StoppedEarly, UnavailableError
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.load import Landing
-from ingest.lock import Lock
+from ingest.lock import KEY, Lock
 from ingest.pipeline import run
 from ingest.record import RunResult
 from tests.ingest.truth import prs, rows, unlike
@@ -289,7 +289,8 @@ def cut_off(database: Database) -> None:
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
-            "where datname = current_database() and pid <> pg_backend_pid()"
+            "where datname = current_database() and pid <> pg_backend_pid() "
+            "and application_name <> 'another run'"
         )
 
 
@@ -323,5 +324,38 @@ def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
 
     monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
     monkeypatch.setattr(Lock, "landed", landed)
+    assert ingest().exit_code == 0
+    assert unlike(database, github) == []
+
+
+@pytest.mark.parametrize("another", ["is under way", "has landed"])
+def test_a_run_whose_lock_went_to_another_lands_no_more(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    hub: Server,
+    monkeypatch: pytest.MonkeyPatch,
+    another: str,
+) -> None:
+    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    there = "select count(*) as n from raw.pull_requests"
+    landed: list[int] = []
+
+    def take_over(operation: str | None, variables: Any) -> None:
+        if not landed and (n := rows(database, there)[0]["n"]):
+            landed.append(n)
+            cut_off(database)
+            if another == "is under way":
+                other.execute("select pg_advisory_lock(%s)", [KEY])
+            else:
+                other.execute("update raw._dlt_loads set load_id = load_id || '9'")
+
+    hub.before_request = take_over
+    with database.connect(autocommit=True, application_name="another run") as other:
+        result = ingest()
+        assert (result.status, result.exit_code) == ("continue", 75)
+        assert "another run took over" in result.messages[-1]
+        assert rows(database, there)[0]["n"] == landed[0]
+    hub.before_request = None
     assert ingest().exit_code == 0
     assert unlike(database, github) == []
