@@ -172,6 +172,31 @@ def test_a_database_restarted_while_it_is_loaded_loses_nothing(
     assert unlike(own_database, github) == []
 
 
+def test_a_database_that_goes_away_in_mid_load_is_waited_for(
+    own_database: Database,
+    home: Path,
+    settings: Settings,
+    github: GitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    true_load = Pipeline.load
+    back = threading.Timer(1.5, embedded.start, [home])
+
+    def load(pipeline: Pipeline, *arguments: Any, **options: Any) -> Any:
+        if not back.ident:
+            embedded.stop(home)
+            back.start()
+        return true_load(pipeline, *arguments, **options)
+
+    monkeypatch.setattr(Pipeline, "load", load)
+    result = run(read_config(settings), own_database, tmp_path)
+    assert result is not None
+    assert result.exit_code == 0
+    back.join()
+    assert unlike(own_database, github) == []
+
+
 def test_a_lock_that_the_server_forgot_is_taken_again_unless_somebody_else_has_it(
     own_database: Database, home: Path, tmp_path: Path
 ) -> None:
@@ -328,7 +353,7 @@ def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
     assert unlike(database, github) == []
 
 
-@pytest.mark.parametrize("another", ["is under way", "has landed"])
+@pytest.mark.parametrize("another", ["is under way", "has landed", ""])
 def test_a_run_whose_lock_went_to_another_lands_no_more(
     ingest: Ingest,
     database: Database,
@@ -337,6 +362,7 @@ def test_a_run_whose_lock_went_to_another_lands_no_more(
     monkeypatch: pytest.MonkeyPatch,
     another: str,
 ) -> None:
+    """Where there is no other, it goes on."""
     monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
     there = "select count(*) as n from raw.pull_requests"
     landed: list[int] = []
@@ -347,15 +373,18 @@ def test_a_run_whose_lock_went_to_another_lands_no_more(
             cut_off(database)
             if another == "is under way":
                 other.execute("select pg_advisory_lock(%s)", [KEY])
-            else:
+            elif another == "has landed":
                 other.execute("update raw._dlt_loads set load_id = load_id || '9'")
 
     hub.before_request = take_over
     with database.connect(autocommit=True, application_name="another run") as other:
         result = ingest()
+    assert landed
+    if another:
         assert (result.status, result.exit_code) == ("continue", 75)
         assert "another run took over" in result.messages[-1]
         assert rows(database, there)[0]["n"] == landed[0]
-    hub.before_request = None
-    assert ingest().exit_code == 0
+        hub.before_request = None
+        result = ingest()
+    assert (result.status, result.exit_code) == ("complete", 0)
     assert unlike(database, github) == []
