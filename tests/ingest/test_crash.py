@@ -336,6 +336,25 @@ def test_connections_cut_as_a_run_opens_end_it_and_the_next_goes_on(
     assert unlike(database, github) == []
 
 
+def test_a_database_that_goes_away_as_a_run_opens_is_said_in_one_line(
+    own_database: Database,
+    home: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    true_sync = Pipeline.sync_destination
+
+    def sync(pipeline: Pipeline, *arguments: Any, **options: Any) -> Any:
+        embedded.stop(home)
+        return true_sync(pipeline, *arguments, **options)
+
+    monkeypatch.setattr(Pipeline, "sync_destination", sync)
+    with pytest.raises(UnavailableError, match="went away") as raised:
+        run(read_config(settings), own_database, tmp_path)
+    assert "\n" not in str(raised.value)
+
+
 def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
     ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
