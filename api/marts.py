@@ -31,21 +31,28 @@ ANSWER_SECONDS = 4.0
 _Result = TypeVar("_Result")
 
 # Begins every query about a build. `snapshot` is there while the next build is under way: what the
-# statement reads may be partly that one's, and the snapshot shows the marts from before it.
+# statement reads may be partly that one's, and the snapshot shows the marts from before it. Of a
+# build that was killed it stays, and makes the marts others than those that `build_id` was of.
 BUILD: LiteralString = """
-with build as materialized (
+with noted as (
     select
-        dim_build.build_id,
+        substring(description from 'dora build under way: ([0-9A-F-]+)') as snapshot
+    from pg_catalog.pg_description
+    where
+        objoid = 'marts'::regnamespace
+        and classoid = 'pg_namespace'::regclass
+        and objsubid = 0
+),
+
+build as materialized (
+    select
+        concat_ws(' ', dim_build.build_id, noted.snapshot) as build_id,
         dim_build.as_of,
         dim_build.reporting_timezone,
-        substring(pg_description.description from 'dora build under way: ([0-9A-F-]+)')
-            as snapshot
+        noted.snapshot
     from marts.dim_build
-    left join pg_catalog.pg_description
-        on
-            pg_description.objoid = 'marts'::regnamespace
-            and pg_description.classoid = 'pg_namespace'::regclass
-            and pg_description.objsubid = 0
+    left join noted
+        on true
 )
 """
 # Names are looked up as of now, whatever the snapshot: a table that was replaced since is another.

@@ -6,7 +6,7 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
@@ -21,6 +21,7 @@ from dora.embedded import Embedded
 FOLDER = pytest.StashKey[Path]()
 PREFIX = "dora-tests-"
 TEMPLATE = "template_of_tests"
+DEMO = "demo_of_tests"
 
 
 def new_folder() -> tuple[Path, IO[bytes]]:
@@ -99,16 +100,26 @@ def hurry(connection: psycopg.Connection[Any]) -> None:
 def server(request: pytest.FixtureRequest) -> Embedded:
     """The embedded server of this test run, shared by its workers; it need not survive a crash."""
     server = embedded.start(request.config.stash[FOLDER] / "shared")
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(1)")
-        query = "select exists (select from pg_database where datname = %s)"
-        if connection.execute(query, [TEMPLATE]).fetchone() == (False,):
+
+    def prepare(database: Database) -> None:
+        with psycopg.connect(server.url(), autocommit=True) as connection:
             hurry(connection)
-            making = f"{TEMPLATE}_in_the_making"
-            server.create_database(making)
-            initialise(Database(server.url(making)))
-            connection.execute(f"alter database {making} rename to {TEMPLATE}")
+        initialise(database)
+
+    make_once(server, TEMPLATE, prepare)
     return server
+
+
+def make_once(server: Embedded, name: str, make: Callable[[Database], None]) -> None:
+    """Have `make` fill a database of this name, unless a worker of this run has had it so."""
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute("select pg_advisory_lock(hashtext(%s))", [name])
+        query = "select exists (select from pg_database where datname = %s)"
+        if connection.execute(query, [name]).fetchone() == (False,):
+            making = f"{name}_in_the_making"
+            server.create_database(making)
+            make(Database(server.url(making)))
+            connection.execute(f"alter database {making} rename to {name}")
 
 
 @pytest.fixture
@@ -119,6 +130,16 @@ def database(server: Embedded) -> Iterator[Database]:
         connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
         yield Database(server.url(name))
         connection.execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture(scope="session")
+def demo(server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Database:
+    """The marts of a demo organisation, made once for all workers; to be read, not written to."""
+    from tests import demo_marts
+
+    home = tmp_path_factory.mktemp("demo")
+    make_once(server, DEMO, lambda database: demo_marts.make(database, home))
+    return Database(server.url(DEMO))
 
 
 @pytest.fixture

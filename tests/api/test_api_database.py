@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import psycopg
 import pytest
-from api_support import ALL_KEY, ROWS, TABLES, Client, settings_for
+from api_support import ALL_KEY, ROWS, SOON, TABLES, Client, settings_for
 
 import api.marts
 from api.app import create_app
@@ -17,14 +17,6 @@ from dora.errors import UnavailableError
 VELOCITY = "/metrics/team/core/velocity"
 PATHS = ["/health", "/teams", VELOCITY, "/metrics/team/core/lead-time"]
 PATHS += ["/metrics/team/core/pull-requests"]
-SOON = 0.5
-
-
-@pytest.fixture
-def hurried(monkeypatch):
-    """Waiting is the same for shorter times."""
-    monkeypatch.setattr(api.marts, "CONNECTION_SECONDS", SOON)
-    monkeypatch.setattr(api.marts, "ANSWER_SECONDS", SOON)
 
 
 def ask(base: str, path: str = VELOCITY) -> httpx.Response:

@@ -1,3 +1,9 @@
+-- Last of the marts, so that it never promises more than they hold: where one of them
+-- or a test of it fails, this stays the row of the last build that went through.
+-- depends_on: {{ ref('dim_teams') }}, {{ ref('dim_team_memberships') }}
+-- depends_on: {{ ref('fct_pull_requests') }}, {{ ref('fct_team_pull_requests') }}
+-- depends_on: {{ ref('fct_team_velocity_weekly') }}
+-- depends_on: {{ ref('fct_team_lead_time_monthly') }}
 with
 
 coverage as (

@@ -1,0 +1,40 @@
+"""The marts of a demo organisation: through the ingest from the demo's GitHub, then `dbt build`."""
+
+import json
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from demo.github import GitHub
+from demo.organisation import generate
+from demo.server import serve
+from dora.cli.build import build_once
+from dora.database import Database, initialise
+from dora.settings import Settings
+from ingest.config import read_config
+from ingest.pipeline import run
+
+SEED, PULL_REQUESTS = 7, 1000
+TOKEN = "a-token"
+
+
+def make(database: Database, home: Path) -> None:
+    """Fill an empty database; files of the ingest and of dbt go below `home`."""
+    initialise(database)
+    organisation = generate(seed=SEED, pull_requests=PULL_REQUESTS)
+    end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
+    with serve(GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp) as github:
+        settings = Settings(
+            _env_file=None,
+            github_pat=SecretStr(TOKEN),
+            github_api_url=github.url,
+            repositories=",".join(r.name_with_owner for r in github.github.repositories()),
+            team_config_json=json.dumps(organisation.team_config()),
+        )
+        assert run(read_config(settings), database, home) is not None
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DORA_HOME", str(home))
+        # Its unit tests say nothing of these rows.
+        build_once(database, ["--exclude", "test_type:unit"])
