@@ -5,11 +5,10 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from pydantic.json_schema import models_json_schema
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp
 
-from api import problems
+from api import described, problems
 from api.access import Access, BadKeys, KeyRing, KeySource
 from api.dashboard import Assets
 from api.marts import Marts
@@ -33,21 +32,22 @@ class _App(FastAPI):
         return Observed(super().build_middleware_stack())
 
     def openapi(self) -> dict[str, Any]:
-        document = super().openapi()
-        _, definitions = models_json_schema(
-            [(problems.ProblemDetail, "serialization")],
-            ref_template="#/components/schemas/{model}",
-        )
-        document["components"]["schemas"].update(definitions["$defs"])
-        return document
+        if not self.openapi_schema:
+            self.openapi_schema = described.complete(super().openapi())
+        return self.openapi_schema
 
 
-def create_app(settings: Settings | None = None, key_source: KeySource | None = None) -> FastAPI:
+def create_app(
+    settings: Settings | None = None,
+    key_source: KeySource | None = None,
+    is_demo: bool = False,
+) -> FastAPI:
     """Make the application.
 
     With settings, malformed API keys are refused here (`ConfigurationError`). Without, settings
     are read from the environment when first needed. `key_source` gives the text of `API_KEYS` in
-    place of the settings; it is asked again every minute. The database waits for a query.
+    place of the settings; it is asked again every minute. The database waits for a query. `is_demo`
+    is told to whoever asks how fresh the data are: those of the demo end where they end.
     """
 
     def current() -> Settings:
@@ -68,12 +68,14 @@ def create_app(settings: Settings | None = None, key_source: KeySource | None = 
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
+        generate_unique_id_function=described.operation_id,
         # FastAPI's page of documentation loads its scripts from a third party.
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.state.marts = marts
+    app.state.is_demo = is_demo
     app.state.access = Access(keys, BadKeys())
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)
     problems.install(app)

@@ -47,10 +47,10 @@ this page again. It needs the npm registry once and no Node on the machine.</p>
 """
 
 
-def page(root: Path = BUILT) -> Response:
-    """The dashboard's one page; read anew each time, so that a build shows without a restart."""
+def page(name: str, root: Path = BUILT) -> Response:
+    """A page of the dashboard; read anew each time, so that a build shows without a restart."""
     try:
-        text = (root / "index.html").read_text("utf-8")
+        text = (root / f"{name}.html").read_text("utf-8")
     except OSError:
         text = NOT_BUILT
     return HTMLResponse(text, headers={**HEADERS, "Cache-Control": ALWAYS_ASK, "Vary": "Accept"})

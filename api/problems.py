@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -63,18 +62,6 @@ class NoBuildError(Exception):
 
 class _ProblemResponse(JSONResponse):
     media_type = MEDIA_TYPE
-
-
-def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """OpenAPI's description of the problems that a path may answer with."""
-    schema = {"$ref": "#/components/schemas/ProblemDetail"}
-    return {
-        status: {
-            "description": HTTPStatus(status).phrase,
-            "content": {MEDIA_TYPE: {"schema": schema}},
-        }
-        for status in statuses
-    }
 
 
 def install(app: FastAPI) -> None:

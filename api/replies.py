@@ -47,7 +47,7 @@ class Replies:
         known = self._request.headers.get("if-none-match")
         if known is not None:
             tag = self._tag(self.marts.build_id(), row)
-            if tag in re.findall(r'"[^"]*"', known):
+            if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
                 return Response(status_code=304, headers=_headers(tag))
         found = find()
         headers = _headers(self._tag(found.build_id, row))

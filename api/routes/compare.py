@@ -6,9 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, create_model
 
+from api import described
 from api.access import Reader, expect_reader_of
 from api.answers import AsOf, InPeriod, Team, storable, unknown_team
-from api.problems import responses
 from api.replies import Found, Reply
 from api.routes.lead_time import LeadTimeMonth
 from api.routes.velocity import VelocityWeek
@@ -99,7 +99,7 @@ def compared(
 @router.get(
     "/metrics/compare",
     response_model=Comparison,
-    responses=responses(401, 403, 404, 422, 429, 503),
+    responses=described.rows(401, 403, 404, 422, 429, 503),
 )
 def compare(
     teams: Annotated[list[str], Depends(compared)], period: InPeriod, reply: Reply

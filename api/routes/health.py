@@ -2,12 +2,13 @@
 
 from typing import Literal
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from api import described
 from api.answers import AsOf
 from api.marts import FromMarts
-from api.problems import NoBuildError, responses
+from api.problems import NoBuildError
 
 router = APIRouter(tags=["health"])
 
@@ -19,14 +20,20 @@ class Health(BaseModel):
 
     status: Literal["ok"] = Field("ok", description="Anything else is a problem, with status 503.")
     as_of: AsOf
+    demo: bool | None = Field(
+        None, description="Only where it is so: these are the figures of a made-up organisation."
+    )
 
 
-@router.get("/health", responses=responses(503))
-def health(marts: FromMarts, response: Response) -> Health:
+@router.get("/health", response_model_exclude_unset=True, responses=described.fresh(503))
+def health(marts: FromMarts, request: Request, response: Response) -> Health:
     """Whether the API and its database are there. Needs no key; null before the first build."""
     try:
         as_of = marts.of_one_build(QUERY)[0]["as_of"]
     except NoBuildError:
         as_of = None
     response.headers["Cache-Control"] = "no-store"
-    return Health(as_of=as_of)
+    found = Health(status="ok", as_of=as_of)
+    if request.app.state.is_demo:
+        found.demo = True
+    return found

@@ -5,9 +5,9 @@ from datetime import date
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from api import described
 from api.access import TeamId, team_reader
 from api.answers import InPeriod, TeamAnswer, reply_with_periods
-from api.problems import responses
 from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
@@ -96,7 +96,7 @@ class LeadTime(TeamAnswer):
 @router.get(
     "/metrics/team/{team_id}/lead-time",
     response_model=LeadTime,
-    responses=responses(401, 403, 404, 422, 429, 503),
+    responses=described.rows(401, 403, 404, 422, 429, 503),
 )
 def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.

@@ -6,10 +6,9 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from api import cursors
+from api import cursors, described
 from api.access import TeamId, team_reader
 from api.answers import InPeriod, TeamAnswer, team_rows
-from api.problems import responses
 from api.replies import Found, Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
@@ -122,7 +121,7 @@ class PullRequests(TeamAnswer):
 @router.get(
     "/metrics/team/{team_id}/pull-requests",
     response_model=PullRequests,
-    responses=responses(401, 403, 404, 422, 429, 503),
+    responses=described.rows(401, 403, 404, 422, 429, 503, is_paged=True),
 )
 def pull_requests(
     team_id: TeamId,

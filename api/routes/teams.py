@@ -3,8 +3,8 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
+from api import described
 from api.answers import AsOf
-from api.problems import responses
 from api.replies import Found, Reply
 
 router = APIRouter(tags=["teams"])
@@ -69,7 +69,7 @@ class Teams(BaseModel):
     data: list[TeamOverview]
 
 
-@router.get("/teams", response_model=Teams, responses=responses(401, 429, 503))
+@router.get("/teams", response_model=Teams, responses=described.rows(401, 429, 503))
 def teams(reply: Reply) -> Response:
     """The teams that the key may read, each with its members at `as_of`."""
     allowed = None if reply.reader.teams is None else sorted(reply.reader.teams)

@@ -5,9 +5,9 @@ from datetime import date
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
+from api import described
 from api.access import TeamId, team_reader
 from api.answers import InPeriod, TeamAnswer, reply_with_periods
-from api.problems import responses
 from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
@@ -69,7 +69,7 @@ class Velocity(TeamAnswer):
 @router.get(
     "/metrics/team/{team_id}/velocity",
     response_model=Velocity,
-    responses=responses(401, 403, 404, 422, 429, 503),
+    responses=described.rows(401, 403, 404, 422, 429, 503),
 )
 def velocity(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's velocity by week; `from` and `to` are compared with each week's Monday."""

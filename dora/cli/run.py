@@ -46,5 +46,5 @@ def run(
     if demo:
         say("Its tables: dora db url --demo; served again: dora serve --demo")
     if listening is not None:
-        serve_marts(settings, listening)
+        serve_marts(settings, listening, is_demo=demo)
     raise typer.Exit(exit_code)

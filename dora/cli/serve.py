@@ -24,7 +24,7 @@ def serve(
     set_up_logging(settings.log_level)
     if demo:
         settings = with_demo_database(settings)
-    serve_marts(settings, listen(host, port))
+    serve_marts(settings, listen(host, port), is_demo=demo)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -36,7 +36,7 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; see --port") from None
 
 
-def serve_marts(settings: Settings, listening: socket.socket) -> None:
+def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool = False) -> None:
     """Serve until interrupted."""
     import uvicorn
 
@@ -44,7 +44,9 @@ def serve_marts(settings: Settings, listening: socket.socket) -> None:
     from dora.keys import configured_keys
 
     # Read again while it serves: a key put into `.env` needs no restart.
-    application = create_app(settings, key_source=lambda: configured_keys(load_settings()))
+    application = create_app(
+        settings, key_source=lambda: configured_keys(load_settings()), is_demo=is_demo
+    )
     host, port = listening.getsockname()[:2]
     say(f"serving on http://{host}:{port} (Ctrl-C ends it)")
     server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False))

@@ -94,6 +94,8 @@ insert into marts.fct_pull_requests values
 
 ALL_KEY, _ALL = new_key("all")
 WEB_KEY, _WEB = new_key("web-only", ["web"])
+# Seconds that tests wait for what never comes.
+SOON = 0.5
 API_KEYS = json.dumps([_ALL, _WEB])
 
 

@@ -4,11 +4,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import uvicorn
-from api_support import ROWS, TABLES, Client, Gate, Marts, settings_for
+from api_support import ROWS, SOON, TABLES, Client, Gate, Marts, settings_for
 from fastapi import FastAPI
 
+import api.marts
 from api.app import create_app
-from dora.database import Database
+from dora.database import Database, initialise
+from dora.embedded import Embedded
+from tests.conftest import make_once
+
+SHARED = "marts_of_tests"
 
 
 @pytest.fixture
@@ -26,9 +31,27 @@ def marts(bare: Marts) -> Marts:
     return bare
 
 
+@pytest.fixture(scope="session")
+def shared_marts(server: Embedded) -> Database:
+    """The same marts, made once for all workers; to be read, not written to."""
+
+    def make(database: Database) -> None:
+        initialise(database)
+        with database.connect("dora_transform") as owner:
+            owner.execute(TABLES.encode())
+            owner.execute(ROWS.encode())
+
+    make_once(server, SHARED, make)
+    return Database(server.url(SHARED))
+
+
 @pytest.fixture
-def app(marts: Marts) -> Iterator[FastAPI]:
-    app = create_app(settings_for(marts.url))
+def app(request: pytest.FixtureRequest, shared_marts: Database) -> Iterator[FastAPI]:
+    """An app over the marts of the test's own where it asks for them, else over the shared ones."""
+    url = shared_marts.url
+    if "marts" in request.fixturenames:
+        url = request.getfixturevalue("marts").url
+    app = create_app(settings_for(url))
     yield app
     app.state.marts.close()
 
@@ -44,7 +67,14 @@ def anonymous(app: FastAPI) -> Client:
 
 
 @pytest.fixture
-def nowhere() -> FastAPI:
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting is the same for shorter times."""
+    monkeypatch.setattr(api.marts, "CONNECTION_SECONDS", SOON)
+    monkeypatch.setattr(api.marts, "ANSWER_SECONDS", SOON)
+
+
+@pytest.fixture
+def nowhere(hurried: None) -> FastAPI:
     """An app whose database is nowhere: what needs it is a 503, what does not is answered."""
     return create_app(settings_for("postgresql://127.0.0.1:1/nowhere"))
 

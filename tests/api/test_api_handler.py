@@ -132,6 +132,16 @@ def test_an_event_loop_that_somebody_else_ran_is_not_missed():
 
 
 @pytest.mark.usefixtures("lambda_environment")
+@pytest.mark.parametrize("name", ["x-junk", "accept", "if-none-match", "x-request-id", "x-api-key"])
+def test_an_event_with_an_oversized_header_is_answered(name):
+    asked = event("/teams")
+    asked["headers"][name] = "x" * 1_000_000
+    answer = handler(asked, CONTEXT)
+    assert answer["statusCode"] == (401 if name == "x-api-key" else 200)
+    assert sum(map(len, answer["headers"].values())) < 2000
+
+
+@pytest.mark.usefixtures("lambda_environment")
 def test_a_path_in_percent_signs_is_read_as_text():
     answer = handler(event("/metrics/team/c%6Fre/velocity"), CONTEXT)
     assert answer["statusCode"] == 200

@@ -1,7 +1,9 @@
 import re
 
 import pytest
+from api_support import WEB_KEY, Client
 
+from api.access import BAD_KEYS
 from api.routes.lead_time import LeadTimeMonth
 from api.routes.pull_requests import MergedPullRequest
 from api.routes.velocity import VelocityWeek
@@ -39,16 +41,65 @@ def test_every_reference_leads_somewhere(document):
     found = references(document)
     assert "#/components/schemas/ProblemDetail" in found
     for reference in found:
-        assert reference.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+        there = document
+        for part in reference.removeprefix("#/").split("/"):
+            there = there[part]
 
 
-def test_every_problem_is_described_as_one(document):
-    for path in document["paths"].values():
+def test_every_form_of_an_answer_is_described_and_every_problem_as_one(document):
+    for name, path in document["paths"].items():
         for status, answer in path["get"]["responses"].items():
-            media_type = "application/json" if status == "200" else "application/problem+json"
-            assert set(answer["content"]) == {media_type}
+            expected = {"application/problem+json"}
+            if status == "200":
+                expected = {"application/json"} | ({"text/csv"} if name != "/health" else set())
+            assert set(answer.get("content", {})) == (set() if status == "304" else expected)
     statuses = set(document["paths"]["/metrics/team/{team_id}/velocity"]["get"]["responses"])
-    assert statuses == {"200", "401", "403", "404", "422", "429", "503"}
+    assert statuses == {"200", "304", "401", "403", "404", "422", "429", "503"}
+
+
+def test_an_operation_is_named_as_a_client_would_call_it(document):
+    names = {path["get"]["operationId"] for path in document["paths"].values()}
+    assert names == {"health", "teams", "velocity", "lead_time", "pull_requests", "compare"}
+
+
+def headers(document, path: str, status: str) -> set[str]:
+    return set(document["paths"][path]["get"]["responses"][status]["headers"])
+
+
+def test_headers_are_described_where_they_are_sent(document, client, anonymous, no_database):
+    """Those that a caller may act on; schemathesis looks at every answer by itself."""
+    page = "/metrics/team/{team_id}/pull-requests"
+    asked = {
+        (page, "200"): client.get(page.format(team_id="web"), params={"limit": 1}),
+        ("/teams", "200"): client.get("/teams"),
+        ("/teams", "401"): anonymous.get("/teams"),
+        ("/teams", "503"): no_database.get("/teams"),
+        ("/health", "200"): anonymous.get("/health"),
+    }
+    beside = {"content-type", "content-length", "vary"}
+    for (path, status), answer in asked.items():
+        assert str(answer.status_code) == status
+        described = {name.lower() for name in headers(document, path, status)}
+        assert described == set(answer.headers) - beside, (path, status)
+
+
+PROBLEMS = ["401", "403", "404", "422", "429", "503"]
+
+
+@pytest.mark.parametrize("status", PROBLEMS)
+def test_an_example_of_a_problem_is_an_answer(document, app, anonymous, no_database, status):
+    velocity = "/metrics/team/{team_id}/velocity"
+    example = document["paths"][velocity]["get"]["responses"][status]["content"]
+    (example,) = [form["example"] for form in example.values()]
+    limited, guessing = Client(app, key=WEB_KEY), Client(app, key="not-a-key")
+    callers = {"401": anonymous, "403": limited, "503": no_database, "429": guessing}
+    if status == "429":
+        for _ in range(BAD_KEYS):
+            guessing.get("/teams")
+    asked = {"from": "2026-02-30"} if status == "422" else {}
+    answer = callers.get(status, Client(app)).get(example["instance"], params=asked)
+    assert answer.json() == example
+    assert str(answer.status_code) == status
 
 
 def test_everything_but_health_asks_for_the_key(document):
@@ -59,6 +110,7 @@ def test_everything_but_health_asks_for_the_key(document):
 
 def test_parameters_are_named_as_callers_write_them(document):
     parameters = document["paths"]["/metrics/team/{team_id}/pull-requests"]["get"]["parameters"]
+    assert parameters.pop() == {"$ref": "#/components/parameters/If-None-Match"}
     names = {parameter["name"] for parameter in parameters}
     assert names == {"team_id", "from", "to", "limit", "cursor"}
     assert all(parameter.get("description") for parameter in parameters)

@@ -26,7 +26,7 @@ def test_an_unknown_team_is_not_found(client, figure):
         assert_problem(client.get(f"/metrics/team/{team}/{figure}"), 404)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/teams/", "/metrics/team/web", "/docs"])
+@pytest.mark.parametrize("path", ["/nowhere", "/teams/", "/metrics/team/web", "/docs/"])
 def test_an_unknown_path_is_not_found(no_database, path):
     assert_problem(no_database.get(path), 404)
 

@@ -1,8 +1,8 @@
 """One demo organisation, one API and one browser for all tests of the dashboard."""
 
+import fcntl
 import json
 import os
-import secrets
 import shutil
 import subprocess
 import threading
@@ -14,23 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
 import pytest
 import uvicorn
-from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, TOKEN, Site, Visit
+from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, Site, Visit
 from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import SecretStr
 
 from api.app import create_app
-from demo.github import GitHub
-from demo.organisation import generate
-from demo.server import serve
-from dora.cli.build import build_once
 from dora.database import Database
-from dora.embedded import Embedded
 from dora.settings import Settings
-from ingest.config import read_config
-from ingest.pipeline import run
 from tests.api.api_support import Gate
 
 
@@ -42,8 +34,10 @@ def _missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The dashboard, built unless it is there and up to date."""
-    done = subprocess.run(["make", "dashboard"], cwd=ROOT, capture_output=True, text=True)
+    """The dashboard, built unless it is there and up to date; by one worker while others wait."""
+    with (ROOT / "dashboard" / "package.json").open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = subprocess.run(["make", "dashboard"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         _missing(f"the dashboard cannot be built here: {done.stderr[-300:]}")
     return ROOT / "dashboard" / "dist"
@@ -57,36 +51,6 @@ def chromium() -> str:
     if program is None:
         _missing("no Chromium on this machine; `apt-get install chromium` or Google Chrome will do")
     return str(program)
-
-
-@pytest.fixture(scope="session")
-def demo(server: Embedded, built: Path, chromium: str, tmp_path_factory: Any) -> Iterator[Database]:
-    """The demo organisation, ingested and built."""
-    from dora.cli.db import initialise
-
-    home = tmp_path_factory.mktemp("dashboard")
-    name = f"dashboard_{secrets.token_hex(4)}"
-    server.create_database(name)
-    database = Database(server.url(name))
-    initialise(database)
-    organisation = generate(seed=7, pull_requests=1000)
-    end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
-    with serve(GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp) as github:
-        settings = Settings(
-            _env_file=None,
-            github_pat=SecretStr(TOKEN),
-            github_api_url=github.url,
-            repositories=",".join(r.name_with_owner for r in github.github.repositories()),
-            team_config_json=json.dumps(organisation.team_config()),
-        )
-        assert run(read_config(settings), database, home) is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DBT_TARGET_PATH", str(home / "target"))
-        patch.setenv("DBT_LOG_PATH", str(home / "logs"))
-        build_once(database)
-    yield database
-    with psycopg.connect(server.url(), autocommit=True) as connection:
-        connection.execute(f"drop database {name} with (force)")
 
 
 @contextmanager
@@ -103,16 +67,17 @@ def _served(application: Any) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def site(demo: Database) -> Iterator[Site]:
+def site(built: Path, chromium: str, demo: Database) -> Iterator[Site]:
     gate = Gate(demo.url)
     settings = Settings(
         _env_file=None,
         db_url=SecretStr(gate.url),
         api_keys=SecretStr(KEYS),
     )
-    with _served(create_app(settings)) as url:
+    app = create_app(settings)
+    with _served(app) as url:
         found = httpx.get(f"{url}health").json()["as_of"]
-        yield Site(url, gate, datetime.fromisoformat(found))
+        yield Site(url, gate, datetime.fromisoformat(found), app)
     gate.close()
 
 

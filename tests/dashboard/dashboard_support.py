@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+from fastapi import FastAPI
 from playwright.sync_api import Page
 
 from dora.keys import new_key
@@ -16,7 +17,6 @@ from tests.api.api_support import Gate
 ROOT = Path(__file__).resolve().parents[2]
 SHOTS = ROOT / "build" / "screenshots"
 AXE = ROOT / "dashboard" / "node_modules" / "axe-core" / "axe.min.js"
-TOKEN = "a-token"
 ALL_KEY, _ALL = new_key("all")
 PAYMENTS_KEY, _PAYMENTS = new_key("payments-only", ["payments"])
 KEYS = json.dumps([_ALL, _PAYMENTS])
@@ -30,8 +30,22 @@ class Site:
     url: str
     gate: Gate
     as_of: datetime
+    app: FastAPI
+    key: str = field(default=ALL_KEY, repr=False)
 
     def api(self, path: str) -> Any:
         answer = httpx.get(f"{self.url}{path}", headers={"X-API-Key": ALL_KEY})
         answer.raise_for_status()
         return answer.json()
+
+
+def violations(page: Page) -> list[str]:
+    """What axe finds that is serious or worse."""
+    # Past the page's own policy, which lets nobody else's script in.
+    page.evaluate(AXE.read_text("utf-8") + "; undefined")
+    found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
+    return [
+        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
+        for one in found["violations"]
+        if one["impact"] in {"serious", "critical"}
+    ]

@@ -21,6 +21,9 @@ def test_from_the_front_page_to_the_pull_requests_behind_a_slow_week(
     weeks = site.api("metrics/team/payments/velocity")["data"]
     months = site.api("metrics/team/payments/lead-time")["data"]
     page = visit()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.removeprefix(site.url)))
+    page.reload()
     row = page.locator("tr[data-team=payments]")
     last = complete(weeks)[-1]
     expect(row.locator(".figure").nth(0)).to_have_text(str(last["prs_merged"]))
@@ -28,6 +31,7 @@ def test_from_the_front_page_to_the_pull_requests_behind_a_slow_week(
     expect(row.locator(".figure").nth(1)).to_have_text(f"{hours} h")
     median = one_decimal(complete(months)[-1]["median_lead_time_hours"])
     expect(row.locator(".figure").nth(2)).to_have_text(f"{median} h")
+    assert [url.partition("?")[0] for url in asked if "metrics" in url] == ["metrics/compare"]
     shot(page, "front-light")
 
     row.get_by_role("link", name="Payments").click()

@@ -6,26 +6,14 @@ import re
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from dashboard_support import AXE, ROOT, Site, Visit
+from dashboard_support import ROOT, Site, Visit, violations
 from playwright.sync_api import Page, expect
 
 Shot = Callable[[Page, str], None]
 FIRST_LOAD_BYTES = 200_000
-
-
-def violations(page: Page) -> list[str]:
-    # Past the page's own policy, which lets nobody else's script in.
-    page.evaluate(AXE.read_text("utf-8") + "; undefined")
-    found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
-    return [
-        f"{one['id']}: {one['nodes'][0]['html'][:200]}"
-        for one in found["violations"]
-        if one["impact"] in {"serious", "critical"}
-    ]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -45,10 +33,10 @@ def test_axe_finds_nothing_serious(visit: Visit, shot: Shot, scheme: str) -> Non
     assert violations(page) == []
 
 
-@pytest.mark.parametrize("path", ["", "?team=payments", "?team=payments&month=2026-05-01"])
+@pytest.mark.parametrize("path", ["", "?team=payments", "?team=payments&month=2026-05-01", "docs"])
 def test_a_phone_scrolls_down_and_never_sideways(visit: Visit, shot: Shot, path: str) -> None:
     page = visit(path, width=375)
-    expect(page.locator(".pulls li, .tile, tr[data-team]").first).to_be_visible()
+    expect(page.locator(".pulls li, .tile, tr[data-team], .operation").first).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 375
     shot(page, "phone" + re.sub(r"\W+", "-", path))
 

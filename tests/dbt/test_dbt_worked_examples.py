@@ -1,10 +1,15 @@
 """METRICS.md's worked example: every figure here is typed from that page."""
 
+from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from dbt_support import EXAMPLE, Warehouse
+
+from api.app import create_app
+from tests.api.api_support import Client, settings_for
 
 JANUARY = date(2026, 1, 1)
 WEEK_2, WEEK_3, WEEK_4 = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
@@ -131,3 +136,41 @@ def test_the_marts_describe_themselves(built: Warehouse) -> None:
         )
         == []
     )
+
+
+@pytest.fixture(scope="module")
+def document(built: Warehouse) -> Iterator[tuple[Client, dict[str, Any]]]:
+    """The API over the worked example, and what its OpenAPI document says of its paths."""
+    app = create_app(settings_for(built.database.url))
+    client = Client(app)
+    yield client, client.get("/openapi.json").json()["paths"]
+    app.state.marts.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/health",
+        "/teams",
+        "/metrics/team/{team_id}/velocity",
+        "/metrics/team/{team_id}/lead-time",
+        "/metrics/team/{team_id}/pull-requests",
+        "/metrics/compare",
+    ],
+)
+def test_the_api_s_examples_are_its_answers(
+    document: tuple[Client, dict[str, Any]], path: str
+) -> None:
+    client, paths = document
+    operation = paths[path]["get"]
+    given = {
+        one["name"]: one["example"] for one in operation.get("parameters", []) if "example" in one
+    }
+    address = path.format(**given)
+    query = {name: value for name, value in given.items() if f"{{{name}}}" not in path}
+    forms = operation["responses"]["200"]["content"]
+    assert set(forms) >= {"application/json"}
+    for media_type, form in forms.items():
+        answer = client.get(address, params=query, headers={"Accept": media_type})
+        is_text = media_type == "text/csv"
+        assert (answer.text if is_text else answer.json()) == form["example"]

@@ -60,12 +60,30 @@ export interface PullRequest {
   size: number | null
 }
 
-export interface Answer<Row> {
+export interface TeamFigures {
   team: { id: string; name: string }
+  velocity: VelocityWeek[]
+  lead_time: LeadTimeMonth[]
+}
+
+export interface Figures {
   as_of: string | null
-  data: Row[]
+  data: TeamFigures[]
+}
+
+export interface Health {
+  as_of: string | null
+  /** Whether these are the figures of a made-up organisation. */
+  demo?: boolean
+}
+
+interface Page {
+  data: PullRequest[]
   next_cursor?: string
 }
+
+/** As many as the API compares in one answer. */
+const TEAMS_AT_ONCE = 20
 
 /** The API said no, or (status 0) said nothing. */
 export class ApiError extends Error {
@@ -107,18 +125,21 @@ async function fetched(path: string, key: string | null, signal?: AbortSignal): 
   }
 }
 
-function teamPath(team: string, what: string, parameters: Record<string, string> = {}): string {
-  const query = new URLSearchParams(parameters).toString()
-  return `metrics/team/${encodeURIComponent(team)}/${what}${query && `?${query}`}`
-}
-
 export const teams = (key = apiKey.value): Promise<Teams> => ask<Teams>('teams', key)
 
-export const velocity = (team: string, from?: string): Promise<Answer<VelocityWeek>> =>
-  ask(teamPath(team, 'velocity', from ? { from } : {}))
+export const health = (): Promise<Health> => ask<Health>('health')
 
-export const leadTime = (team: string, from?: string): Promise<Answer<LeadTimeMonth>> =>
-  ask(teamPath(team, 'lead-time', from ? { from } : {}))
+/** Weeks and months of teams, in this order; those that are asked for together are of one build. */
+export async function figures(teams: readonly string[], from?: string): Promise<Figures> {
+  const parts: Promise<Figures>[] = []
+  for (let at = 0; at < teams.length; at += TEAMS_AT_ONCE) {
+    const query = new URLSearchParams(teams.slice(at, at + TEAMS_AT_ONCE).map((team) => ['team', team]))
+    if (from) query.set('from', from)
+    parts.push(ask<Figures>(`metrics/compare?${query}`))
+  }
+  const answers = await Promise.all(parts)
+  return { as_of: answers.at(-1)?.as_of ?? null, data: answers.flatMap((answer) => answer.data) }
+}
 
 /** Every pull request merged from one day to another, both inclusive; newest merge first. */
 export async function pullRequests(team: string, from: string, to: string): Promise<PullRequest[]> {
@@ -126,7 +147,7 @@ export async function pullRequests(team: string, from: string, to: string): Prom
   let cursor: string | undefined
   do {
     const parameters = { from, to, limit: '1000', ...(cursor && { cursor }) }
-    const page = await ask<Answer<PullRequest>>(teamPath(team, 'pull-requests', parameters))
+    const page = await ask<Page>(`metrics/team/${encodeURIComponent(team)}/pull-requests?${new URLSearchParams(parameters)}`)
     found.push(...page.data)
     cursor = page.next_cursor
   } while (cursor)

@@ -1,0 +1,139 @@
+"""What nobody asks who means well; more of it is in the tests of dates, cursors and keys."""
+
+import socket
+
+import httpx
+import pytest
+from api_support import ALL_KEY, WEB_KEY, Client, settings_for
+
+from api.app import create_app
+
+FIGURES = ["velocity", "lead-time", "pull-requests"]
+TEXTS = {
+    "or": "web' or '1'='1",
+    "drop": "web'; drop table marts.dim_teams; --",
+    "union": "' union select null, 'web', 'Web', null --",
+    "sleep": "web\\'; select pg_sleep(5) --",
+    "array": "{web,core}",
+    "placeholder": "%(team_id)s",
+    "parameter": "$1",
+    "NUL": "\x00",
+    "emoji": "\U0001f680",
+    "path": "../../etc/passwd",
+    "header": "web\r\nX-Injected: yes",
+    "long": "x" * 5000,
+}
+
+
+def path_of(figure: str, team: str = "web") -> str:
+    if figure == "compare":
+        return f"/metrics/compare?team={team}"
+    return f"/metrics/team/{team}/{figure}"
+
+
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
+@pytest.mark.parametrize("parameter", ["from", "to", "team"])
+def test_sql_in_a_comparison_is_a_team_or_a_date_that_is_not_there(client, parameter, text):
+    asked = {"team": "web", "from": "2026-01-01", parameter: text}
+    answer = client.get("/metrics/compare", params=asked)
+    assert answer.status_code == (404 if parameter == "team" else 422)
+    assert "x-injected" not in answer.headers
+    assert len(client.get("/teams").json()["data"]) == 2
+
+
+@pytest.mark.parametrize("header", ["If-None-Match", "X-Request-ID", "Accept", "X-API-Key"])
+@pytest.mark.parametrize("text", [v for v in TEXTS.values() if v.isprintable() and v.isascii()])
+def test_sql_in_a_header_is_not_looked_at(client, header, text):
+    answer = client.get("/teams", headers={header: text})
+    assert answer.status_code == (401 if header == "X-API-Key" else 200)
+
+
+@pytest.mark.parametrize("figure", [*FIGURES, "compare"])
+@pytest.mark.parametrize("day", ["0001-01-01", "1582-10-10", "2024-02-29", "9999-12-31"])
+def test_a_day_however_far_away_is_a_day(client, figure, day):
+    path = path_of(figure)
+    for parameter in ("from", "to"):
+        query = f"{'&' if '?' in path else '?'}{parameter}={day}"
+        assert client.get(path + query).status_code == 200
+
+
+@pytest.mark.parametrize("figure", [*FIGURES, "compare"])
+@pytest.mark.parametrize(
+    "team",
+    ["core", "CORE", "co%72e", "core%20", "core%00", "web%2Fcore", "web,core", "*", "%2e%2e"],
+)
+def test_a_limited_key_reads_no_other_team_however_it_is_spelt(app, figure, team):
+    answer = Client(app, key=WEB_KEY).get(path_of(figure, team))
+    assert answer.status_code in {403, 404}
+    assert "data" not in answer.json()
+
+
+def test_a_second_team_in_the_query_reads_nothing_more(app):
+    limited = Client(app, key=WEB_KEY)
+    for figure in FIGURES:
+        plain = limited.get(path_of(figure)).json()
+        for more in ("team=core", "team_id=core", "teams=core"):
+            assert limited.get(f"{path_of(figure)}?{more}").json() == plain
+    assert limited.get("/metrics/compare?team=web&team=core&team=web").status_code == 403
+
+
+@pytest.fixture
+def port(marts, serve):
+    return int(serve(create_app(settings_for(marts.url))).rpartition(":")[2])
+
+
+def said_to(port: int, request: bytes) -> bytes:
+    """What the server answers to these bytes, until it closes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        answer = b""
+        try:
+            connection.sendall(request)
+            while data := connection.recv(65536):
+                answer += data
+        except ConnectionError:
+            # It has closed with some of our bytes unread.
+            pass
+        return answer
+
+
+OVERSIZED = {
+    "a value": b"X-Junk: " + b"x" * 1_000_000 + b"\r\n",
+    "a key": b"X-API-Key: " + b"x" * 1_000_000 + b"\r\n",
+    "a name": b"x" * 1_000_000 + b": y\r\n",
+    "many": b"".join(b"X-Junk-%d: y\r\n" % number for number in range(50_000)),
+}
+
+
+@pytest.mark.parametrize("lines", OVERSIZED.values(), ids=OVERSIZED)
+def test_oversized_headers_are_refused_and_the_next_caller_is_answered(port, lines):
+    answer = said_to(port, b"GET /teams HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n")
+    assert answer[:12] in {b"HTTP/1.1 400", b"HTTP/1.1 431", b""}
+    good = httpx.get(f"http://127.0.0.1:{port}/teams", headers={"X-API-Key": ALL_KEY})
+    assert good.status_code == 200
+
+
+@pytest.mark.parametrize("line", [b"GET /" + b"x" * 1_000_000, b"GET /teams HTTP/1.1\r\nNo colon"])
+def test_what_is_no_request_is_refused(port, line):
+    assert said_to(port, line + b" HTTP/1.1\r\n\r\n")[:12] in {b"HTTP/1.1 400", b""}
+    assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
+
+
+LARGE = 60_000
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Accept": "text/csv;q=0," * (LARGE // 13)},
+        {"Accept": ";" * LARGE},
+        {"If-None-Match": '"' * LARGE},
+        {"If-None-Match": '"a",' * (LARGE // 4)},
+        {"X-Request-ID": "a" * LARGE},
+        {"X-Junk": "a" * LARGE},
+    ],
+    ids=["Accept", "semicolons", "quotes", "tags", "id", "junk"],
+)
+def test_a_header_as_large_as_a_server_takes_in_is_read(client, headers):
+    answer = client.get("/teams", headers=headers)
+    assert answer.status_code == 200
+    assert len(answer.headers["x-request-id"]) <= 128
