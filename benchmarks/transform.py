@@ -179,7 +179,7 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
     name = f"transform_{size}"
     server.create_database(name)
     bench = Bench(Database(server.url(name)), home / "target")
-    _generate(bench.database, home, size)
+    generate(bench.database, home, size)
     steps = {
         "full build": None,
         "nothing changed": None,
@@ -210,7 +210,7 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
     return full
 
 
-def _generate(database: Database, home: Path, size: int) -> None:
+def generate(database: Database, home: Path, size: int) -> None:
     """Make the tables as the ingest does, and fill them."""
     initialise(database)
     with Lock(database) as lock:

@@ -1,0 +1,70 @@
+"""Callers of an HTTP server: each asks again as soon as it is answered, on a connection kept open.
+
+Run as a module, in a process of its own, it prints the milliseconds of every answer as JSON.
+"""
+
+import asyncio
+import json
+import re
+import sys
+import time
+
+WARM_SECONDS = 0.5
+_LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
+
+
+class _Caller(asyncio.Protocol):
+    def __init__(self, request: bytes, status: int, taken: list[tuple[float, float]]) -> None:
+        self._request = request
+        self._status = b"HTTP/1.1 %d " % status
+        self._taken = taken
+        self._buffer = bytearray()
+        self._whole: int | None = None
+        self._began = 0.0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        self._ask()
+
+    def data_received(self, data: bytes) -> None:
+        self._buffer += data
+        if self._whole is None and (head := self._buffer.find(b"\r\n\r\n")) >= 0:
+            assert self._buffer.startswith(self._status), bytes(self._buffer[:1000])
+            length = _LENGTH.search(self._buffer, 0, head + 2)
+            self._whole = head + 4 + (int(length[1]) if length else 0)
+        if self._whole is not None and len(self._buffer) >= self._whole:
+            self._taken.append((self._began, time.perf_counter() - self._began))
+            self._ask()
+
+    def _ask(self) -> None:
+        self._buffer.clear()
+        self._whole = None
+        self._began = time.perf_counter()
+        self._transport.write(self._request)
+
+
+async def call(port: int, request: bytes, status: int, callers: int, seconds: float) -> list[float]:
+    """Return the milliseconds of each answer that was asked for in so many seconds."""
+    taken: list[tuple[float, float]] = []
+    loop = asyncio.get_running_loop()
+    warm = time.perf_counter() + WARM_SECONDS
+    made = [
+        await loop.create_connection(lambda: _Caller(request, status, taken), "127.0.0.1", port)
+        for _ in range(callers)
+    ]
+    await asyncio.sleep(WARM_SECONDS + seconds)
+    for transport, _ in made:
+        transport.close()
+    return [each * 1e3 for began, each in taken if began >= warm]
+
+
+def main() -> None:
+    """Call as the JSON in the argument says."""
+    asked = json.loads(sys.argv[1])
+    asked["request"] = asked["request"].encode()
+    json.dump(asyncio.run(call(**asked)), sys.stdout)
+
+
+if __name__ == "__main__":
+    main()
