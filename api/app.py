@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 from api import described, problems
 from api.access import Access, BadKeys, KeyRing, KeySource
 from api.dashboard import Assets
+from api.kept import Kept
 from api.marts import Marts
 from api.observed import Observed
 from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
@@ -75,6 +76,7 @@ def create_app(
         redirect_slashes=False,
     )
     app.state.marts = marts
+    app.state.kept = Kept()
     app.state.is_demo = is_demo
     app.state.access = Access(keys, BadKeys())
     app.add_middleware(GZipMiddleware, minimum_size=1000, compresslevel=GZIP_LEVEL)

@@ -13,6 +13,7 @@ from fastapi import Depends, Request, Response
 from pydantic import BaseModel
 
 from api.access import Reader
+from api.kept import Answer, Kept
 from api.marts import FromMarts, Marts
 from dora.keys import ApiKey
 
@@ -40,25 +41,35 @@ class Replies:
         self.reader = reader
         self.marts = marts
         self._request = request
+        self._kept: Kept = request.app.state.kept
         self._is_csv = prefers_csv(request.headers.get("accept", ""))
 
     def reply(self, row: type[BaseModel], find: Callable[[], Found]) -> Response:
         """What `find` finds, its rows being of the type `row`; 304 where nothing is new in it."""
-        known = self._request.headers.get("if-none-match")
-        if known is not None:
-            tag = self._tag(self.marts.build_id(), row)
-            if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
-                return Response(status_code=304, headers=_headers(tag))
-        found = find()
-        headers = _headers(self._tag(found.build_id, row))
+        known = self._request.headers.get("if-none-match", "")
+        tag = self._tag(self.marts.build_id(), row)
+        if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
+            return Response(status_code=304, headers=_headers(tag))
+        answer = self._kept.get(tag)
+        if answer is None:
+            found = find()
+            # Of a newer build, where one has ended meanwhile.
+            tag = self._tag(found.build_id, row)
+            answer = self._answer(found, row, tag)
+            self._kept.put(tag, answer)
+        return Response(answer.body, headers=answer.headers)
+
+    def _answer(self, found: Found, row: type[BaseModel], tag: str) -> Answer:
+        headers = _headers(tag)
         if found.next_cursor is not None:
             headers["Link"] = self._link(found.next_cursor)
         if self._is_csv:
             text = to_csv(row.model_fields, found.rows)
-            content_type = f"{CSV}; charset=utf-8; header=present"
-            return Response(text, headers=headers | {"Content-Type": content_type})
-        text = found.answer.model_dump_json(exclude_unset=True)
-        return Response(text, media_type=JSON, headers=headers)
+            headers["Content-Type"] = f"{CSV}; charset=utf-8; header=present"
+        else:
+            text = found.answer.model_dump_json(exclude_unset=True)
+            headers["Content-Type"] = JSON
+        return Answer(text.encode(), headers)
 
     def _tag(self, build_id: str, row: type[BaseModel]) -> str:
         """A digest of all that the answer depends on: the marts of one build stay as they are."""

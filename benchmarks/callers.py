@@ -1,21 +1,27 @@
 """Callers of an HTTP server: each asks again as soon as it is answered, on a connection kept open.
 
-Run as a module, in a process of its own, it prints the milliseconds of every answer as JSON.
+Where the request has `COUNT` in it, each asks for something that nobody has asked for before. Run
+as a module, in a process of its own, it prints the milliseconds of every answer as JSON.
 """
 
 import asyncio
+import itertools
 import json
 import re
 import sys
 import time
+from collections.abc import Iterator
 
 WARM_SECONDS = 0.5
+COUNT = "{count}"
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
 class _Caller(asyncio.Protocol):
-    def __init__(self, request: bytes, status: int, taken: list[tuple[float, float]]) -> None:
-        self._request = request
+    def __init__(
+        self, requests: Iterator[bytes], status: int, taken: list[tuple[float, float]]
+    ) -> None:
+        self._requests = requests
         self._status = b"HTTP/1.1 %d " % status
         self._taken = taken
         self._buffer = bytearray()
@@ -40,8 +46,9 @@ class _Caller(asyncio.Protocol):
     def _ask(self) -> None:
         self._buffer.clear()
         self._whole = None
+        request = next(self._requests)
         self._began = time.perf_counter()
-        self._transport.write(self._request)
+        self._transport.write(request)
 
 
 async def call(port: int, request: bytes, status: int, callers: int, seconds: float) -> list[float]:
@@ -49,8 +56,9 @@ async def call(port: int, request: bytes, status: int, callers: int, seconds: fl
     taken: list[tuple[float, float]] = []
     loop = asyncio.get_running_loop()
     warm = time.perf_counter() + WARM_SECONDS
+    requests = (request.replace(COUNT.encode(), b"%d" % count) for count in itertools.count())
     made = [
-        await loop.create_connection(lambda: _Caller(request, status, taken), "127.0.0.1", port)
+        await loop.create_connection(lambda: _Caller(requests, status, taken), "127.0.0.1", port)
         for _ in range(callers)
     ]
     await asyncio.sleep(WARM_SECONDS + seconds)

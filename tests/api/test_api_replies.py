@@ -7,6 +7,7 @@ import httpx
 import pytest
 from api_support import ALL_KEY, WEB_KEY, Client
 
+from api.kept import Answer, Kept
 from api.marts import Marts
 from api.replies import prefers_csv
 
@@ -38,12 +39,48 @@ def test_what_is_known_is_not_asked_for_again(client, path, monkeypatch):
     assert asked == ["select build.build_id, build.snapshot from build"]
 
 
+@pytest.mark.parametrize("headers", [{}, AS_CSV])
+@pytest.mark.parametrize("path", [*PATHS, f"{PULL_REQUESTS}?limit=1"])
+def test_what_was_answered_is_not_looked_up_again(client, path, headers, monkeypatch):
+    first = client.get(path, headers=headers)
+    asked: list[str] = []
+    run = Marts.of_one_build
+
+    def watched(self, query, *rest):
+        asked.append(query)
+        return run(self, query, *rest)
+
+    monkeypatch.setattr(Marts, "of_one_build", watched)
+    second = client.get(path, headers=headers)
+    assert asked == ["select build.build_id, build.snapshot from build"]
+    assert second.content == first.content
+    for name in ("X-Request-ID", "Server-Timing"):
+        assert second.headers.pop(name) != first.headers.pop(name)
+    assert second.headers == first.headers
+
+
+def test_answers_are_kept_up_to_a_size_the_newest_asked_for_longest():
+    kept = Kept(most_bytes=10)
+    for tag in ("a", "b"):
+        kept.put(tag, Answer(b"12345", {}))
+    assert kept.get("a") is not None
+    kept.put("c", Answer(b"12345", {}))
+    assert [tag for tag in "abc" if kept.get(tag)] == ["a", "c"]
+    kept.put("a", Answer(b"123", {}))
+    kept.put("d", Answer(b"12", {}))
+    assert [tag for tag in "abcd" if kept.get(tag)] == ["a", "c", "d"]
+    kept.put("e", Answer(b"12345678901", {}))
+    assert [tag for tag in "acde" if kept.get(tag)] == []
+
+
 def test_a_new_build_is_a_new_answer(client, marts):
     first = client.get(VELOCITY)
     marts.run("update marts.dim_build set build_id = 'b2'")
-    answer = again(client, first)
-    assert answer.status_code == 200
-    assert answer.headers["etag"] != first.headers["etag"]
+    marts.run("update marts.fct_team_velocity_weekly set prs_merged = prs_merged + 1")
+    for answer in (again(client, first), client.get(VELOCITY)):
+        assert answer.status_code == 200
+        assert answer.headers["etag"] != first.headers["etag"]
+        assert answer.json() != first.json()
 
 
 def test_path_parameters_form_and_teams_each_make_another_tag(app, client):

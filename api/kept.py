@@ -1,0 +1,44 @@
+"""Answers that were made already: those of one build stay as they are."""
+
+import threading
+from collections import OrderedDict
+from typing import NamedTuple
+
+# Of all bodies together; a Lambda function keeps its own between two requests.
+MOST_BYTES = 16 * 1024 * 1024
+
+
+class Answer(NamedTuple):
+    """What a caller gets: the body as it is sent, before any compression, and its headers."""
+
+    body: bytes
+    headers: dict[str, str]
+
+
+class Kept:
+    """The newest answers by their tags, which name all that an answer depends on.
+
+    At most `most_bytes` of them; the one that was asked for the longest ago goes first.
+    """
+
+    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self._most = most_bytes
+        self._bytes = 0
+        self._answers: OrderedDict[str, Answer] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, tag: str) -> Answer | None:
+        with self._lock:
+            found = self._answers.get(tag)
+            if found is not None:
+                self._answers.move_to_end(tag)
+            return found
+
+    def put(self, tag: str, answer: Answer) -> None:
+        with self._lock:
+            before = self._answers.pop(tag, None)
+            self._bytes += len(answer.body) - (len(before.body) if before else 0)
+            self._answers[tag] = answer
+            while self._bytes > self._most:
+                _, oldest = self._answers.popitem(last=False)
+                self._bytes -= len(oldest.body)
