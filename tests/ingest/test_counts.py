@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -49,10 +50,14 @@ def test_pull_requests_that_vanish_are_marked_and_kept(
     assert set(unlike(database, github)) == {f"too much {key}" for key in vanished(database)}
 
 
-def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
+def _count_more(answer: dict[str, Any], more: int) -> dict[str, Any]:
     for node in answer["data"]["nodes"]:
-        node["pullRequests"]["totalCount"] += 1
+        node["pullRequests"]["totalCount"] += more
     return answer
+
+
+def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
+    return _count_more(answer, 1)
 
 
 def test_a_difference_that_stays_is_looked_into_once(
@@ -174,7 +179,7 @@ def test_a_difference_that_stays_is_settled_where_something_is_opened_under_ever
 ) -> None:
     ingest(clock=clock)
     repository = prs(github)[0].repository
-    walked = 0
+    walked, more = 0, 1
 
     def before(operation: str | None, variables: Any) -> Fault | None:
         nonlocal walked
@@ -182,15 +187,17 @@ def test_a_difference_that_stays_is_settled_where_something_is_opened_under_ever
         if is_of_all and variables["ids"] == [repository.id] and variables["after"] is None:
             walked += 1
             github.add_pull_request(repository, clock.now(), None, title="Opened meanwhile")
-        return Fault(rewrite=_count_one_more) if operation == "Probe" else None
+        rewrite = partial(_count_more, more=more)
+        return Fault(rewrite=rewrite) if operation == "Probe" else None
 
     hub.before_request = before
     walks = []
-    for _ in range(4):
+    # The second is another difference, to be looked into as often.
+    for more in (1, 1, 1, 2, 2, 2):
         clock.pass_by(3600)
         ingest(clock=clock)
         walks.append(walked)
-    assert walks == [1, 2, 2, 2]
+    assert walks == [1, 2, 2, 3, 4, 4]
 
 
 def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its_repository(
