@@ -193,7 +193,8 @@ def test_a_difference_that_stays_is_settled_where_something_is_opened_under_ever
     hub.before_request = before
     walks = []
     # The second is another difference, to be looked into as often.
-    for more in (1, 1, 1, 2, 2, 2):
+    for counted in (1, 1, 1, 2, 2, 2):
+        more = counted
         clock.pass_by(3600)
         ingest(clock=clock)
         walks.append(walked)
