@@ -12,7 +12,7 @@ AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
 DASHBOARD := dashboard/dist/index.html
-.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs lock
+.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs package lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -67,6 +67,9 @@ docs: $(READY) ## dbt's documentation of the configured database, one page in bu
 	  --project-dir dbt_project --target-path $(abspath $(DOCS))
 	@mv $(DOCS)/static_index.html $(DOCS)/index.html
 	@echo $(DOCS)/index.html
+
+package: $(READY) dashboard ## the three ARM64 Lambda zips in build/packages; ACCEPT=1 writes their sizes down
+	@$(BIN)/python -m infra.package $(if $(ACCEPT),--accept-sizes)
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

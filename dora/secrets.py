@@ -1,6 +1,7 @@
 """Secrets from AWS Secrets Manager, read when they are needed: a rotated one needs no deploy."""
 
 import json
+import logging
 from typing import Any
 
 from dora.errors import ConfigurationError
@@ -11,6 +12,9 @@ def read_secret(arn: str, setting: str) -> str:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
+    # At DEBUG it logs whole answers, with the secret in them.
+    if logging.getLogger("botocore").getEffectiveLevel() < logging.INFO:
+        logging.getLogger("botocore").setLevel(logging.INFO)
     try:
         answer = boto3.client("secretsmanager").get_secret_value(SecretId=arn)
     except (BotoCoreError, ClientError) as error:

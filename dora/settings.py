@@ -28,6 +28,9 @@ class Settings(BaseSettings):
     team_config_json: str | None = None
     db_url: SecretStr | None = None
     db_secret_arn: str | None = None
+    ingest_login_secret_arn: str | None = None
+    transform_login_secret_arn: str | None = None
+    reader_login_secret_arn: str | None = None
     api_keys: SecretStr | None = None
     api_keys_secret_arn: str | None = None
     dlq_url: str | None = None

@@ -142,12 +142,15 @@ def demo(server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Database
     return Database(server.url(DEMO))
 
 
-@pytest.fixture
-def home(request: pytest.FixtureRequest) -> Iterator[Path]:
+def new_home(request: pytest.FixtureRequest) -> Iterator[Path]:
     """A home for a server of the test's own: not there yet, in a folder that everyone reaches."""
     home = request.config.stash[FOLDER] / f"home-{secrets.token_hex(6)}"
     yield home
     destroy(home)
+
+
+home = pytest.fixture(new_home)
+module_home = pytest.fixture(new_home, scope="module")
 
 
 @pytest.fixture

@@ -14,13 +14,12 @@ from rich.progress import Progress, TaskID
 from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.cli.db import prepare
 from dora.database import Database
+from dora.dbt import LOCK
 from dora.errors import ConfigurationError, TransformError
 from dora.roles import TRANSFORM
 from dora.settings import load_settings
 from dora.standing import standing
 
-# Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
-LOCK = 0x646F7263
 SAY_EVERY = 50
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
 _RESULTS |= {"LogNodeResult", "LogFunctionResult"}

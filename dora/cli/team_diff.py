@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from dora.cli.build import LOCK, run_dbt
+from dora.cli.build import run_dbt
 from dora.cli.console import say
 from dora.database import Database
+from dora.dbt import LOCK
 from dora.roles import TRANSFORM
 from dora.scratch import scratch_schema
 

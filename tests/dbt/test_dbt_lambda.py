@@ -8,6 +8,8 @@ from pathlib import Path
 
 from dbt_support import EXAMPLE, ROOT, Warehouse
 
+from tests.confinement import with_own_tmp
+
 LOCKS = """
 import multiprocessing, resource
 from dora.dbt import do_without_semaphores
@@ -42,12 +44,6 @@ for attempt in (get_context("spawn").RLock, (ROOT / "dbt_project" / "written").t
         print("refused")
 run(Database(sys.argv[1]), ["--quiet", "build", *sys.argv[3:]], Path(sys.argv[2]))
 """
-# /tmp stays as it is; a semaphore would be made in /dev/shm; all else is read-only.
-CONFINED = """
-mount --make-rprivate /
-mount -t tmpfs -o ro none /dev/shm && mount --bind /tmp /tmp && mount -o remount,bind,ro / &&
-    exec "$@"
-"""
 
 
 def python(script: str, *arguments: str | Path, within: tuple[str, ...] = ()) -> list[str]:
@@ -65,17 +61,6 @@ def python(script: str, *arguments: str | Path, within: tuple[str, ...] = ()) ->
     return done.stdout.splitlines()
 
 
-def confinement() -> tuple[str, ...]:
-    """A mount namespace, root's or a user's own; none where this machine allows neither."""
-    own = () if os.geteuid() == 0 else ("--map-root-user",)
-    command = ("unshare", *own, "--mount", "sh", "-c", CONFINED, "sh")
-    try:
-        subprocess.run([*command, "true"], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ()
-    return command
-
-
 def test_locks_are_the_threads_own_where_semaphores_cannot_be_made() -> None:
     assert python(LOCKS) == ["no semaphore", "_thread lock", "_thread RLock", "_thread lock"]
 
@@ -86,7 +71,7 @@ def test_locks_stay_what_they_are_where_semaphores_can() -> None:
 
 def test_a_build_writes_to_its_home_alone(own_warehouse: Warehouse, tmp_path: Path) -> None:
     own_warehouse.insert(**EXAMPLE)
-    within = confinement()
+    within = with_own_tmp()
     if not within:
         warnings.warn("no mount namespace here: built without hiding /dev/shm", stacklevel=1)
     selected = ["--indirect-selection", "cautious", "--select", "+dim_teams"]

@@ -20,10 +20,10 @@ from dbt_support import EXAMPLE, ROOT, Row, Warehouse, pull_request
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown
 
-from dora.cli.build import LOCK
 from dora.cli.team_diff import Diff, diff_teams
 from dora.cli.team_tables import print_diff, print_json
 from dora.database import Database
+from dora.dbt import LOCK
 from dora.embedded import Embedded
 from dora.errors import ConfigurationError
 from dora.roles import TRANSFORM

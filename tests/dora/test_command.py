@@ -15,8 +15,8 @@ import pytest
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
-from dora.cli.build import LOCK
 from dora.database import Database
+from dora.dbt import LOCK
 
 TOKEN = "ghp_not_to_be_shown_anywhere"
 Dora = Callable[..., "subprocess.CompletedProcess[str]"]

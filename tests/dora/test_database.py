@@ -260,6 +260,17 @@ def test_what_the_login_may_not_hand_over_is_named(
     assert "foreign (dora)" in note
 
 
+def test_a_login_of_one_role_has_nothing_to_make_nor_to_say_where_all_is_made(
+    database: Database, make_login: Callable[..., str]
+) -> None:
+    login = make_login()
+    run(database, f"grant dora_ingest to {login}")
+    assert initialise(as_login(database, login)) == []
+    run(database, "drop schema snapshots")
+    with pytest.raises(ConfigurationError, match="may not make the schema snapshots"):
+        initialise(as_login(database, login))
+
+
 def test_a_login_that_may_not_make_the_schemas_is_told_what_to_grant(
     database: Database, make_login: Callable[..., str]
 ) -> None:

@@ -1,0 +1,1 @@
+"""The Lambda packages and the AWS stacks around them."""

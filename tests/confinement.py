@@ -1,0 +1,75 @@
+"""A process with no more of a machine than AWS Lambda gives: no /dev/shm, little to write to."""
+
+import os
+import subprocess
+from functools import cache
+
+# Everything that is mounted is read-only; what comes after `--` is run.
+_READ_ONLY = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none /dev/shm
+{before}
+while read -r _ point _; do
+    case "$point" in {kept}) ;; *) mount -o remount,bind,ro "$point" 2>/dev/null || true ;; esac
+done < /proc/self/mounts
+{after}
+exec "$@"
+"""
+# The machine's own /tmp stays; it may be no mount of its own.
+_OWN_TMP = _READ_ONLY.format(before="mount --bind /tmp /tmp", kept="/tmp", after="")
+# A new /tmp, and folders of the machine's at the places where Lambda has them, or beside.
+_NEW_TMP = _READ_ONLY.format(
+    before="""
+mount -t tmpfs none /mnt
+for place in task runtime; do
+    mkdir "/mnt/$place"
+    mount --bind "$1" "/mnt/$place"
+    shift
+done
+""",
+    kept="''",
+    after="mount -t tmpfs none /tmp\ncd /mnt/task",
+)
+_PROBE = """
+for folder in "$@"; do
+    (: > "$folder/probe") 2>/dev/null && rm "$folder/probe" && echo "$folder"
+done
+true
+"""
+
+
+def with_own_tmp() -> tuple[str, ...]:
+    """What to put before a command that may write to /tmp only; nothing where it cannot be had."""
+    return _within(_OWN_TMP)
+
+
+def with_new_tmp(task: str, runtime: str) -> tuple[str, ...]:
+    """The same with an empty /tmp, and two folders as /mnt/task and /mnt/runtime."""
+    return _within(_NEW_TMP, task, runtime)
+
+
+def writable(within: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
+    """Those of the folders that a command can write to."""
+    done = subprocess.run(
+        [*within, "sh", "-c", _PROBE, "sh", *folders], check=True, capture_output=True, text=True
+    )
+    return done.stdout.split()
+
+
+def _within(script: str, *arguments: str) -> tuple[str, ...]:
+    return (*_namespace(), "sh", "-c", script, "sh", *arguments) if _namespace() else ()
+
+
+@cache
+def _namespace() -> tuple[str, ...]:
+    """A mount namespace, root's or a user's own; none where this machine allows neither."""
+    own = () if os.geteuid() == 0 else ("--map-root-user",)
+    command = ("unshare", *own, "--mount")
+    try:
+        subprocess.run(
+            [*command, "sh", "-c", _OWN_TMP, "sh", "true"], check=True, capture_output=True
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ()
+    return command

@@ -1,0 +1,96 @@
+"""An AWS account that moto makes up, and a Postgres as RDS gives one."""
+
+import json
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import psycopg
+from lambda_runtime import REGION
+from moto.server import ThreadedMotoServer
+
+from dora import embedded
+from dora.postmaster import DATABASE
+
+LOG_GROUP = "functions"
+
+
+@dataclass
+class Account:
+    """An AWS account, as far as the functions see one."""
+
+    url: str
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    def secret(self, name: str, value: Any) -> str:
+        text = value if isinstance(value, str) else json.dumps(value)
+        answer = self.client("secretsmanager").create_secret(Name=name, SecretString=text)
+        return str(answer["ARN"])
+
+    def letters(self, queue_url: str) -> list[dict[str, Any]]:
+        """The messages in a queue, which stay there."""
+        answer = self.client("sqs").receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
+        )
+        return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+    def collect(self, stream: str, lines: list[str]) -> None:
+        """Take a function's log, and the metrics in it, to where CloudWatch has them."""
+        logs, at = self.client("logs"), round(1000 * time.time())
+        logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
+        events = [{"timestamp": at, "message": line} for line in lines if line]
+        logs.put_log_events(logGroupName=LOG_GROUP, logStreamName=stream, logEvents=events)
+        for line in lines:
+            if '"_aws"' in line:
+                self._measure(json.loads(line))
+
+    def _measure(self, embedded_metrics: dict[str, Any]) -> None:
+        for given in embedded_metrics["_aws"]["CloudWatchMetrics"]:
+            self.client("cloudwatch").put_metric_data(
+                Namespace=given["Namespace"],
+                MetricData=[
+                    {"MetricName": each["Name"], "Unit": each["Unit"], "Value": value}
+                    for each in given["Metrics"]
+                    for value in embedded_metrics[each["Name"]]
+                ],
+            )
+
+
+@contextmanager
+def account() -> Iterator[Account]:
+    # A line for each request would be all that a failing test shows.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    made = Account(f"http://{host}:{port}")
+    made.client("logs").create_log_group(logGroupName=LOG_GROUP)
+    try:
+        yield made
+    finally:
+        server.stop()
+
+
+def start_database(home: Path, password: str) -> dict[str, str]:
+    """Start a server as RDS gives one: its administrator is no superuser. It logs all it does."""
+    server = embedded.start(home)
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"create role administrator login createrole password '{password}'")
+        connection.execute(f"alter database {DATABASE} owner to administrator")
+        connection.execute("alter system set log_statement = 'all'")
+        connection.execute("select pg_reload_conf()")
+        port = connection.info.port
+    return {"PGHOST": "127.0.0.1", "PGPORT": str(port), "PGDATABASE": DATABASE}

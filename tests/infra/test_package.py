@@ -1,0 +1,63 @@
+import json
+import os
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from infra.package import LIMIT, PackageError, Size, check, make, make_all
+
+ELF_MACHINES = {b"\xb7\x00": "aarch64", b"\x3e\x00": "x86_64"}
+
+
+@pytest.fixture(scope="module")
+def packages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, Size]]:
+    return make_all(tmp_path_factory.mktemp("packages"))
+
+
+def test_native_files_are_all_for_arm(packages: dict[str, tuple[Path, Size]]) -> None:
+    for path, _ in packages.values():
+        with zipfile.ZipFile(path) as archive:
+            machines = [
+                ELF_MACHINES.get(content[18:20], "another")
+                for name in archive.namelist()
+                if (content := archive.read(name))[:4] == b"\x7fELF"
+            ]
+        assert set(machines) == {"aarch64"}
+
+
+def test_a_package_has_no_more_than_it_runs_with(packages: dict[str, tuple[Path, Size]]) -> None:
+    for function, (path, size) in packages.items():
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            assert size.unzipped == sum(info.file_size for info in archive.infolist()) < LIMIT
+        assert {name for name in names if name.startswith("dora/cli/")} == set()
+        assert [name for name in names if "__pycache__" in name or name.startswith("bin/")] == []
+        own = {"ingest", "transform", "api", "dbt_project"} & {
+            name.partition("/")[0] for name in names
+        }
+        assert own == {function} | ({"dbt_project"} if function == "transform" else set())
+
+
+def test_the_same_inputs_give_the_same_bytes(
+    packages: dict[str, tuple[Path, Size]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The others are made by a part of the same steps; this one has dbt's parse in it.
+    monkeypatch.setitem(os.environ, "TZ", "Asia/Tokyo")
+    again, _ = make("transform", tmp_path)
+    assert again.read_bytes() == packages["transform"][0].read_bytes()
+
+
+def test_sizes_are_held_against_the_committed_ones(
+    packages: dict[str, tuple[Path, Size]], tmp_path: Path
+) -> None:
+    check({function: size for function, (_, size) in packages.items()})
+    before = tmp_path / "sizes.json"
+    before.write_text(json.dumps({"api": {"zipped": 100, "unzipped": 1000}}))
+    check({"api": Size(120, 1200)}, before)
+    with pytest.raises(PackageError, match="api: unzipped grew from 1,000 to 1,201 bytes"):
+        check({"api": Size(120, 1201)}, before)
+    with pytest.raises(PackageError, match="Lambda takes"):
+        check({"api": Size(120, LIMIT + 1)}, before)
+    with pytest.raises(PackageError, match="ingest is not in"):
+        check({"ingest": Size(1, 1)}, before)
