@@ -1,13 +1,14 @@
 """The Lambda function: `{"action": "ingest"}` or `{"action": "retry"}`.
 
-An ingest answers `{"status": "complete" | "continue" | "wait", "resume_at": …}` with its counts;
-the state machine calls it again on the last two. Whatever it writes is under /tmp.
+An ingest's `since`, a date, bounds how far back it reads, as `dora ingest --since` does. It
+answers `{"status": "complete" | "continue" | "wait", "resume_at": …, "ended_at": …}` with its
+counts; the state machine calls it again on the last two. Whatever it writes is under /tmp.
 """
 
 import logging
 import os
 import uuid
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dora.database import initialise, open_database
 from dora.errors import ConfigurationError, UnavailableError
+from dora.instants import whole_seconds
 from dora.settings import Settings, load_settings
 from ingest.config import read_config
 from ingest.dead_letters import ask_for_retry
@@ -44,21 +46,29 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     settings = load_settings().model_copy(update={"dora_home": HOME})
     action = event.get("action", "ingest")
     if action == "ingest":
-        return _ingest(settings, context)
+        return _ingest(settings, context, _since(event.get("since")))
     if action == "retry":
         return _retry(settings)
     raise ConfigurationError(f"action {action!r} is neither 'ingest' nor 'retry'")
 
 
-def _ingest(settings: Settings, context: LambdaContext) -> dict[str, Any]:
+def _since(said: str | None) -> datetime | None:
+    try:
+        return datetime.combine(date.fromisoformat(said), time.min, UTC) if said else None
+    except (TypeError, ValueError):
+        raise ConfigurationError(f"since {said!r} is no date; write 2025-01-31") from None
+
+
+def _ingest(settings: Settings, context: LambdaContext, since: datetime | None) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
     database = open_database(settings)
     run_id = uuid.uuid4().hex
     logger.set_correlation_id(run_id)
-    result = run(read_config(settings), database, HOME, seconds=seconds, run_id=run_id)
+    config = read_config(settings, since=since)
+    result = run(config, database, HOME, seconds=seconds, run_id=run_id)
     if result is None:
         logger.info("another run is under way")
-        return {"status": "complete", "resume_at": None, "skipped": True}
+        return {"status": "complete", "resume_at": None, "ended_at": _now(), "skipped": True}
     for message in result.messages:
         logger.warning(message)
     _measure(result)
@@ -68,10 +78,15 @@ def _ingest(settings: Settings, context: LambdaContext) -> dict[str, Any]:
     answer |= {
         "run_id": result.run_id,
         "status": result.status if result.status in {"continue", "wait"} else "complete",
-        "resume_at": result.resume_at.isoformat() if result.resume_at else None,
+        "resume_at": whole_seconds(result.resume_at) if result.resume_at else None,
+        "ended_at": _now(),
     }
     logger.info("run ended", extra=answer)
     return answer
+
+
+def _now() -> str:
+    return whole_seconds(datetime.now(UTC))
 
 
 def _retry(settings: Settings) -> dict[str, Any]:

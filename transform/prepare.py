@@ -12,6 +12,7 @@ from psycopg import Connection, errors, sql
 
 from dora.database import initialise, open_database
 from dora.errors import ConfigurationError
+from dora.instants import whole_seconds
 from dora.roles import INGEST, READER, TRANSFORM
 from dora.secrets import read_secret_object
 from dora.settings import Settings, load_settings
@@ -43,7 +44,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     return {
         "status": "complete",
         "logins": [name for _, name, _ in logins],
-        "until": until.isoformat(),
+        "until": whole_seconds(until),
     }
 
 
