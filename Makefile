@@ -12,7 +12,7 @@ AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
 DASHBOARD := dashboard/dist/index.html
-.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs package lock
+.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs package synth lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -70,6 +70,12 @@ docs: $(READY) ## dbt's documentation of the configured database, one page in bu
 
 package: $(READY) dashboard ## the three ARM64 Lambda zips in build/packages; ACCEPT=1 writes their sizes down
 	@$(BIN)/python -m infra.package $(if $(ACCEPT),--accept-sizes)
+
+# The packages are in it by the sum of their bytes, so they are made where they are not there.
+synth: $(READY) ## the CloudFormation templates in build/cdk.out, held against cdk-nag and cfn-lint
+	@test -d build/packages || $(MAKE) --no-print-directory package
+	@$(BIN)/python -m infra.app
+	@$(BIN)/cfn-lint build/cdk.out/*.template.json
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

@@ -49,6 +49,16 @@ def with_new_tmp(task: str, runtime: str) -> tuple[str, ...]:
     return _within(_NEW_TMP, task, runtime)
 
 
+@cache
+def without_network() -> tuple[str, ...]:
+    """What to put before a command that reaches nobody; nothing where it cannot be had."""
+    if not _namespace():
+        return ()
+    command = (*_namespace(), "--net")
+    done = subprocess.run([*command, "true"], capture_output=True, check=False)
+    return command if done.returncode == 0 else ()
+
+
 def writable(within: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
     """Those of the folders that a command can write to."""
     done = subprocess.run(

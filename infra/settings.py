@@ -1,0 +1,78 @@
+"""What differs between dev, staging and prod; all else is the same."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+HOURS = 4
+# A run that began so long ago waits for GitHub no more and shows what has landed: the last ingest
+# and the transform after it, of at most a quarter of an hour each, end before the next schedule.
+LONGEST_WAIT = timedelta(hours=3)
+# A step that fails is tried again so often, after a pause that doubles.
+RETRIES = 4
+FIRST_PAUSE = timedelta(seconds=30)
+# The repository whose workflows may deploy.
+SOURCE = "acme/dora-metrics"
+
+
+@dataclass(frozen=True)
+class ExistingDatabase:
+    """A database that is there already, reached without a VPC.
+
+    The secret holds `username` and `password` of a login that may create roles.
+    """
+
+    secret_arn: str
+    host: str
+    database: str = "dora"
+    port: int = 5432
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One deployment.
+
+    `repositories` and `team_config` are `REPOSITORIES` and `TEAM_CONFIG_JSON` of the README:
+    themselves, or where they are (`ssm:NAME`, `s3://BUCKET/KEY`). `instance` is an RDS instance
+    type without its `db.`, of the Graviton kind; `is_kept` gives the database deletion protection
+    and a last snapshot; `alarm_email` unset leaves it to the topic's other subscribers.
+    """
+
+    name: str
+    repositories: str
+    team_config: str
+    log_days: int = 30
+    use_existing_database: ExistingDatabase | None = None
+    instance: str = "t4g.micro"
+    storage_gib: int = 20
+    max_storage_gib: int = 100
+    backup_days: int = 7
+    multi_az: bool = False
+    is_kept: bool = False
+    ingest_mib: int = 1024
+    transform_mib: int = 1024
+    api_mib: int = 512
+    # Each holds a connection to the database.
+    api_concurrency: int = 5
+    api_requests_per_second: int = 10
+    api_burst: int = 20
+    alarm_email: str | None = None
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage("dev", "acme/*", "ssm:/dora/dev/teams", log_days=7, backup_days=1),
+        Stage("staging", "acme/*", "ssm:/dora/staging/teams"),
+        Stage(
+            "prod",
+            "acme/*",
+            "ssm:/dora/prod/teams",
+            log_days=90,
+            instance="t4g.small",
+            backup_days=14,
+            multi_az=True,
+            is_kept=True,
+            alarm_email="platform@example.com",
+        ),
+    )
+}

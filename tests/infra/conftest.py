@@ -1,0 +1,37 @@
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from stack_templates import Template
+
+from dora.dbt import ROOT
+from infra.package import FUNCTIONS
+from tests.confinement import without_network
+
+HERE = Path(__file__).parent
+
+
+@pytest.fixture(scope="session")
+def cdk_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The templates of every stage, made where there is no network."""
+    packages, out = tmp_path_factory.mktemp("zips"), tmp_path_factory.mktemp("cdk.out")
+    for function in FUNCTIONS:
+        # Only their names and sums are in a template.
+        with zipfile.ZipFile(packages / f"{function}.zip", "w") as archive:
+            archive.writestr(f"{function}/handler.py", "")
+    command = [*without_network(), sys.executable, HERE / "synthesise.py", out, packages]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return out
+
+
+@pytest.fixture(scope="session")
+def templates(cdk_out: Path) -> dict[str, dict[str, Template]]:
+    """By stage and stack."""
+    found: dict[str, dict[str, Template]] = {}
+    for path in sorted(cdk_out.glob("*.template.json")):
+        _, stage, stack = path.name.removesuffix(".template.json").split("-")
+        found.setdefault(stage, {})[stack] = Template.read(path)
+    return found

@@ -1,0 +1,22 @@
+"""Write the templates of every stage, and of one on a database that is there: OUT PACKAGES.
+
+A script of its own: the CDK's Node is then no process of the tests.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from infra.app import synthesise
+from infra.settings import STAGES, ExistingDatabase
+
+SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:warehouse-AbCdEf"
+THERE = replace(
+    STAGES["dev"],
+    name="there",
+    repositories="s3://acme-settings/repositories.txt",
+    use_existing_database=ExistingDatabase(SECRET, "warehouse.example.com", "warehouse", 6432),
+)
+
+if __name__ == "__main__":
+    synthesise([*STAGES.values(), THERE], Path(sys.argv[1]), Path(sys.argv[2]))

@@ -1,0 +1,250 @@
+"""What matters in the templates of the stages."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from stack_templates import Template, listed
+
+from dora.dbt import ROOT
+from infra.settings import STAGES
+
+Stacks = dict[str, dict[str, Template]]
+
+LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
+SECRET = {"secretsmanager:GetSecretValue"}
+NETWORK = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+QUEUE = {"sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:ReceiveMessage"}
+ALARMS = {
+    *("RunFailed", "RunTimedOut", "NoSuccessfulRun", "DeadLetters", "ApiErrors", "ApiSlow"),
+    *("DatabaseStorage", "DatabaseCpu"),
+}
+
+
+@pytest.fixture(params=[*STAGES, "there"])
+def stage(request: pytest.FixtureRequest, templates: Stacks) -> dict[str, Template]:
+    return templates[request.param]
+
+
+def test_the_stages_differ_by_their_settings_alone(templates: Stacks) -> None:
+    assert templates.keys() == {*STAGES, "there"}
+    for stack in templates["prod"]:
+        kinds = [
+            sorted(
+                each["Type"]
+                for each in templates[stage][stack].resources.values()
+                if each["Type"] != "AWS::SNS::Subscription"
+            )
+            for stage in STAGES
+        ]
+        assert kinds == [kinds[0]] * len(STAGES), stack
+
+
+def test_every_function_is_for_arm_and_its_log_is_deleted_in_time(
+    stage: dict[str, Template],
+) -> None:
+    functions = stage["functions"].of("Lambda::Function")
+    assert functions.keys() == {"Prepare", "Ingest", "Transform", "Api"}
+    logs = stage["functions"].of("Logs::LogGroup")
+    for name, function in functions.items():
+        assert (function["Architectures"], function["Runtime"]) == (["arm64"], "python3.13")
+        assert function["LoggingConfig"]["LogFormat"] == "JSON"
+        assert function["LoggingConfig"]["LogGroup"]["Ref"].startswith(f"{name}Log")
+    for template in stage.values():
+        for log in template.of("Logs::LogGroup").values():
+            assert log["RetentionInDays"] <= 90
+    assert {"PrepareLog", "IngestLog", "TransformLog", "ApiLog", "MachineLog"} == logs.keys()
+
+
+def test_no_two_ingests_run_at_once(stage: dict[str, Template]) -> None:
+    functions = stage["functions"].of("Lambda::Function")
+    assert functions["Ingest"]["ReservedConcurrentExecutions"] == 1
+    assert functions["Transform"]["ReservedConcurrentExecutions"] == 1
+
+
+def test_a_run_starts_every_four_hours(stage: dict[str, Template]) -> None:
+    schedule = stage["functions"].only("Scheduler::Schedule")
+    assert schedule["ScheduleExpression"] == "cron(7 */4 * * ? *)"
+    assert schedule["State"] == "ENABLED"
+    assert schedule["Target"]["Arn"]["Ref"].startswith("Machine")
+    assert "DeadLetters" in schedule["Target"]["DeadLetterConfig"]["Arn"]["Fn::GetAtt"][0]
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_database_is_encrypted_and_backed_up_and_nobody_outside_reaches_it(
+    templates: Stacks, name: str
+) -> None:
+    template, settings = templates[name]["database"], STAGES[name]
+    instance = template.only("RDS::DBInstance")
+    assert instance["StorageEncrypted"] is True
+    assert instance["PubliclyAccessible"] is False
+    assert instance["BackupRetentionPeriod"] == settings.backup_days >= 1
+    assert instance["DeletionProtection"] is (name == "prod")
+    assert "g." in instance["DBInstanceClass"]
+    assert instance["ManageMasterUserPassword"] is True
+    assert "MasterUserPassword" not in instance
+    assert template.only("RDS::DBParameterGroup")["Parameters"]["rds.force_ssl"] == "1"
+    [way_in] = template.of("EC2::SecurityGroupIngress").values()
+    assert way_in["SourceSecurityGroupId"]["Fn::GetAtt"][0].startswith("Functions")
+    assert [
+        group
+        for group in template.of("EC2::SecurityGroup").values()
+        if "SecurityGroupIngress" in group
+    ] == []
+    subnets = [each["Ref"] for each in template.only("RDS::DBSubnetGroup")["SubnetIds"]]
+    assert len(subnets) == 2
+    assert all(subnet.startswith("VpcdatabaseSubnet") for subnet in subnets)
+    assert [route for route in template.of("EC2::Route") if "database" in route] == []
+
+
+def test_prods_database_outlives_its_stack(templates: Stacks) -> None:
+    [instance] = [
+        each
+        for each in templates["prod"]["database"].resources.values()
+        if each["Type"] == "AWS::RDS::DBInstance"
+    ]
+    assert instance["DeletionPolicy"] == instance["UpdateReplacePolicy"] == "Snapshot"
+
+
+def test_a_database_that_is_there_needs_no_network_of_ours(templates: Stacks) -> None:
+    there = templates["there"]
+    kinds = {each["Type"] for stack in there.values() for each in stack.resources.values()}
+    assert [kind for kind in kinds if kind.startswith(("AWS::EC2", "AWS::RDS"))] == []
+    functions = there["functions"].of("Lambda::Function")
+    for function in functions.values():
+        assert "VpcConfig" not in function
+        variables = function["Environment"]["Variables"]
+        assert (variables["PGHOST"], variables["PGPORT"]) == ("warehouse.example.com", "6432")
+        assert (variables["PGDATABASE"], variables["PGSSLMODE"]) == ("warehouse", "require")
+    assert "secret:warehouse" in functions["Prepare"]["Environment"]["Variables"]["DB_SECRET_ARN"]
+    assert there["service"].of("CloudWatch::Alarm").keys() == ALARMS - {
+        "DatabaseStorage",
+        "DatabaseCpu",
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "references"),
+    [
+        *((name, {"ssm:GetParameter"}) for name in STAGES),
+        ("there", {"ssm:GetParameter", "s3:GetObject"}),
+    ],
+)
+def test_each_role_may_do_what_it_does(templates: Stacks, name: str, references: set[str]) -> None:
+    actions = templates[name]["functions"].actions()
+    own = LOGS | SECRET | (set() if name == "there" else NETWORK)
+    assert actions.pop("IngestRole") == own | QUEUE | {"sqs:SendMessage"} | references
+    for role in ("PrepareRole", "TransformRole", "ApiRole"):
+        assert actions.pop(role) == own, role
+    machine = actions.pop("MachineRole")
+    assert {each for each in machine if not each.startswith(("logs:", "xray:"))} == {
+        "lambda:InvokeFunction",
+        "sqs:SendMessage",
+    }
+    [(scheduler, allowed)] = actions.items()
+    assert scheduler.startswith("SchedulerRole")
+    assert allowed == {"states:StartExecution", "sqs:SendMessage"}
+
+
+def test_only_what_has_no_name_yet_is_allowed_by_a_wildcard(stage: dict[str, Template]) -> None:
+    for template in stage.values():
+        for role, statement in template.statements():
+            actions = set(listed(statement["Action"]))
+            assert [action for action in actions if "*" in action] == []
+            if statement["Resource"] == "*":
+                assert actions == NETWORK or role == "MachineRole", (role, actions)
+
+
+def test_each_function_reads_its_own_secrets_alone(templates: Stacks) -> None:
+    for name, stacks in templates.items():
+        template = stacks["functions"]
+        readers = {
+            role: sorted(map(secret_of, listed(statement["Resource"])))
+            for role, statement in template.statements()
+            if set(listed(statement["Action"])) == SECRET
+        }
+        administrator = "warehouse" if name == "there" else "Instance"
+        logins = ["IngestLogin", "ReaderLogin", "TransformLogin"]
+        assert readers == {
+            "PrepareRole": sorted([administrator, *logins]),
+            "IngestRole": ["GitHub", "IngestLogin"],
+            "TransformRole": ["TransformLogin"],
+            "ApiRole": ["ApiKeys", "ReaderLogin"],
+        }
+
+
+def secret_of(resource: Any) -> str:
+    text = str(resource)
+    names = ("GitHub", "ApiKeys", "IngestLogin", "ReaderLogin", "TransformLogin", "Instance")
+    return next((name for name in names if name in text), "warehouse")
+
+
+def test_every_alarm_goes_to_the_one_topic(stage: dict[str, Template]) -> None:
+    template = stage["service"]
+    [topic] = [
+        name for name, each in template.resources.items() if each["Type"] == "AWS::SNS::Topic"
+    ]
+    alarms = template.of("CloudWatch::Alarm")
+    assert alarms.keys() <= ALARMS
+    for alarm in alarms.values():
+        assert alarm["AlarmActions"] == [{"Ref": topic}]
+
+
+def test_silence_is_a_fault_of_the_runs_and_one_slow_answer_none_of_the_api(
+    templates: Stacks,
+) -> None:
+    alarms = templates["prod"]["service"].of("CloudWatch::Alarm")
+    assert alarms.keys() == ALARMS
+    silent = alarms["NoSuccessfulRun"]
+    assert silent["TreatMissingData"] == "breaching"
+    assert silent["Period"] * silent["EvaluationPeriods"] == 9 * 3600
+    assert alarms["ApiSlow"]["ExtendedStatistic"] == "p99"
+
+
+def test_the_api_is_throttled_and_logs_no_key(stage: dict[str, Template]) -> None:
+    served = stage["service"].only("ApiGatewayV2::Stage")
+    assert served["DefaultRouteSettings"]["ThrottlingRateLimit"] > 0
+    assert served["DefaultRouteSettings"]["ThrottlingBurstLimit"] > 0
+    assert "header" not in served["AccessLogSettings"]["Format"].lower()
+    assert "AccessLog" in str(served["AccessLogSettings"]["DestinationArn"])
+
+
+def test_only_the_repositorys_own_workflow_for_a_stage_may_deploy_it(templates: Stacks) -> None:
+    for name, stacks in templates.items():
+        [trust] = stacks["deployer"].only("IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
+        issuer = "token.actions.githubusercontent.com"
+        assert trust["Condition"] == {
+            "StringEquals": {
+                f"{issuer}:aud": "sts.amazonaws.com",
+                f"{issuer}:sub": f"repo:acme/dora-metrics:environment:{name}",
+            }
+        }
+        assert stacks["deployer"].of("IAM::User") == {}
+
+
+def test_a_finding_that_nobody_accepted_fails_the_synth(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from infra import app, database\n"
+        "database.accept = lambda construct, reasons: None\n"
+        "app._add_stage = lambda built, stage, _: database.DatabaseStack(built, 'a', stage)\n"
+        "app.synthesise([app.STAGES['dev']], Path(sys.argv[1]))"
+    )
+    command = [sys.executable, "-c", script, tmp_path / "out"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "AwsSolutions-SMG4" in done.stdout + done.stderr
+
+
+def test_cfn_lint_finds_nothing(cdk_out: Path) -> None:
+    command = [Path(sys.executable).with_name("cfn-lint"), *cdk_out.glob("*.template.json")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "")
