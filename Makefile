@@ -65,7 +65,7 @@ format: $(READY) ## rewrite to the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## requests, points, bytes and seconds; ONLY=ingest, transform or api for one of them
+bench: $(READY) ## requests, points, bytes and seconds; ONLY=functions, ingest, transform or api for one of them
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 docs: $(READY) ## dbt's documentation of the configured database, one page in build/docs
