@@ -9,17 +9,10 @@ import statistics
 import subprocess
 from pathlib import Path
 
-from tests.infra.lambda_runtime import Packages, unpack
+from tests.infra.lambda_runtime import IMPORTED, Packages, unpack
 
 TIMES = 5
 STATUS = Path("/proc/self/status")
-# With what each imports on its first call only.
-FUNCTIONS = {
-    "ingest.handler": ("boto3",),
-    "transform.prepare": ("boto3",),
-    "transform.handler": ("boto3", "dbt.cli.main", "dbt.adapters.postgres"),
-    "api.handler": ("boto3",),
-}
 # VmHWM counts from the program's own start, unlike a child's ru_maxrss.
 _IMPORT = f"""
 import sys, time
@@ -38,7 +31,7 @@ def measure(home: Path) -> None:
         print(f"cold starts: not measured, there is no {STATUS} here")
         return
     packages = unpack(home / "packages")
-    for handler, later in FUNCTIONS.items():
+    for handler, later in IMPORTED.items():
         starts = [_start(packages, handler, later) for _ in range(TIMES)]
         seconds, megabytes = (statistics.median(figures) for figures in zip(*starts, strict=True))
         print(f"cold start of {handler}: {seconds:.2f} s of imports, {megabytes:.0f} MB at most")

@@ -27,6 +27,13 @@ from infra.package import PYTHON, make_all
 from tests.confinement import with_new_tmp
 
 SECONDS = 300
+# Each handler's module, with what it imports on its first call only.
+IMPORTED = {
+    "ingest.handler": ("boto3",),
+    "transform.prepare": ("boto3",),
+    "transform.handler": ("boto3", "dbt.cli.main", "dbt.adapters.postgres"),
+    "api.handler": ("boto3",),
+}
 REGION = "eu-central-1"
 
 

@@ -1,12 +1,20 @@
 import json
 import os
+import shutil
+import subprocess
 import zipfile
 from pathlib import Path
 
 import pytest
+from lambda_runtime import IMPORTED
 
-from infra.package import LIMIT, PackageError, Size, check, make, make_all
+from dora.dbt import ROOT
+from infra.package import LIMIT, PYTHON, PackageError, Size, check, make, make_all
 
+# Both by .ci/arm64.
+QEMU, ARM = "qemu-aarch64", ROOT / "build" / "arm64"
+# Graviton2, as Lambda's; what newer ones check of each jump takes qemu most of its time.
+PROCESSOR = "neoverse-n1"
 ELF_MACHINES = {b"\xb7\x00": "aarch64", b"\x3e\x00": "x86_64"}
 
 
@@ -24,6 +32,26 @@ def test_native_files_are_all_for_arm(packages: dict[str, tuple[Path, Size]]) ->
                 if (content := archive.read(name))[:4] == b"\x7fELF"
             ]
         assert set(machines) == {"aarch64"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("handler", IMPORTED)
+def test_a_package_is_imported_by_an_arm_processor(
+    packages: dict[str, tuple[Path, Size]], tmp_path: Path, handler: str
+) -> None:
+    python = ARM / "usr" / "bin" / f"python{PYTHON}"
+    if shutil.which(QEMU) is None or not python.exists():
+        missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
+        missing("no ARM processor here; .ci/arm64 makes one on Debian")
+    with zipfile.ZipFile(packages[handler.partition(".")[0]][0]) as archive:
+        archive.extractall(tmp_path)
+    environment = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
+    script = (
+        f"import platform, {handler}, {', '.join(IMPORTED[handler])}\nprint(platform.machine())"
+    )
+    command = [QEMU, "-cpu", PROCESSOR, "-L", ARM, python, "-sS", "-c", script]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("aarch64\n", "")
 
 
 def test_a_package_has_no_more_than_it_runs_with(packages: dict[str, tuple[Path, Size]]) -> None:
