@@ -108,6 +108,8 @@ def test_bad_keys_are_forgotten_after_a_minute():
     assert bad_keys.wait_seconds("a") == 0
     bad_keys.count("a")
     assert bad_keys.wait_seconds("a") == 3
+    clock.now += 3600
+    assert bad_keys.wait_seconds("a") == 0
 
 
 def test_addresses_beyond_count_are_forgotten_the_quietest_first(monkeypatch):
