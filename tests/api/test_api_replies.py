@@ -6,10 +6,12 @@ import logging
 import httpx
 import pytest
 from api_support import ALL_KEY, WEB_KEY, Client
+from pydantic import create_model
 
 from api.kept import Answer, Kept
 from api.marts import Marts
 from api.replies import prefers_csv
+from api.routes import velocity
 
 VELOCITY = "/metrics/team/web/velocity"
 PULL_REQUESTS = "/metrics/team/web/pull-requests"
@@ -81,6 +83,13 @@ def test_a_new_build_is_a_new_answer(client, marts):
         assert answer.status_code == 200
         assert answer.headers["etag"] != first.headers["etag"]
         assert answer.json() != first.json()
+
+
+def test_a_release_that_shows_more_of_a_build_has_tags_of_its_own(client, monkeypatch):
+    first = client.get(VELOCITY)
+    more = create_model("VelocityWeek", __base__=velocity.VelocityWeek, new=(int, 0))
+    monkeypatch.setattr(velocity, "VelocityWeek", more)
+    assert again(client, first).status_code == 200
 
 
 def test_path_parameters_form_and_teams_each_make_another_tag(app, client):
