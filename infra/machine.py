@@ -9,10 +9,12 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
-from infra.settings import FIRST_PAUSE, HOURS, LONGEST_WAIT, RETRIES
+from infra.settings import BUSY_MINUTES, FIRST_PAUSE, HOURS, LONGEST_WAIT, RETRIES
 
 TIMEOUT = Duration.hours(HOURS)
 LONGEST_PAUSE = Duration.minutes(10)
+# Another run has the function, for a quarter of an hour at most: somebody started one by hand.
+BUSY = "Lambda.TooManyRequestsException"
 # What a person has to put right first: a refused token, a malformed team configuration.
 HOPELESS = "ConfigurationError"
 
@@ -56,6 +58,9 @@ class Steps(Construct):
             result_path=path,
         )
         task.add_retry(errors=[HOPELESS], max_attempts=0)
+        task.add_retry(
+            errors=[BUSY], interval=Duration.minutes(1), max_attempts=BUSY_MINUTES, backoff_rate=1
+        )
         task.add_retry(
             errors=["States.ALL"],
             interval=Duration.seconds(FIRST_PAUSE.total_seconds()),

@@ -10,6 +10,8 @@ LONGEST_WAIT = timedelta(hours=3)
 # A step that fails is tried again so often, after a pause that doubles.
 RETRIES = 4
 FIRST_PAUSE = timedelta(seconds=30)
+# So long it waits for a function that another run has.
+BUSY_MINUTES = 30
 # The repository whose workflows may deploy.
 SOURCE = "acme/dora-metrics"
 

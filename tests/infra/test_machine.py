@@ -19,7 +19,7 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from stack_templates import Template, resolved
 
 from dora.instants import whole_seconds
-from infra.settings import FIRST_PAUSE, LONGEST_WAIT, RETRIES
+from infra.settings import BUSY_MINUTES, FIRST_PAUSE, LONGEST_WAIT, RETRIES
 
 ACCOUNT = "123456789012"
 ANSWERS_URL = "http://motoapi.amazonaws.com/moto-api/static/lambda-simple/response"
@@ -35,6 +35,7 @@ WAIT = COMPLETE | {"status": "wait", "resume_at": PAST}
 BUILT = {"status": "complete"}
 # As Lambda's runtime puts what a function raises.
 AWAY = {"errorType": "UnavailableError", "errorMessage": "GitHub is away", "stackTrace": []}
+BUSY = {"errorType": "Lambda.TooManyRequestsException", "errorMessage": "Rate Exceeded."}
 HOPELESS = {"errorType": "ConfigurationError", "errorMessage": "the token is refused"}
 
 
@@ -167,7 +168,15 @@ def test_an_error_is_tried_again_after_a_pause_that_grows(machine: Machine) -> N
     assert machine.letters() == []
 
 
-@pytest.mark.parametrize(("error", "attempts"), [(AWAY, 1 + RETRIES), (HOPELESS, 1)])
+def test_a_function_that_another_run_has_is_waited_for(machine: Machine) -> None:
+    said = machine.run(PREPARED, *[BUSY] * BUSY_MINUTES, COMPLETE, BUILT)
+    assert said["status"] == "SUCCEEDED"
+    assert machine.pauses == [60] * BUSY_MINUTES
+
+
+@pytest.mark.parametrize(
+    ("error", "attempts"), [(AWAY, 1 + RETRIES), (HOPELESS, 1), (BUSY, 1 + BUSY_MINUTES)]
+)
 @pytest.mark.parametrize("step", FUNCTIONS)
 def test_what_fails_for_good_is_a_dead_letter_and_fails_the_run(
     machine: Machine, step: str, error: dict[str, Any], attempts: int
