@@ -21,6 +21,7 @@ os.environ.setdefault("LOAD__RAISE_ON_MAX_RETRIES", "1")
 os.environ["SCHEMA__NAMING"] = "ingest.naming"
 
 import dlt
+import dlt.common.storages.load_package as load_package
 import psycopg
 import psycopg2
 from dlt.common.destination.exceptions import DestinationTransientException
@@ -46,6 +47,7 @@ DATASET = "raw"
 ATTEMPTS = 4
 _AWAY = (DestinationTransientException, psycopg2.OperationalError, psycopg2.InterfaceError)
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
+_DENIED = re.compile(r"permission denied for \w+ \w+")
 _COLUMNS = """
     select table_name, column_name
     from information_schema.columns
@@ -100,6 +102,7 @@ class Landing:
         with self._database.connect(INGEST) as connection:
             connection.execute((CHANGES + INDEXES_OF_DBT + INDEXES_OF_DLT).encode())
         self._lock.landed()
+        _go_on_after(self._lock.last_load)
         state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
         return dict(state.get(NAME, {}))
 
@@ -132,6 +135,11 @@ class Landing:
                 if disk := _disk_error(error):
                     raise UnavailableError(
                         f"{self._folder} cannot be written: {disk.strerror}"
+                    ) from error
+                if denied := _DENIED.search(str(error)):
+                    raise ConfigurationError(
+                        f"the database {self._database} refuses what was read: {denied[0]}; "
+                        "`dora db init` gives dora_ingest its rights"
                     ) from error
                 if not _is_away(error):
                     raise
@@ -204,6 +212,16 @@ def _disk_error(error: BaseException | None) -> OSError | None:
             return error
         error = getattr(error, "exception", None) or error.__cause__ or error.__context__
     return None
+
+
+def _go_on_after(load_id: str | None) -> None:
+    """Have dlt's load ids go up, which are instants: it takes the highest for the newest.
+
+    They would not where the clock of this machine, or of another, has been ahead.
+    """
+    clock: Any = vars(load_package)["increasing_precise_time"]
+    if load_id and float(load_id) > clock():
+        clock._last = float(load_id)
 
 
 def _is_away(error: BaseException) -> bool:

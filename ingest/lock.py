@@ -1,5 +1,6 @@
 """One ingest run at a time per database, on whatever machines: a Postgres advisory lock."""
 
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self
 
@@ -33,8 +34,12 @@ class Lock:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if self._connection is not None:
-            self._connection.close()
+        if self._connection is None:
+            return
+        # The server frees it some time after the connection has ended: the next run may be sooner.
+        with suppress(psycopg.Error):
+            self._connection.execute("select pg_advisory_unlock_all()")
+        self._connection.close()
 
     def confirm(self) -> None:
         """Make sure that the lock is still ours before something lands.
@@ -51,6 +56,11 @@ class Lock:
                 raise StoppedEarly(
                     "the database was restarted and another run took over; run again to go on"
                 ) from None
+
+    @property
+    def last_load(self) -> str | None:
+        """Dlt's id of what landed last."""
+        return self._last_load
 
     def landed(self, load_id: str | None = None) -> None:
         """Note what landed last: something of ours, or whatever there is."""

@@ -142,7 +142,8 @@ class Stream:
         for page in self._pages:
             if not page.is_whole:
                 self._cut.add(page.repository_id)
-                reason = "a page of it could not be completed"
+                why = f": {page.nulls[0]}" if page.nulls else ""
+                reason = f"a page of it could not be completed{why}"
                 self.walker.unclear.setdefault(page.repository_id, reason)
             if page.repository_id not in self._cut:
                 whole.append(page)

@@ -38,7 +38,7 @@ class Found:
 
     def miss(self, name: str, answer: Answer, *path: str | int) -> None:
         """Note that a repository is not shown: away for good reason, or unclear for none."""
-        error = answer.error_at(*path)
+        error = answer.error_about(*path)
         if error is None and path == ("repositoryOwner",):
             self.away[name] = "there is no such user or organisation"
         elif error and error.get("type") in AWAY:
@@ -122,12 +122,16 @@ async def owned(github: GitHub, owner: str, owner_id: str | None, found: Found) 
             return shown
         shown.id, shown.login = node["id"], node["login"]
         page = node["repositories"]
+        info = page["pageInfo"]
+        if page["nodes"] is None or (info["hasNextPage"] and info["endCursor"] in {None, after}):
+            found.unclear[f"{owner}/*"] = "GitHub gives only a part of its repositories"
+            return shown
         for index, repository in enumerate(page["nodes"]):
             if repository:
                 shown.ids.append(found.add(repository, answer))
             else:
                 place = ("repositoryOwner", "repositories", "nodes", index)
                 shown.hidden.append(str((answer.error_at(*place) or {}).get("message")))
-        if not page["pageInfo"]["hasNextPage"]:
+        if not info["hasNextPage"]:
             return shown
-        after = page["pageInfo"]["endCursor"]
+        after = info["endCursor"]

@@ -17,6 +17,8 @@ from ingest.github.walk import NESTED
 
 # How many pull requests are asked for at once: whole, or only what hangs on them.
 AT_ONCE, DETAILS_AT_ONCE = 50, 10
+# How many of a page are asked for singly after they could not be used.
+SINGLY = 5
 # GitHub's longest page.
 LONGEST = 100
 
@@ -81,16 +83,23 @@ class Mender:
                 return
             page.suspects += behind
             page.nulls = []
-        while page.suspects:
-            suspect = page.suspects[0]
-            if suspect.id is None:
-                page.rejected.append(suspect)
-            else:
-                fetched = await self.pull_requests([suspect.id])
-                page.pull_requests += fetched.pull_requests
-                page.rejected += fetched.rejected
-            # Only now: a page with suspects left does not land.
-            page.suspects.pop(0)
+        fetched = await self.pull_requests([each.id for each in page.suspects if each.id])
+        if len(page.suspects) > 1 and len(fetched.rejected) <= SINGLY:
+            # Beside others it may have been too much. Where it is many, something else is wrong.
+            for rejected in list(fetched.rejected):
+                fetched.rejected.remove(rejected)
+                alone = await self.pull_requests([str(rejected.id)])
+                fetched.pull_requests += alone.pull_requests
+                fetched.rejected += alone.rejected
+        page.pull_requests += fetched.pull_requests
+        page.rejected += [each for each in page.suspects if each.id is None]
+        page.rejected += fetched.rejected
+        if len(page.rejected) > SINGLY and not page.pull_requests:
+            # An outage, or a token that may not see some of it: another run asks again.
+            page.nulls = [page.rejected[0].reason]
+            return
+        # Only now: a page with suspects left does not land.
+        page.suspects = []
 
     async def _behind_nulls(self, page: Page) -> list[Rejected] | None:
         """Ask for the page again, ids alone, down to where it ended: what moved is above it now.
@@ -103,6 +112,8 @@ class Mender:
         if connection is None:
             return None
         nodes = connection["nodes"]
+        if nodes is None:
+            return None
         ids = [node["id"] if node else None for node in nodes]
         if page.last_id in ids:
             ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
@@ -138,7 +149,7 @@ class Mender:
             if isinstance(answer, Unanswerable):
                 continue
             for position, node in enumerate(answer.data["nodes"]):
-                if node and not answer.error_within("nodes", position):
+                if node and not answer.error_about("nodes", position):
                     with suppress(ValidationError):
                         yield Details.model_validate(node)
 

@@ -3,10 +3,12 @@
 Names and nullability: the types PullRequest, PullRequestReview and Actor of GitHub's schema.
 """
 
+import re
 from datetime import datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import (
+    AfterValidator,
     AliasPath,
     AwareDatetime,
     BaseModel,
@@ -25,11 +27,18 @@ _EVENTS = {
 }
 
 
+# By them dlt marks types: see ingest/__init__.py. Unicode keeps them for such uses.
+_NO_CHARACTERS = re.compile("[\ufdd0-\ufdef]")
+
+
 def _storable(value: Any) -> Any:
     """Postgres knows neither NUL nor half a surrogate pair; JSON knows both."""
-    if isinstance(value, str) and not value.isascii():
+    if not isinstance(value, str):
+        return value
+    if not value.isascii():
         value = value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    return value.replace("\0", "") if isinstance(value, str) else value
+        value = _NO_CHARACTERS.sub("\ufffd", value)
+    return value.replace("\0", "")
 
 
 Text = Annotated[str, BeforeValidator(_storable)]
@@ -84,6 +93,9 @@ class DraftEvent(_Node):
         }
 
 
+_Identified = TypeVar("_Identified", Review, DraftEvent)
+
+
 class PageInfo(_Node):
     """Where a connection goes on; `end_cursor` is null on an empty page."""
 
@@ -91,19 +103,23 @@ class PageInfo(_Node):
     end_cursor: str | None
 
 
+def _each_once(nodes: list[_Identified]) -> list[_Identified]:
+    return list({node.id: node for node in nodes}.values())
+
+
 class Reviews(_Node):
-    """A page of a pull request's reviews."""
+    """A page of a pull request's reviews, each once, however often GitHub gives it."""
 
     total_count: int
     page_info: PageInfo
-    nodes: list[Review]
+    nodes: Annotated[list[Review], AfterValidator(_each_once)]
 
 
 class DraftEvents(_Node):
     """A page of a pull request's draft events."""
 
     page_info: PageInfo
-    nodes: list[DraftEvent]
+    nodes: Annotated[list[DraftEvent], AfterValidator(_each_once)]
 
 
 class Details(_Node):

@@ -42,7 +42,8 @@ class Page:
     `asked_after` is the cursor that it was asked with, `last_id` the last pull request in it that
     is not null; behind that come `nulls_at_end`. `nulls` says why each of its nulls is one.
     `suspects` came, but not as they can be used; they are `rejected` once they have been asked for
-    singly.
+    singly. A page `is_short` where GitHub says that nothing comes after it, above the floor of the
+    walk, and counts more than it has given.
     """
 
     repository_id: str
@@ -52,6 +53,7 @@ class Page:
     progress: Progress
     is_last: bool
     asked_after: str | None
+    is_short: bool = False
     last_id: str | None = None
     nulls_at_end: int = 0
     nulls: list[str] = field(default_factory=list)
@@ -70,12 +72,16 @@ def read_page(
     """Read one repository's page of an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
     if not node or not node.get("pullRequests"):
-        error = answer.error_within("nodes", index) or {}
+        error = answer.error_about("nodes", index) or {}
         reason = str(error.get("message", "GitHub gives null for it"))
         raise (RepositoryAway if not node and error.get("type") in AWAY else PageUnclear)(reason)
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]
+    if nodes is None:
+        raise PageUnclear("GitHub gives null for its pull requests")
+    if info.has_next_page and info.end_cursor in {None, walk.cursor}:
+        raise PageUnclear("GitHub says that there is more, and not where")
     given = [found for found in nodes if found is not None]
     path = ("nodes", index, "pullRequests", "nodes")
     pull_requests, rejected = read_pull_requests(answer, nodes, *path)
@@ -86,9 +92,12 @@ def read_page(
         update={
             "cursor": info.end_cursor or walk.cursor,
             "reached": min(filter(None, [walk.reached, *updated]), default=None),
+            "seen": walk.seen + len(nodes),
             "target": min(filter(None, [walk.target, newest]), default=None),
         }
     )
+    is_last = not info.has_next_page or after.is_below_floor()
+    is_at_its_end = kind != "head" or walk.floor is None or after.is_below_floor()
     advance = {
         "head": progress.after_head_page,
         "backfill": progress.after_backfill_page,
@@ -101,8 +110,9 @@ def read_page(
         rejected=[],
         suspects=rejected,
         progress=advance(after, is_last=not info.has_next_page),
-        is_last=not info.has_next_page or after.is_below_floor(),
+        is_last=is_last,
         asked_after=walk.cursor,
+        is_short=is_last and not is_at_its_end and after.seen < connection["totalCount"],
         last_id=given[-1]["id"] if given else None,
         nulls_at_end=sum(1 for _ in takewhile(lambda found: found is None, reversed(nodes))),
         nulls=[
@@ -125,7 +135,7 @@ def read_pull_requests(
     for position, node in enumerate(nodes):
         if node is None:
             continue
-        if error := answer.error_within(*path, position):
+        if error := answer.error_about(*path, position):
             reason = str(error.get("message"))
             rejected.append(Rejected(node.get("id"), node.get("number"), reason))
             continue

@@ -12,7 +12,8 @@ OVERLAP = timedelta(seconds=60)
 class Walk(BaseModel):
     """A walk under way: from the top down to `floor` (null: to the very end).
 
-    `target` is the newest `updatedAt` when it began at `began_at`; `reached` the oldest so far.
+    `target` is the newest `updatedAt` when it began at `began_at`; `reached` the oldest so far, of
+    `seen` pull requests.
     """
 
     began_at: AwareDatetime
@@ -20,6 +21,7 @@ class Walk(BaseModel):
     floor: AwareDatetime | None = None
     cursor: str | None = None
     reached: AwareDatetime | None = None
+    seen: int = 0
 
     def is_below_floor(self) -> bool:
         """Whether the walk has come past its floor."""

@@ -38,11 +38,15 @@ class Answer:
         """Return the error that GitHub gives for this path, if there is one."""
         return next((error for error in self.errors if error.get("path") == list(path)), None)
 
-    def error_within(self, *path: str | int) -> dict[str, Any] | None:
-        """Return the first error that GitHub gives for this path or anything below it."""
-        start = list(path)
+    def error_about(self, *path: str | int) -> dict[str, Any] | None:
+        """Return the first error that may be about what is at this path.
+
+        It is for that, for anything below it or for what it is in; one without a path is for all.
+        """
         for error in self.errors:
-            if (error.get("path") or [])[: len(start)] == start:
+            place = error.get("path") or []
+            shared = min(len(place), len(path))
+            if place[:shared] == list(path[:shared]):
                 return error
         return None
 

@@ -62,10 +62,14 @@ class Walker:
         for index, (repository_id, (progress, walk)) in enumerate(walks.items()):
             try:
                 page, after = read_page(answer, index, repository_id, progress, walk, "head")
+                is_clear = not page.is_short
             except RepositoryAway as error:
                 self.lost[repository_id] = str(error)
                 continue
             except PageUnclear:
+                is_clear = False
+            if not is_clear:
+                # By itself, from the top.
                 async for again in self._walk(repository_id, progress, walk, "head"):
                     yield again
                 continue
@@ -78,7 +82,8 @@ class Walker:
         self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
         in_vain, is_anew = 0, False
-        while True:
+        # A page that cannot be completed ends the walk in this run: nothing behind it may land.
+        while repository_id not in self.unclear:
             try:
                 answer = await self._ask([repository_id], walk.cursor, self.sizes)
             except Unanswerable:
@@ -86,11 +91,13 @@ class Walker:
                 alone = {"ids": [repository_id], "first": 1, "after": walk.cursor}
                 answer = await self.github.query("ids", alone)
             try:
-                page, walk = read_page(answer, 0, repository_id, progress, walk, kind)
+                page, after = read_page(answer, 0, repository_id, progress, walk, kind)
             except RepositoryAway as error:
                 self.lost[repository_id] = str(error)
                 return
             except PageUnclear as error:
+                # It may be too much for GitHub, which does not always say so.
+                self.sizes.shrink()
                 in_vain += 1
                 if in_vain < TRIES:
                     continue
@@ -100,8 +107,11 @@ class Walker:
                 # It may be the cursor: the walk begins again, once.
                 walk, is_anew, in_vain = walk.model_copy(update={"cursor": None}), True, 0
                 continue
-            in_vain = 0
-            progress = page.progress
+            in_vain += page.is_short
+            if page.is_short and in_vain < TRIES:
+                continue
+            # Where it stays so, what is missing is GitHub's own.
+            in_vain, walk, progress = 0, after, page.progress
             yield page
             if page.is_last:
                 return
