@@ -179,6 +179,7 @@ class Warehouse:
 
     database: Database
     target: Path
+    project: Path = ROOT / "dbt_project"
 
     def insert(self, **rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert rows into tables of `raw`, each named by a keyword; and as the ingest does,
@@ -191,13 +192,17 @@ class Warehouse:
 
     def dbt(self, *arguments: str) -> dict[str, str]:
         """Run dbt; return the status of each node by its name. Raise what stopped it short."""
-        places = ["--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT]
+        return {one.node.name: str(one.status) for one in self.results(*arguments)}
+
+    def results(self, *arguments: str) -> Any:
+        """Run dbt; return what it says of each node."""
+        places = ["--project-dir", self.project, "--profiles-dir", ROOT]
         places += ["--target-path", self.target, "--log-path", self.target]
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
             result = dbtRunner().invoke(["--quiet", *arguments, *map(str, places)])
         if result.exception is not None:
             raise result.exception
-        return {one.node.name: str(one.status) for one in result.result}
+        return result.result
 
     def build(self, *arguments: str) -> None:
         """Build, where every model and test must come out well; the unit tests only if asked."""

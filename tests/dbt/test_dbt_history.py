@@ -16,13 +16,16 @@ FIRST: dict[str, list[Row]] = {
     "team_memberships": EXAMPLE["team_memberships"],
 }
 # Ada's move to `core` turns out to have been on 8 January and not whole; Bob was never in `web`,
-# which is called otherwise, but Cleo.
+# which is called otherwise, but Cleo; Ada is spelled otherwise there, `core` described otherwise.
 SECOND: dict[str, list[Row]] = {
-    "teams": [EXAMPLE["teams"][0], {"team_id": "web", "name": "Website"}],
+    "teams": [
+        EXAMPLE["teams"][0] | {"description": "The core"},
+        {"team_id": "web", "name": "Website"},
+    ],
     "team_memberships": [
         membership("core", "ada", "0.5", "2026-01-01T00:00Z", "2026-01-08T00:00Z"),
         membership("core", "ada", "0.8", "2026-01-08T00:00Z"),
-        membership("web", "ada", "0.5", "2026-01-01T00:00Z", "2026-01-12T00:00Z"),
+        membership("web", "Ada", "0.5", "2026-01-01T00:00Z", "2026-01-12T00:00Z"),
         membership("web", "cleo", "1.0", "2026-01-01T00:00Z"),
     ],
 }
@@ -30,10 +33,10 @@ WINDOWS = """
     select team_id, github_username, allocation_weight, joined_at, left_at,
         dbt_valid_from, dbt_valid_to
     from snapshots.snap_team_memberships
-    order by team_id, github_username, joined_at, dbt_valid_from
+    order by team_id, login_key, joined_at, dbt_valid_from
 """
 NAMES = """
-    select team_id, team_name, dbt_valid_from, dbt_valid_to
+    select team_id, team_name, description, dbt_valid_from, dbt_valid_to
     from snapshots.snap_teams
     order by team_id, dbt_valid_from
 """
@@ -104,16 +107,20 @@ def test_what_was_believed_is_kept_by_the_builds_that_believed_it(
         ("core", "ada", most, day[8], None, two, three),
         ("core", "ada", whole, day[12], None, one, two),
         ("core", "ada", whole, day[12], None, three, None),
-        ("web", "ada", half, day[1], day[12], one, None),
+        ("web", "ada", half, day[1], day[12], one, two),
+        ("web", "Ada", half, day[1], day[12], two, three),
+        ("web", "ada", half, day[1], day[12], three, None),
         ("web", "bob", whole, day[1], None, one, two),
         ("web", "bob", whole, day[1], None, three, None),
         ("web", "cleo", whole, day[1], None, two, three),
     ]
     assert kept(warehouse.database, NAMES) == [
-        ("core", "Core", one, None),
-        ("web", "Web", one, two),
-        ("web", "Website", two, three),
-        ("web", "Web", three, None),
+        ("core", "Core", "What all stand on", one, two),
+        ("core", "Core", "The core", two, three),
+        ("core", "Core", "What all stand on", three, None),
+        ("web", "Web", None, one, two),
+        ("web", "Website", None, two, three),
+        ("web", "Web", None, three, None),
     ]
 
 

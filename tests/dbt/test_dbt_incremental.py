@@ -4,27 +4,17 @@ Each test changes `raw` as an ingest would, builds as usual, then with `--full-r
 """
 
 import random
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta
+import shutil
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, LiteralString
 
 import pytest
-from dbt_support import (
-    Row,
-    Warehouse,
-    draft_events,
-    membership,
-    pull_request,
-    repository,
-    review,
-)
-from psycopg import Connection
+from dbt_support import Row, Warehouse, membership, pull_request, repository
+from random_edits import EDITS, PEOPLE, configure, cover_more, land, rename_repository, vanish
 
 from dora.roles import INGEST
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
-PEOPLE = [f"p{number}" for number in range(12)]
-TEAMS = ("core", "web", "data")
 KEYS: dict[str, LiteralString] = {
     "fct_pull_requests": "select * from marts.fct_pull_requests",
     "fct_team_pull_requests": "select * from marts.fct_team_pull_requests",
@@ -37,6 +27,7 @@ KEYS: dict[str, LiteralString] = {
         from marts.dim_build
     """,
 }
+CONFIGURED = ("dim_teams", "dim_team_memberships")
 Marts = dict[str, list[str]]
 
 
@@ -61,73 +52,6 @@ def touched(warehouse: Warehouse) -> set[str]:
     return {row[0] for row in rows}
 
 
-def written(number: int, rng: random.Random) -> tuple[Row, list[Row], list[Row]]:
-    """A pull request with reviews and draft events, all of it by chance."""
-    created = START + timedelta(minutes=rng.randrange(90 * 24 * 60))
-    ended = created + timedelta(minutes=rng.randrange(20_000))
-    fate = rng.choice(["open", "closed", "merged", "merged", "merged"])
-    author = rng.choice([*PEOPLE, "outsider", None])
-    row = pull_request(
-        number,
-        author,
-        created.isoformat(),
-        ended.isoformat() if fate == "merged" else None,
-        first_commit_at=rng.choice([None, created - timedelta(hours=rng.randrange(90))]),
-        is_draft=rng.random() < 0.1,
-    )
-    if rng.random() < 0.1:
-        row |= {"author_id": None}
-    if fate == "closed":
-        row |= {"state": "CLOSED", "closed_at": ended}
-    repo = rng.randrange(3)
-    row |= {"repository_id": f"R_{repo}", "repository": f"acme/r{repo}"}
-    reviews = [
-        review(number, rng.choice(PEOPLE), (created + timedelta(minutes=minutes)).isoformat())
-        for minutes in rng.sample(range(20_000), rng.randrange(3))
-    ]
-    switched = (created + timedelta(hours=2)).isoformat()
-    events = draft_events(number, ("ready_for_review", switched)) if rng.random() < 0.3 else []
-    return row, reviews, events
-
-
-def forget(connection: Connection[Any], number: int) -> None:
-    key = f"PR_{number}"
-    for table in ("pull_request_reviews", "pull_request_draft_events"):
-        connection.execute(f"delete from raw.{table} where pull_request_id = %s".encode(), [key])
-    connection.execute("delete from raw.pull_requests where id = %s", [key])
-
-
-def land(warehouse: Warehouse, numbers: Iterable[int], rng: random.Random) -> None:
-    """As dlt lands: what is there is deleted and inserted anew."""
-    for number in numbers:
-        with warehouse.database.connect(INGEST) as connection:
-            forget(connection, number)
-        row, reviews, events = written(number, rng)
-        warehouse.insert(
-            pull_requests=[row], pull_request_reviews=reviews, pull_request_draft_events=events
-        )
-
-
-def configure(warehouse: Warehouse, rng: random.Random) -> None:
-    """Another team configuration, as dlt replaces it."""
-    teams = rng.sample(TEAMS, rng.randrange(2, len(TEAMS) + 1))
-    windows = []
-    for team in teams:
-        for person in rng.sample(PEOPLE, 7):
-            joined = START + timedelta(days=rng.randrange(40))
-            left = joined + timedelta(days=rng.randrange(1, 60))
-            weight = rng.choice(["0.0", "0.3", "0.5", "1.0"])
-            leaves = rng.choice([None, left.isoformat()])
-            windows.append(membership(team, person, weight, joined.isoformat(), leaves))
-    with warehouse.database.connect(INGEST) as connection:
-        connection.execute("delete from raw.team_memberships")
-        connection.execute("delete from raw.teams")
-    warehouse.insert(
-        teams=[{"team_id": team, "name": team.title()} for team in teams],
-        team_memberships=windows,
-    )
-
-
 @pytest.fixture(scope="module")
 def filled(warehouse: Warehouse) -> Warehouse:
     """120 pull requests of twelve people in three teams, built; each test goes on from the last."""
@@ -141,54 +65,6 @@ def filled(warehouse: Warehouse) -> Warehouse:
     land(warehouse, range(120), rng)
     run(warehouse)
     return warehouse
-
-
-def vanish(warehouse: Warehouse, rng: random.Random) -> None:
-    """As `ingest.audit` says that a pull request is gone."""
-    with warehouse.database.connect(INGEST) as connection:
-        connection.execute(
-            """
-            update raw.pull_requests
-            set vanished_at = '2026-04-01Z', change_number = default
-            where id = any(%s)
-            """,
-            [[f"PR_{number}" for number in rng.sample(range(120), 5)]],
-        )
-
-
-def rename_repository(warehouse: Warehouse, rng: random.Random) -> None:
-    with warehouse.database.connect(INGEST) as connection:
-        connection.execute(
-            "update raw.repositories set repository = %s where id = %s",
-            [f"acme/renamed{rng.random()}", f"R_{rng.randrange(3)}"],
-        )
-
-
-def rename_somebody(warehouse: Warehouse, rng: random.Random) -> None:
-    """A login that a team names is seen with another person's id."""
-    person, login = rng.sample(PEOPLE, 2)
-    warehouse.insert(user_logins=[{"user_id": f"U_{person}", "login": f"{login.upper()}"}])
-
-
-def cover_more(warehouse: Warehouse, rng: random.Random) -> None:
-    with warehouse.database.connect(INGEST) as connection:
-        connection.execute(
-            "update raw.repositories set covered_to = %s, covered_from = %s",
-            [
-                START + timedelta(days=rng.randrange(90, 130)),
-                rng.choice([None, START + timedelta(days=rng.randrange(30))]),
-            ],
-        )
-
-
-EDITS: list[Callable[[Warehouse, random.Random], None]] = [
-    lambda warehouse, rng: land(warehouse, rng.sample(range(140), 15), rng),
-    vanish,
-    configure,
-    rename_repository,
-    rename_somebody,
-    cover_more,
-]
 
 
 @pytest.mark.parametrize("seed", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 4, 5))])
@@ -216,21 +92,112 @@ def authors(warehouse: Warehouse, *ids: str) -> set[str]:
     return {row[0] for row in rows}
 
 
+def row_versions(warehouse: Warehouse) -> list[Row]:
+    """Which transaction wrote each row of the facts."""
+    return warehouse.rows(
+        """
+        select xmin::text, 'pull request' as mart, pull_request_id as key, null as other_key
+        from marts.fct_pull_requests
+        union all
+        select xmin::text, 'share', pull_request_id, team_id from marts.fct_team_pull_requests
+        union all
+        select xmin::text, 'week', week::text, team_id from marts.fct_team_velocity_weekly
+        union all
+        select xmin::text, 'month', month::text, team_id from marts.fct_team_lead_time_monthly
+        order by mart, key, other_key
+        """
+    )
+
+
+def a_team(warehouse: Warehouse) -> str:
+    """One of those that the configuration has now."""
+    (row,) = warehouse.rows("select min(team_id) as team_id from marts.dim_teams")
+    return str(row["team_id"])
+
+
 def test_only_what_has_changed_is_worked_out_anew(filled: Warehouse) -> None:
+    before = row_versions(filled)
     run(filled)
     assert touched(filled) == set()
+    assert row_versions(filled) == before
 
     land(filled, [3, 77], random.Random(6))
     run(filled)
     assert touched(filled) == {"PR_3", "PR_77"}
 
     filled.insert(
-        team_memberships=[membership("web", "outsider", "1.0", "2025-01-01T00:00Z")],
+        team_memberships=[
+            membership(a_team(filled), "outsider", "1.0", "2025-01-01T00:00Z", "2026-02-01T00:00Z")
+        ],
     )
     run(filled)
     expected = authors(filled, "U_outsider")
     assert expected <= touched(filled)
     assert touched(filled) - expected <= authors_without_id(filled)
+
+
+def test_every_part_of_a_window_tells_and_a_repositorys_name(filled: Warehouse) -> None:
+    """One part of the windows of each of four people; of a fifth, only the later of two."""
+    changes: list[LiteralString] = [
+        "allocation_weight = 0.9",
+        "joined_at = joined_at - interval '1 minute'",
+        "left_at = '2027-01-01Z'",
+        "team_id = (select min(team_id) from raw.teams where team_id <> team_memberships.team_id)",
+    ]
+    team = a_team(filled)
+    filled.insert(
+        pull_requests=[pull_request(510, "zoe", "2026-02-01T00:00Z")],
+        team_memberships=[membership(team, "zoe", "1.0", "2025-01-01T00:00Z", "2026-02-01T00:00Z")],
+    )
+    run(filled)
+    with filled.database.connect(INGEST) as connection:
+        names = "select distinct github_username from raw.team_memberships order by 1 limit 5"
+        people = [row[0] for row in connection.execute(names) if row[0] in PEOPLE][:4]
+        for person, change in zip(people, changes, strict=True):
+            connection.execute(
+                f"update raw.team_memberships set {change} where github_username = %s".encode(),
+                [person],
+            )
+        connection.execute("update raw.repositories set repository = 'acme/x' where id = 'R_1'")
+        found = connection.execute("select id from raw.pull_requests where repository_id = 'R_1'")
+        of_repository = {row[0] for row in found}
+    filled.insert(team_memberships=[membership(team, "zoe", "1.0", "2026-03-01T00:00Z")])
+
+    assert set(filled.dbt("run", "--select", "+int_pull_requests_touched").values()) == {"success"}
+    again = touched(filled)
+    for person in (*people, "zoe"):
+        of_person = authors(filled, f"U_{person}")
+        assert of_person, person
+        assert of_person <= again, person
+    assert of_repository <= again
+    assert None not in again
+
+
+def test_other_sql_and_another_raw_table_touch_everything(
+    filled: Warehouse, tmp_path: Path
+) -> None:
+    before = run(filled)
+    other = replace(filled, project=tmp_path / "project", target=tmp_path / "target")
+    shutil.copytree(filled.project, other.project)
+    with (other.project / "models/marts/dim_teams.sql").open("a", encoding="utf-8") as model:
+        model.write("-- Otherwise.\n")
+    assert set(other.dbt("run", "--select", "+int_pull_requests_touched").values()) == {"success"}
+    assert None in touched(filled)
+
+    query = "select min(pull_request_id) as id from marts.fct_pull_requests"
+    (gone,) = (row["id"] for row in filled.rows(query))
+    with filled.database.connect(INGEST) as connection:
+        connection.execute("create table raw.others (like raw.pull_requests including all)")
+        connection.execute(
+            "insert into raw.others select * from raw.pull_requests where id <> %s", [gone]
+        )
+        connection.execute("alter sequence raw.changes owned by raw.others.change_number")
+        connection.execute("drop table raw.pull_requests cascade")
+        connection.execute("alter table raw.others rename to pull_requests")
+    usual = run(filled)
+    assert None in touched(filled)
+    assert usual != before
+    assert usual == run(filled, "--full-refresh")
 
 
 def authors_without_id(warehouse: Warehouse) -> set[str]:
@@ -256,16 +223,62 @@ def test_what_a_build_of_some_models_leaves_is_done_by_the_next(filled: Warehous
 
 def test_what_lands_while_a_build_is_under_way_is_done_by_the_next(filled: Warehouse) -> None:
     rng = random.Random(9)
+    before = run(filled)
     land(filled, range(0, 40), rng)
-    first, then = "+int_pull_requests_touched", "int_pull_requests_tracked"
-    assert set(filled.dbt("run", "--select", first).values()) == {"success"}
+    filled.insert(pull_requests=[pull_request(500, "stranger", "2026-02-01T00:00Z")])
+    first = ("+int_pull_requests_touched", "+int_coverage_measured")
+    then = "int_pull_requests_tracked"
+    assert set(filled.dbt("run", "--select", *first).values()) == {"success"}
+    (covered,) = coverage(filled)
     land(filled, range(20, 60), rng)
+    cover_more(filled, rng)
+    rename_repository(filled, rng)
+    filled.insert(
+        pull_requests=[pull_request(501, "p0", "2025-01-01T00:00Z", repository_id="R_0")],
+        user_logins=[{"user_id": "U_stranger", "login": person} for person in PEOPLE],
+    )
     assert set(filled.dbt("run", "--select", then).values()) == {"success"}
     land(filled, range(50, 80), rng)
     configure(filled, rng)
-    assert set(filled.dbt("run", "--exclude", first, then).values()) == {"success"}
+    assert set(filled.dbt("run", "--exclude", *first, then).values()) == {"success"}
+    built = marts(filled)
+    assert {name: built[name] for name in CONFIGURED} == {name: before[name] for name in CONFIGURED}
+    (built_of,) = filled.rows("select as_of, data_from, history_from from marts.dim_build")
+    assert tuple(built_of.values()) == covered
+    assert filled.rows("select from marts.fct_pull_requests where number = 500") == []
     usual = run(filled)
+    assert filled.rows("select from marts.fct_pull_requests where number = 500") != []
     assert usual == run(filled, "--full-refresh")
+
+
+def coverage(warehouse: Warehouse) -> list[Any]:
+    with warehouse.database.connect() as connection:
+        query = "select as_of, data_from, history_from from intermediate.int_coverage_measured"
+        return connection.execute(query).fetchall()
+
+
+def crash(warehouse: Warehouse) -> None:
+    """Leave of the tables what a crash of the server leaves: the unlogged ones are empty."""
+    with warehouse.database.connect() as connection:
+        unlogged = connection.execute(
+            "select oid::regclass::text from pg_class where relkind = 'r' and relpersistence = 'u'"
+        ).fetchall()
+        for (table,) in unlogged:
+            connection.execute(f"truncate {table}".encode())
+
+
+def test_what_a_crash_has_made_forgotten_is_done_by_the_next(filled: Warehouse) -> None:
+    """Half-way through a build, which somebody goes on with."""
+    before = run(filled)
+    land(filled, range(30, 50), random.Random(10))
+    first = "+int_pull_requests_tracked"
+    assert set(filled.dbt("run", "--select", first).values()) == {"success"}
+    crash(filled)
+    assert set(filled.dbt("run", "--exclude", first).values()) == {"success"}
+    rest = ("fct_pull_requests", "fct_team_pull_requests")
+    assert {name: marts(filled)[name] for name in rest} == {name: before[name] for name in rest}
+    assert run(filled) != before
+    assert None in touched(filled)
 
 
 def test_a_mart_made_anew_on_its_own_says_what_it_needs(filled: Warehouse) -> None:
@@ -287,6 +300,7 @@ def test_what_somebody_has_dropped_is_made_again(filled: Warehouse, table: Liter
     assert set(filled.dbt("run", "--select", "+fct_team_pull_requests").values()) == {"success"}
     with filled.database.connect() as connection:
         connection.execute(f"drop table {table} cascade".encode())
+    land(filled, [6], random.Random(table))
     usual = run(filled)
     assert usual != before
     assert usual == run(filled, "--full-refresh")

@@ -79,6 +79,11 @@ def test_unassigned_work_is_in_no_rollup(built: Warehouse) -> None:
     assert [row["team_id"] for row in teams] == ["core", "web"]
 
 
+def test_a_reviewers_team_gets_nothing(built: Warehouse) -> None:
+    """PR 5 is Bob's; Ada, who is in `core` too, reviewed it."""
+    assert built.shares(5) == {"web": "1.00"}
+
+
 def test_weight_zero_counts_but_weighs_nothing(built: Warehouse) -> None:
     """Web's week: 24 h at 0.5, 10, 10 and 6 h of Bob's at 1, and Dan's 48 h at 0."""
     week = built.velocity("web")[WEEK]

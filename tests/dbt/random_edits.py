@@ -1,0 +1,130 @@
+"""What an ingest may do to `raw` between two builds, by chance."""
+
+import random
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from dbt_support import Row, Warehouse, draft_events, membership, pull_request, review
+from psycopg import Connection
+
+from dora.roles import INGEST
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+PEOPLE = [f"p{number}" for number in range(12)]
+TEAMS = ("core", "web", "data")
+
+
+def written(number: int, rng: random.Random) -> tuple[Row, list[Row], list[Row]]:
+    """A pull request with reviews and draft events, all of it by chance."""
+    created = START + timedelta(minutes=rng.randrange(90 * 24 * 60))
+    ended = created + timedelta(minutes=rng.randrange(20_000))
+    fate = rng.choice(["open", "closed", "merged", "merged", "merged"])
+    author = rng.choice([*PEOPLE, "outsider", None])
+    row = pull_request(
+        number,
+        author,
+        created.isoformat(),
+        ended.isoformat() if fate == "merged" else None,
+        first_commit_at=rng.choice([None, created - timedelta(hours=rng.randrange(90))]),
+        is_draft=rng.random() < 0.1,
+    )
+    if rng.random() < 0.1:
+        row |= {"author_id": None}
+    if fate == "closed":
+        row |= {"state": "CLOSED", "closed_at": ended}
+    repo = rng.randrange(3)
+    row |= {"repository_id": f"R_{repo}", "repository": f"acme/r{repo}"}
+    reviews = [
+        review(number, rng.choice(PEOPLE), (created + timedelta(minutes=minutes)).isoformat())
+        for minutes in rng.sample(range(20_000), rng.randrange(3))
+    ]
+    switched = (created + timedelta(hours=2)).isoformat()
+    events = draft_events(number, ("ready_for_review", switched)) if rng.random() < 0.3 else []
+    return row, reviews, events
+
+
+def forget(connection: Connection[Any], number: int) -> None:
+    key = f"PR_{number}"
+    for table in ("pull_request_reviews", "pull_request_draft_events"):
+        connection.execute(f"delete from raw.{table} where pull_request_id = %s".encode(), [key])
+    connection.execute("delete from raw.pull_requests where id = %s", [key])
+
+
+def land(warehouse: Warehouse, numbers: Iterable[int], rng: random.Random) -> None:
+    """As dlt lands: what is there is deleted and inserted anew."""
+    for number in numbers:
+        with warehouse.database.connect(INGEST) as connection:
+            forget(connection, number)
+        row, reviews, events = written(number, rng)
+        warehouse.insert(
+            pull_requests=[row], pull_request_reviews=reviews, pull_request_draft_events=events
+        )
+
+
+def configure(warehouse: Warehouse, rng: random.Random) -> None:
+    """Another team configuration, as dlt replaces it."""
+    teams = rng.sample(TEAMS, rng.randrange(2, len(TEAMS) + 1))
+    windows = []
+    for team in teams:
+        for person in rng.sample(PEOPLE, 7):
+            joined = START + timedelta(days=rng.randrange(40))
+            left = joined + timedelta(days=rng.randrange(1, 60))
+            weight = rng.choice(["0.0", "0.3", "0.5", "1.0"])
+            leaves = rng.choice([None, left.isoformat()])
+            windows.append(membership(team, person, weight, joined.isoformat(), leaves))
+    with warehouse.database.connect(INGEST) as connection:
+        connection.execute("delete from raw.team_memberships")
+        connection.execute("delete from raw.teams")
+    warehouse.insert(
+        teams=[{"team_id": team, "name": team.title()} for team in teams],
+        team_memberships=windows,
+    )
+
+
+def vanish(warehouse: Warehouse, rng: random.Random) -> None:
+    """As `ingest.audit` says that a pull request is gone."""
+    with warehouse.database.connect(INGEST) as connection:
+        connection.execute(
+            """
+            update raw.pull_requests
+            set vanished_at = '2026-04-01Z', change_number = default
+            where id = any(%s)
+            """,
+            [[f"PR_{number}" for number in rng.sample(range(120), 5)]],
+        )
+
+
+def rename_repository(warehouse: Warehouse, rng: random.Random) -> None:
+    with warehouse.database.connect(INGEST) as connection:
+        connection.execute(
+            "update raw.repositories set repository = %s where id = %s",
+            [f"acme/renamed{rng.random()}", f"R_{rng.randrange(3)}"],
+        )
+
+
+def rename_somebody(warehouse: Warehouse, rng: random.Random) -> None:
+    """A login that a team names is seen with another person's id."""
+    person, login = rng.sample(PEOPLE, 2)
+    warehouse.insert(user_logins=[{"user_id": f"U_{person}", "login": f"{login.upper()}"}])
+
+
+def cover_more(warehouse: Warehouse, rng: random.Random) -> None:
+    with warehouse.database.connect(INGEST) as connection:
+        connection.execute(
+            "update raw.repositories set covered_to = %s, covered_from = %s",
+            [
+                START + timedelta(days=rng.randrange(90, 130)),
+                rng.choice([None, START + timedelta(days=rng.randrange(30))]),
+            ],
+        )
+
+
+EDITS: list[Callable[[Warehouse, random.Random], None]] = [
+    lambda warehouse, rng: land(warehouse, rng.sample(range(140), 15), rng),
+    vanish,
+    configure,
+    rename_repository,
+    rename_somebody,
+    cover_more,
+]
