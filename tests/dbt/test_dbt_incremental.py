@@ -184,8 +184,17 @@ def test_other_sql_and_another_raw_table_touch_everything(
     assert set(other.dbt("run", "--select", "+int_pull_requests_touched").values()) == {"success"}
     assert None in touched(filled)
 
-    query = "select min(pull_request_id) as id from marts.fct_pull_requests"
-    (gone,) = (row["id"] for row in filled.rows(query))
+    alone = filled.rows(
+        """
+        select shares.pull_request_id
+        from marts.fct_team_pull_requests as shares
+        inner join marts.fct_team_velocity_weekly as weeks
+            on shares.team_id = weeks.team_id and shares.week = weeks.week
+        where weeks.prs_merged = 1
+        order by 1
+        """
+    )
+    gone = alone[0]["pull_request_id"]
     with filled.database.connect(INGEST) as connection:
         connection.execute("create table raw.others (like raw.pull_requests including all)")
         connection.execute(
@@ -223,6 +232,7 @@ def test_what_a_build_of_some_models_leaves_is_done_by_the_next(filled: Warehous
 
 def test_what_lands_while_a_build_is_under_way_is_done_by_the_next(filled: Warehouse) -> None:
     rng = random.Random(9)
+    repository_names = "select distinct repository from marts.fct_pull_requests order by 1"
     before = run(filled)
     land(filled, range(0, 40), rng)
     filled.insert(pull_requests=[pull_request(500, "stranger", "2026-02-01T00:00Z")])
@@ -230,6 +240,7 @@ def test_what_lands_while_a_build_is_under_way_is_done_by_the_next(filled: Wareh
     then = "int_pull_requests_tracked"
     assert set(filled.dbt("run", "--select", *first).values()) == {"success"}
     (covered,) = coverage(filled)
+    names = filled.rows(repository_names)
     land(filled, range(20, 60), rng)
     cover_more(filled, rng)
     rename_repository(filled, rng)
@@ -245,6 +256,7 @@ def test_what_lands_while_a_build_is_under_way_is_done_by_the_next(filled: Wareh
     assert {name: built[name] for name in CONFIGURED} == {name: before[name] for name in CONFIGURED}
     (built_of,) = filled.rows("select as_of, data_from, history_from from marts.dim_build")
     assert tuple(built_of.values()) == covered
+    assert filled.rows(repository_names) == names
     assert filled.rows("select from marts.fct_pull_requests where number = 500") == []
     usual = run(filled)
     assert filled.rows("select from marts.fct_pull_requests where number = 500") != []
@@ -296,11 +308,11 @@ def test_a_mart_made_anew_on_its_own_says_what_it_needs(filled: Warehouse) -> No
 )
 def test_what_somebody_has_dropped_is_made_again(filled: Warehouse, table: LiteralString) -> None:
     before = marts(filled)
-    land(filled, [5], random.Random(table))
+    land(filled, range(20), random.Random(table))
     assert set(filled.dbt("run", "--select", "+fct_team_pull_requests").values()) == {"success"}
     with filled.database.connect() as connection:
         connection.execute(f"drop table {table} cascade".encode())
-    land(filled, [6], random.Random(table))
+    land(filled, [30], random.Random(table))
     usual = run(filled)
     assert usual != before
     assert usual == run(filled, "--full-refresh")
