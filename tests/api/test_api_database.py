@@ -223,3 +223,11 @@ def test_a_rebuild_while_requests_run_breaks_none(marts, serve):
     builder.join()
     assert {answer.status_code for answer in answers} == {200}
     assert all(answer.json() == expected for answer in answers)
+
+
+def test_a_build_that_changes_a_columns_type_is_not_noticed(client, marts):
+    for day in range(1, 10):
+        if day == 5:
+            table = "marts.fct_team_velocity_weekly"
+            marts.run(f"alter table {table} alter prs_merged type numeric")
+        assert client.get(VELOCITY, params={"from": f"2026-01-0{day}"}).status_code == 200

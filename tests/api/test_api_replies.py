@@ -85,6 +85,13 @@ def test_a_new_build_is_a_new_answer(client, marts):
         assert answer.json() != first.json()
 
 
+def test_an_answer_has_the_tag_of_the_build_that_it_is_of(client, monkeypatch):
+    """One that ended after the build was asked for, and before the rows were."""
+    tag = client.get(VELOCITY).headers["etag"]
+    monkeypatch.setattr(Marts, "build_id", lambda marts: "the one before")
+    assert client.get(VELOCITY).headers["etag"] == tag
+
+
 def test_a_release_that_shows_more_of_a_build_has_tags_of_its_own(client, monkeypatch):
     first = client.get(VELOCITY)
     more = create_model("VelocityWeek", __base__=velocity.VelocityWeek, new=(int, 0))

@@ -8,6 +8,7 @@ import pytest
 from dbt_support import EXAMPLE, Warehouse, membership, pull_request
 
 from api.app import create_app
+from api.kept import Kept
 from dora.roles import INGEST
 from dora.standing import standing
 from tests.api.api_support import Client, settings_for
@@ -32,6 +33,8 @@ def client(warehouse: Warehouse) -> Iterator[Client]:
     warehouse.insert(**EXAMPLE)
     warehouse.build()
     app = create_app(settings_for(warehouse.database.url))
+    # Each answer is looked up, be it in the snapshot from before a build.
+    app.state.kept = Kept(most_bytes=0)
     yield Client(app)
     app.state.marts.close()
 
