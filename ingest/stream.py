@@ -116,6 +116,7 @@ class Stream:
         self.result.database_seconds += time.perf_counter() - began
         self._is_broken = False
         self.has_landed = True
+        self.result.count(batch.pull_requests, batch.ingest_failures)
         self.known.landed = dict(self.known.repositories)
         self._landed_at = self._clock.now()
         self.reporter.landed(len(batch.pull_requests))
@@ -129,12 +130,18 @@ class Stream:
                     await pages.put(page)
 
         streams = [asyncio.create_task(stream()) for _ in range(IN_FLIGHT)]
+        is_read = True
         try:
             await asyncio.gather(*streams)
+        except asyncio.CancelledError:
+            is_read = False
+            raise
         finally:
             for task in streams:
                 task.cancel()
-            await pages.put(None)
+            # Once nobody reads any more, a full queue would be waited for without end.
+            if is_read:
+                await pages.put(None)
 
     def _whole_pages(self) -> list[Page]:
         """Return the pages up to the first incomplete one of each repository."""
@@ -165,7 +172,6 @@ class Stream:
             self.known.advanced(page.repository_id, page.progress)
         self.failures.resolve("pull_request", rows, self._clock.now())
         failures = self.failures.take_waiting()
-        self.result.count(list(rows.values()), failures)
         new_logins = sorted(logins - self._logins)
         self._logins |= logins
         return Batch(

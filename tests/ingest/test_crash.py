@@ -1,5 +1,6 @@
 """Whatever ends a run, and wherever: the next one ends with GitHub's rows, none lost or doubled."""
 
+import asyncio
 import json
 import os
 import random
@@ -8,7 +9,8 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +31,7 @@ from ingest.load import Landing
 from ingest.lock import KEY, Lock
 from ingest.pipeline import run
 from ingest.record import RunResult
+from ingest.stream import Stream
 from tests.ingest.truth import prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
@@ -303,10 +306,36 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
     assert "does not take what was read" in result.messages[-1]
     hub.before_request = None
     embedded.start(home)
+    there = rows(own_database, "select count(*) as n from raw.pull_requests")
+    assert there == [{"n": result.pull_requests}]
     again = run(config, own_database, tmp_path)
     assert again is not None
     assert again.exit_code == 0
     assert unlike(own_database, github) == []
+
+
+@pytest.mark.parametrize("turns", [0, 1, 4, 8])
+def test_who_ends_a_run_does_not_wait_for_pages_that_nobody_reads(turns: int) -> None:
+    async def walk() -> AsyncIterator[Any]:
+        while True:
+            await asyncio.sleep(0)
+            yield None
+
+    async def main() -> None:
+        pages: asyncio.Queue[Any] = asyncio.Queue(maxsize=8)
+        produce: Any = Stream._produce
+        producer = asyncio.create_task(produce(None, deque([walk(), walk()]), pages))
+        while not pages.full():
+            await asyncio.sleep(0)
+        # The run's own end, and asyncio's, which ends every task.
+        producer.cancel()
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        producer.cancel()
+        _, pending = await asyncio.wait([producer], timeout=2)
+        assert not pending
+
+    asyncio.run(main())
 
 
 def cut_off(database: Database) -> None:
