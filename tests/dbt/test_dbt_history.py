@@ -13,7 +13,10 @@ from dora.roles import INGEST, TRANSFORM
 WEEK_2, WEEK_3 = date(2026, 1, 5), date(2026, 1, 12)
 FIRST: dict[str, list[Row]] = {
     "teams": EXAMPLE["teams"],
-    "team_memberships": EXAMPLE["team_memberships"],
+    "team_memberships": [
+        *EXAMPLE["team_memberships"],
+        membership("core", "dan", "0.0", "2026-01-01T00:00Z"),
+    ],
 }
 # Ada's move to `core` turns out to have been on 8 January and not whole; Bob was never in `web`,
 # which is called otherwise, but Cleo; Ada is spelled otherwise there, `core` described otherwise.
@@ -25,6 +28,7 @@ SECOND: dict[str, list[Row]] = {
     "team_memberships": [
         membership("core", "ada", "0.5", "2026-01-01T00:00Z", "2026-01-08T00:00Z"),
         membership("core", "ada", "0.8", "2026-01-08T00:00Z"),
+        membership("core", "dan", "0.1", "2026-01-01T00:00Z"),
         membership("web", "Ada", "0.5", "2026-01-01T00:00Z", "2026-01-12T00:00Z"),
         membership("web", "cleo", "1.0", "2026-01-01T00:00Z"),
     ],
@@ -107,6 +111,9 @@ def test_what_was_believed_is_kept_by_the_builds_that_believed_it(
         ("core", "ada", most, day[8], None, two, three),
         ("core", "ada", whole, day[12], None, one, two),
         ("core", "ada", whole, day[12], None, three, None),
+        ("core", "dan", Decimal(0), day[1], None, one, two),
+        ("core", "dan", Decimal("0.1"), day[1], None, two, three),
+        ("core", "dan", Decimal(0), day[1], None, three, None),
         ("web", "ada", half, day[1], day[12], one, two),
         ("web", "Ada", half, day[1], day[12], two, three),
         ("web", "ada", half, day[1], day[12], three, None),
