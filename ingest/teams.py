@@ -4,11 +4,13 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,9 +35,10 @@ def _instant(value: Any) -> Any:
     if isinstance(value, str) and _DATE.fullmatch(value):
         value = datetime.combine(date.fromisoformat(value), time(), UTC)
     elif isinstance(value, str):
-        value = datetime.fromisoformat(value)
+        with suppress(ValueError):
+            value = datetime.fromisoformat(value)
     if not isinstance(value, datetime):
-        raise ValueError("should be a date or an instant like 2026-01-31T12:00:00Z")
+        raise ValueError("should be a date like 2026-01-31 or an instant like 2026-01-31T12:00:00Z")
     if value.tzinfo is None:
         raise ValueError("has a time of day without a zone; add Z or an offset")
     try:
@@ -89,12 +92,20 @@ class Member(BaseModel):
         return self.left_at or FOREVER
 
 
+def _usable_id(value: str) -> str:
+    if value and not _SLUG.fullmatch(value):
+        raise ValueError("should be lower-case words joined by hyphens")
+    if value == RESERVED:
+        raise ValueError(f"id {RESERVED!r} is reserved for what no team has")
+    return value
+
+
 class Team(BaseModel):
     """A team; `id` is made from `name` where it is not given."""
 
     model_config = ConfigDict(extra="forbid")
 
-    id: str = ""
+    id: Annotated[str, AfterValidator(_usable_id)] = ""
     name: str = Field(min_length=1)
     description: str | None = None
     members: list[Member]
@@ -102,10 +113,9 @@ class Team(BaseModel):
     @model_validator(mode="after")
     def _has_a_usable_id(self) -> Self:
         self.id = self.id or "-".join(re.findall(r"[a-z0-9]+", self.name.casefold()))
-        if not _SLUG.fullmatch(self.id):
-            raise ValueError(f"id {self.id!r} should be lower-case words joined by hyphens")
-        if self.id == RESERVED:
-            raise ValueError(f"id {RESERVED!r} is reserved for what no team has")
+        if not self.id:
+            raise ValueError("name has nothing that an id could be made of: give it an id")
+        _usable_id(self.id)
         return self
 
     def row(self) -> dict[str, Any]:
@@ -131,6 +141,8 @@ def read_teams(configured: str) -> list[Team]:
 
 def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     """Parse and check a team configuration; `source` names it in the faults."""
+    # Some editors write a mark in front.
+    text = text.removeprefix("\ufeff")
     if not text.strip():
         raise ConfigurationError(f"{source} is empty; it should be a JSON array of teams")
     document = _read_json(text, source)
@@ -210,16 +222,29 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
+# What pydantic says in words of its own, in those of whoever wrote the file.
+_PLAIN = {
+    "extra_forbidden": "there is no such field",
+    "list_type": "should be a JSON array",
+    "model_type": "should be a JSON object",
+    "missing": "is missing",
+    "string_pattern_mismatch": "is no login of GitHub's: letters, digits and hyphens, no @",
+    "string_too_short": "should not be empty",
+    "string_type": "should be a text",
+    "too_short": "should have at least one team in it",
+}
+
+
 def _fault(fault: Any, document: Any) -> str:
     """Name the place as a person would: the team's and the member's name, not their positions."""
     place, node = [], document
     for step in fault["loc"]:
         node = node[step] if _has(node, step) else None
         label = None
-        if isinstance(node, dict):
+        if isinstance(node, dict) and isinstance(step, int):
             label = node.get("github_username") or node.get("id") or node.get("name")
         place.append(str(label or step))
-    message = fault["msg"].removeprefix("Value error, ")
+    message = _PLAIN.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
     value = fault["input"]
     shown = f" (it is {value!r})" if isinstance(value, str | int | float | None) else ""
     return f"{' > '.join(place)}: {message}{shown}" if place else f"{message}{shown}"

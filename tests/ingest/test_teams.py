@@ -46,12 +46,19 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
     ("text", "said"),
     [
         pytest.param("", "empty", id="empty"),
-        pytest.param("[]", "at least 1 item", id="no team"),
-        pytest.param("{}", "valid list", id="no array"),
+        pytest.param(
+            '[{"id": "A b", "name": "", "members": []}]', "A b > id: sh", id="both at once"
+        ),
+        pytest.param('[{"name": "A", "members": {"id": "x"}}]', "A > members: sh", id="no list"),
+        pytest.param('[{"name": "A", "members": [], "nme": 1}]', "no such field", id="a typo"),
+        pytest.param(config(member(github_username="@x")), "no login of GitHub", id="an at"),
+        pytest.param(config(member(joined_at="01/02/2026")), "a date like", id="other order"),
+        pytest.param("[]", "at least one team", id="no team"),
+        pytest.param("{}", "JSON array", id="no array"),
         pytest.param("[{", "no JSON", id="cut off"),
         pytest.param('[{"name": "A", "members": [], "x": 1}]', "x", id="unknown key"),
         pytest.param('[{"name": "A", "name": "B", "members": []}]', "twice", id="key twice"),
-        pytest.param('[{"name": "!!", "members": []}]', "lower-case words", id="no slug"),
+        pytest.param('[{"name": "!!", "members": []}]', "an id could be made of", id="no slug"),
         pytest.param('[{"name": "Unassigned", "members": []}]', "reserved", id="reserved"),
         pytest.param(config(member(allocation_weight=1.01)), "less than or equal", id="above 1"),
         pytest.param(config(member(allocation_weight=-0.1)), "greater than", id="below 0"),
@@ -62,7 +69,7 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
             config(member(left_at="2026-01-01")), "not after joined_at", id="left when joined"
         ),
         pytest.param(config(member(joined_at="2026-01-01T00:00")), "without a zone", id="no zone"),
-        pytest.param(config(member(joined_at=20260101)), "a date or an instant", id="a number"),
+        pytest.param(config(member(joined_at=20260101)), "a date like 2026-01-31", id="a number"),
         pytest.param(config(member(joined_at="soon")), "soon", id="no date"),
         pytest.param(config(member(joined_at="2026-02-30")), "2026-02-30", id="no such day"),
         pytest.param(config(member(github_username="a b")), "a b", id="no login"),
