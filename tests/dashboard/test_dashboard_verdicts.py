@@ -1,0 +1,96 @@
+"""What the dashboard says of a figure beside those before it, worked out anew from the API's."""
+
+import re
+from math import floor
+from statistics import median
+from typing import Any, NamedTuple
+
+import pytest
+from dashboard_support import Site, Visit
+from playwright.sync_api import Locator, expect
+
+FEW, ENOUGH = 5, 4
+TEAMS = ["data", "identity", "mobile", "payments", "platform", "storefront"]
+FIGURES = {
+    "prs_merged": ("week", 12),
+    "avg_cycle_time_hours": ("week", 12),
+    "median_lead_time_hours": ("month", 6),
+    "p95_lead_time_hours": ("month", 6),
+}
+SIGNS = {"above": "▲", "below": "▼"}
+WORDS = {"above": ("Longer", "worse"), "below": ("Shorter", "better")}
+MANY = {"above": "More", "below": "Fewer"}
+
+
+class Told(NamedTuple):
+    """What a chip says, in which tone, and what those before were."""
+
+    text: str
+    tone: str
+    before: str
+
+
+def told(rows: list[dict[str, Any]], name: str) -> Told:
+    """As the dashboard's help has it: only above or below every one of those before counts."""
+    kind, most = FIGURES[name]
+    is_time = name != "prs_merged"
+    *earlier, last = [row for row in rows if row["is_complete"]][-most - 1 :]
+    needs = FEW if is_time else 0
+    others = [row[name] for row in earlier if row["prs_merged"] >= needs and row[name] is not None]
+    before = spread(others, kind, is_time)
+    if last[name] is not None and last["prs_merged"] < needs:
+        return Told(f"Too few to tell (under {FEW})", "plain", before)
+    if last[name] is None or len(others) < ENOUGH:
+        return Told("Nothing to compare with", "plain", before)
+    if min(others) <= last[name] <= max(others):
+        return Told("As usual", "plain", before)
+    verdict = "above" if last[name] > max(others) else "below"
+    word, tone = WORDS[verdict] if is_time else (MANY[verdict], "noted")
+    text = f"{word} than in any of the {len(others)} {kind}s before"
+    return Told(SIGNS[verdict] + text, tone, before)
+
+
+def spread(others: list[float], kind: str, is_time: bool) -> str:
+    if not others:
+        return ""
+    low, middle, high = (
+        f"{value:,.1f} h" if is_time else f"{floor(value + 0.5):,}"
+        for value in (min(others), median(others), max(others))
+    )
+    if len(others) == 1:
+        return f"One {kind} before: {middle}"
+    return f"The {len(others)} {kind}s before: {low} to {high}, typically {middle}"
+
+
+def expect_chip(place: Locator, expected: Told) -> None:
+    expect(place).to_have_text(expected.text)
+    expect(place).to_have_class(re.compile(rf"\b{expected.tone}\b"))
+
+
+@pytest.mark.parametrize("team", TEAMS)
+def test_a_team_s_page_says_how_each_figure_is_beside_those_before(
+    site: Site, visit: Visit, team: str
+) -> None:
+    weeks = site.api(f"metrics/team/{team}/velocity")["data"]
+    months = site.api(f"metrics/team/{team}/lead-time")["data"]
+    page = visit(f"?team={team}")
+    for name, (kind, _) in FIGURES.items():
+        tile = page.locator(".tile", has=page.locator(f"[data-figure={name}]"))
+        expected = told(weeks if kind == "week" else months, name)
+        expect_chip(tile.locator(".chip"), expected)
+        hints = tile.locator("> .hint")
+        expect(hints).to_have_text([expected.before] if expected.before else [])
+
+
+def test_the_front_page_says_the_same_of_every_team(site: Site, visit: Visit) -> None:
+    page = visit()
+    tones = set()
+    for team in TEAMS:
+        weeks = site.api(f"metrics/team/{team}/velocity")["data"]
+        months = site.api(f"metrics/team/{team}/lead-time")["data"]
+        chips = page.locator(f"tr[data-team={team}] .chip")
+        for at, name in enumerate(list(FIGURES)[:3]):
+            expected = told(weeks if FIGURES[name][0] == "week" else months, name)
+            expect_chip(chips.nth(at), expected)
+            tones.add(expected.tone)
+    assert tones >= {"plain", "noted", "better"}
