@@ -21,10 +21,11 @@ def test_from_the_front_page_to_the_pull_requests_behind_a_slow_week(
     weeks = site.api("metrics/team/payments/velocity")["data"]
     months = site.api("metrics/team/payments/lead-time")["data"]
     page = visit()
+    row = page.locator("tr[data-team=payments]")
+    expect(row).to_be_visible()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url.removeprefix(site.url)))
     page.reload()
-    row = page.locator("tr[data-team=payments]")
     last = complete(weeks)[-1]
     expect(row.locator(".figure").nth(0)).to_have_text(str(last["prs_merged"]))
     hours = one_decimal(last["avg_cycle_time_hours"])
