@@ -27,7 +27,7 @@ class Health(BaseModel):
 
 @router.get("/health", response_model_exclude_unset=True, responses=described.fresh(503))
 def health(marts: FromMarts, request: Request, response: Response) -> Health:
-    """Whether the API and its database are there. Needs no key; null before the first build."""
+    """Whether the API and its database are there; `as_of` is null before the first build."""
     try:
         as_of = marts.of_one_build(QUERY)[0]["as_of"]
     except NoBuildError:

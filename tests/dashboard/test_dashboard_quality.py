@@ -41,6 +41,13 @@ def test_a_phone_scrolls_down_and_never_sideways(visit: Visit, shot: Shot, path:
     shot(page, "phone" + re.sub(r"\W+", "-", path))
 
 
+def test_a_phone_asks_for_the_key_within_its_width(visit: Visit, shot: Shot) -> None:
+    page = visit(key=None, width=320, complaints=("401 (Unauthorized)",))
+    expect(page.get_by_label("API key", exact=True)).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+    shot(page, "phone-key")
+
+
 def test_a_keyboard_goes_from_bar_to_pull_requests_and_back(site: Site, visit: Visit) -> None:
     weeks = site.api("metrics/team/payments/velocity")["data"]
     page = visit("?team=payments")

@@ -34,6 +34,7 @@ def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit)
     expect(page.locator("tr[data-team]")).to_have_count(1)
     page = visit("?team=mobile", key=PAYMENTS_KEY, complaints=("403 (Forbidden)",))
     expect(page.get_by_role("alert")).to_contain_text("This team is not yours to see")
+    expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page = visit("?team=nobody", complaints=("404 (Not Found)",))
     expect(page.get_by_role("alert")).to_contain_text("There is no team 'nobody'")
     page.get_by_role("link", name="All teams").click()
@@ -47,6 +48,7 @@ def test_a_database_that_was_away_comes_back_by_itself(
     try:
         page = visit(complaints=("503 (Service Unavailable)",))
         expect(page.get_by_role("alert")).to_contain_text("The database is out of reach")
+        expect(page.get_by_role("button", name="Try again")).to_be_visible()
         expect(page.get_by_text(re.compile(r"Trying again by itself in \d s"))).to_be_visible()
         shot(page, "database-away")
     finally:
