@@ -80,6 +80,13 @@ def test_a_view_is_in_its_address(site: Site, visit: Visit) -> None:
     )
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
     expect(chart.locator("a.column")).to_have_count(4)
+    # Both days belong to it: a fifth week, of which its Monday alone is asked for.
+    page.get_by_label("To", exact=True).fill(
+        (date.fromisoformat(first) + timedelta(28)).isoformat()
+    )
+    expect(chart.locator("a.column")).to_have_count(5)
+    page.go_back()
+    expect(chart.locator("a.column")).to_have_count(4)
     other = visit(page.url.removeprefix(site.url))
     chart = other.get_by_role("region", name="Weekly throughput", exact=True)
     expect(chart.locator("a.column")).to_have_count(4)

@@ -104,3 +104,15 @@ def test_no_data_is_not_zero_and_few_are_said_to_be_few(site: Site, visit: Visit
     expect(times.locator("rect.bar.partial")).to_have_count(
         sum(not week["is_complete"] and week["prs_merged"] > 0 for week in weeks)
     )
+
+
+def test_the_phases_of_a_month_stand_on_each_other(visit: Visit) -> None:
+    page = visit("?team=payments")
+    chart = page.get_by_role("region", name="Monthly phases", exact=True)
+    expect(chart.locator("a.column").first).to_be_visible()
+    for month in chart.locator("a.column").all():
+        floor = None
+        for bar in month.locator("rect.bar").all():
+            top, height = (float(bar.get_attribute(name) or "") for name in ("y", "height"))
+            assert floor is None or abs(top + height - floor) < 0.01
+            floor = top
