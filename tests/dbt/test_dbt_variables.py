@@ -45,10 +45,11 @@ def variants(warehouse: Warehouse) -> dict[str, Marts]:
     covered = repository(covered_from="2026-01-05T00:00Z", covered_to="2026-01-18T23:30Z")
     warehouse.insert(**EXAMPLE | {"repositories": [covered]})
     warehouse.insert(pull_requests=AT_THE_EDGES + ACROSS_WINDOWS)
+    # One setting changes at a time: each has to be noticed by itself.
     settings = {
+        "created": "{attribution_instant: created_at}",
         "default": "{}",
         "berlin": "{reporting_timezone: Europe/Berlin}",
-        "created": "{attribution_instant: created_at}",
     }
     read = {}
     for name, variables in settings.items():
