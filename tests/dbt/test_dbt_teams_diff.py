@@ -262,7 +262,7 @@ def test_every_fault_is_told_and_no_database_asked(
     said, complained = process.communicate(timeout=60)
     assert (process.returncode, said) == (2, "")
     assert [line[:6] for line in complained.splitlines()] == ["dora: "] * 3
-    for fault in ("LOG_LEVEL", "joined_at: Field required", "2 teams have the id 'a'"):
+    for fault in ("LOG_LEVEL", "joined_at: is missing", "2 teams have the id 'a'"):
         assert fault in complained
 
 
