@@ -57,6 +57,12 @@ _UNSEEN = """
     where repository_id = %s and vanished_at is null and _dlt_load_id <= %s
     order by 1
 """
+_GONE_SINCE = """
+    select id, repository_id
+    from raw.pull_requests
+    where repository_id = %s and vanished_at >= %s
+    limit 1
+"""
 _LAST_LOAD = "select coalesce(max(load_id), '') from raw._dlt_loads"
 _VANISH = """
     update raw.pull_requests
@@ -162,8 +168,11 @@ class Audit:
         await probe(self.stream.walker.github, [key], found)
         begun = self.known.differences.get(key)
         if (shown := found.repositories.get(key)) and begun:
-            # What was opened under the walk is none: then the difference before it counts.
-            update: dict[str, object] = {"at": now, "is_settled": begun.walks > 1}
+            # What was opened under the walk is none: then the difference before it counts, unless
+            # the walk found something gone, in whose place something else may have gone since.
+            found_gone = self._rows(_GONE_SINCE, key, begun.at)
+            is_settled = begun.walks > 1 and not found_gone
+            update: dict[str, object] = {"at": now, "is_settled": is_settled}
             if self.known.progress[key].repair_of == _counted(shown):
                 ours = dict(self._rows(_COUNTS, [key]))
                 rows = int(ours.get(key, 0)) - shown.pull_requests

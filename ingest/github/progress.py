@@ -46,7 +46,7 @@ class Difference(BaseModel):
     """So many rows more than GitHub counts, `walks` times in a row, the last time `at`.
 
     It `is_settled`, as GitHub's own, where a walk over everything left it and nothing was opened,
-    deleted or changed under it, or where there were two.
+    deleted or changed under it, or where the second found nothing gone.
     """
 
     rows: int
