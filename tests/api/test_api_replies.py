@@ -23,10 +23,8 @@ def again(client: Client, answer: httpx.Response, path: str = VELOCITY, **more: 
     return client.get(path, headers={"If-None-Match": answer.headers["etag"]} | more)
 
 
-@pytest.mark.parametrize("path", PATHS)
-def test_what_is_known_is_not_asked_for_again(client, path, monkeypatch):
-    first = client.get(path)
-    assert first.headers["cache-control"] == "private, no-cache"
+def watch(monkeypatch) -> list[str]:
+    """The queries that the marts are asked from now on."""
     asked: list[str] = []
     run = Marts.of_one_build
 
@@ -35,6 +33,14 @@ def test_what_is_known_is_not_asked_for_again(client, path, monkeypatch):
         return run(self, query, *rest)
 
     monkeypatch.setattr(Marts, "of_one_build", watched)
+    return asked
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_what_is_known_is_not_asked_for_again(client, path, monkeypatch):
+    first = client.get(path)
+    assert first.headers["cache-control"] == "private, no-cache"
+    asked = watch(monkeypatch)
     answer = again(client, first, path)
     assert (answer.status_code, answer.content) == (304, b"")
     assert answer.headers["etag"] == first.headers["etag"]
@@ -45,14 +51,7 @@ def test_what_is_known_is_not_asked_for_again(client, path, monkeypatch):
 @pytest.mark.parametrize("path", [*PATHS, f"{PULL_REQUESTS}?limit=1"])
 def test_what_was_answered_is_not_looked_up_again(client, path, headers, monkeypatch):
     first = client.get(path, headers=headers)
-    asked: list[str] = []
-    run = Marts.of_one_build
-
-    def watched(self, query, *rest):
-        asked.append(query)
-        return run(self, query, *rest)
-
-    monkeypatch.setattr(Marts, "of_one_build", watched)
+    asked = watch(monkeypatch)
     second = client.get(path, headers=headers)
     assert asked == ["select build.build_id, build.snapshot from build"]
     assert second.content == first.content
