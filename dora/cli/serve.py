@@ -53,6 +53,8 @@ def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool =
     )
     host, port = listening.getsockname()[:2]
     say(f"serving on http://{host}:{port} (Ctrl-C ends it)")
-    server = uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False))
+    # httptools, which uvicorn prefers where somebody has installed it, takes headers of any size.
+    config = uvicorn.Config(application, http="h11", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
