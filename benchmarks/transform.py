@@ -2,7 +2,8 @@
 
 Models and tests are timed apart, from the start of the first to the end of the last: dbt's own
 start is left out, what it does between one model and the next is not. `transform.sql` is the SQL by
-hand, run in one session; after each build its rows are compared with those of the marts.
+hand, run in one session; after each build its rows are compared with those of the marts. Of
+several rounds the median counts.
 """
 
 import os
@@ -11,6 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 from unittest.mock import patch
 
@@ -25,7 +27,10 @@ from ingest.load import Landing
 from ingest.lock import Lock
 
 SIZES = (100_000, 1_000_000)
+AIMED_AT = 1_000_000
 CHANGES = 1000
+# Of each build but the first: beside one of them Postgres may be clearing up after another.
+ROUNDS = 3
 BAD = {"error", "fail", "runtime error"}
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -50,7 +55,13 @@ where number in (
 MOVE = """
 update raw.team_memberships
 set left_at = '2024-07-01 00:00Z'
-where github_username = 'Person-7' and left_at is null
+where
+    github_username = (
+        select min(github_username)
+        from raw.team_memberships
+        where left_at is null and joined_at < '2024-07-01'
+    )
+    and left_at is null
 """
 DIFFERENCE = """
 select count(*)
@@ -189,14 +200,18 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
     models: dict[str, float] = {}
     ratios: dict[str, float] = {}
     for step, change in steps.items():
-        if change is not None:
-            bench.change(change)
-        models[step] = bench.dbt("run")
-        by_hand = bench.by_hand(is_full=step == "full build")
-        bench.compare()
+        is_full = step == "full build"
+        times = []
+        for _ in range(1 if is_full else ROUNDS):
+            if change is not None:
+                bench.change(change)
+            times.append((bench.dbt("run"), bench.by_hand(is_full)))
+            bench.compare()
+        models[step], by_hand = (median(ways) for ways in zip(*times, strict=True))
         ratios[step] = models[step] / by_hand
+        spread = ", ".join(f"{one:.1f}" for one, _ in times)
         print(
-            f"transform, {size:,} pull requests, {step}: models {models[step]:.1f} s, "
+            f"transform, {size:,} pull requests, {step}: models {models[step]:.1f} s ({spread}), "
             f"by hand {by_hand:.1f} s, ratio {ratios[step]:.2f}"
         )
     bench.dbt("snapshot")
@@ -204,6 +219,9 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
     print(f"transform, {size:,} pull requests: all data tests {tests:.1f} s")
     _print_disk(bench.database, size)
     full = models["full build"]
+    # Of what is small, dbt's own work for each model is the most.
+    if size < AIMED_AT:
+        return full
     _verdict("full build, times that by hand", ratios["full build"], 1.5)
     _verdict(f"{CHANGES:,} changes, of the full build", models[f"{CHANGES:,} changes"] / full, 0.1)
     _verdict("all tests, of the full build", tests / full, 1)

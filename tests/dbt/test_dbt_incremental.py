@@ -136,6 +136,33 @@ def test_only_what_has_changed_is_worked_out_anew(filled: Warehouse) -> None:
     assert touched(filled) - expected <= authors_without_id(filled)
 
 
+def statistics_taken(warehouse: Warehouse) -> list[Any]:
+    """When a build last took the planner's statistics of each fact table."""
+    return [
+        row["last_analyze"]
+        for row in warehouse.rows(
+            """
+            select last_analyze from pg_stat_user_tables
+            where relid in (
+                'marts.fct_pull_requests'::regclass, 'marts.fct_team_pull_requests'::regclass
+            )
+            order by relname
+            """
+        )
+    ]
+
+
+def test_statistics_are_taken_where_a_build_puts_in_more_than_a_tenth(filled: Warehouse) -> None:
+    before = statistics_taken(filled)
+    assert None not in before
+    land(filled, [3, 77], random.Random(7))
+    run(filled)
+    assert statistics_taken(filled) == before
+    land(filled, range(60), random.Random(8))
+    run(filled)
+    assert all(new > old for new, old in zip(statistics_taken(filled), before, strict=True))
+
+
 def test_every_part_of_a_window_tells_and_a_repositorys_name(filled: Warehouse) -> None:
     """One part of the windows of each of four people; of a fifth, only the later of two."""
     changes: list[LiteralString] = [

@@ -1,6 +1,11 @@
 -- Unlogged, as all that says what to do: after a crash nobody knows, and all is done.
 {{
-    config(materialized='table', unlogged=true, post_hook="analyze {{ this }}")
+    config(
+        materialized='table',
+        unlogged=true,
+        pre_hook="{{ set_work_mem() }}",
+        post_hook="analyze {{ this }}",
+    )
 }}
 
 with

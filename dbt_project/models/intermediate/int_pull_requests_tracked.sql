@@ -1,6 +1,11 @@
 -- A table: four models look at it, and all see the same.
 {{
-    config(materialized='table', unlogged=true, post_hook="analyze {{ this }}")
+    config(
+        materialized='table',
+        unlogged=true,
+        pre_hook="{{ set_work_mem() }}",
+        post_hook="analyze {{ this }}",
+    )
 }}
 
 with

@@ -4,7 +4,7 @@
         incremental_strategy='append',
         on_schema_change='append_new_columns',
         pre_hook="{{ replace_touched_pull_requests() }}",
-        post_hook=["{{ remember_inputs() }}", "analyze {{ this }}"],
+        post_hook=["{{ remember_inputs() }}", "{{ analyze_if_many() }}"],
         indexes=[{'columns': ['author']}, {'columns': ['merged_at']}],
     )
 }}

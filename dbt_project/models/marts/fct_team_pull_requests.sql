@@ -7,7 +7,7 @@
         post_hook=[
             "{{ note_touched_periods() }}",
             "{{ remember_inputs() }}",
-            "analyze {{ this }}",
+            "{{ analyze_if_many() }}",
         ],
         indexes=[
             {'columns': ['team_id', 'merged_at']},
