@@ -11,6 +11,7 @@ from typing import Annotated
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
 from api.observed import get_logger, read_by
@@ -53,10 +54,13 @@ class KeyRing:
     def current(self) -> list[ApiKey] | None:
         """The keys that hold now; None where none are configured."""
         with self._lock:
-            now = self._clock()
-            if self._read_at is None or now - self._read_at >= REREAD_SECONDS:
-                self._read(now)
+            if self.is_due():
+                self._read(self._clock())
             return self._keys
+
+    def is_due(self) -> bool:
+        """Whether the next look at the keys asks the source, which may take its time."""
+        return self._read_at is None or self._clock() - self._read_at >= REREAD_SECONDS
 
     def _read(self, now: float) -> None:
         try:
@@ -106,12 +110,12 @@ class Access:
     """Answers who is asking: the key behind a request, or a problem."""
 
     def __init__(self, keys: KeyRing, bad_keys: BadKeys) -> None:
-        self._keys = keys
+        self.keys = keys
         self._bad_keys = bad_keys
 
     def key_of(self, request: Request, presented: str | None) -> ApiKey:
         """The key that came with the request. Raises `ProblemError` 401 or 429."""
-        keys = self._keys.current()
+        keys = self.keys.current()
         if keys is None:
             return _without_keys(request)
         if not presented:
@@ -160,10 +164,15 @@ def _is_loopback(address: str) -> bool:
     return (mapped or ip).is_loopback
 
 
-def api_key(request: Request, presented: Annotated[str | None, Depends(api_key_header)]) -> ApiKey:
+async def api_key(
+    request: Request, presented: Annotated[str | None, Depends(api_key_header)]
+) -> ApiKey:
     """Dependency: the key behind the request."""
     access: Access = request.app.state.access
-    key = access.key_of(request, presented)
+    if access.keys.is_due():
+        key = await run_in_threadpool(access.key_of, request, presented)
+    else:
+        key = access.key_of(request, presented)
     read_by(key.name)
     return key
 
@@ -178,6 +187,6 @@ def expect_reader_of(team_id: str, reader: ApiKey) -> None:
         raise ProblemError(403, f"The API key {reader.name!r} is not for team {team_id!r}.")
 
 
-def team_reader(team_id: TeamId, reader: Reader) -> None:
+async def team_reader(team_id: TeamId, reader: Reader) -> None:
     """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
     expect_reader_of(team_id, reader)

@@ -1,7 +1,7 @@
 """What the answers have in common: their envelope, their parameters, their types."""
 
+import json
 import re
-from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, LiteralString, NamedTuple
 
@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from api.marts import Marts
 from api.problems import ParameterError, ProblemError
-from api.replies import Found, Replies
+from api.replies import Found, Replies, spliced
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -44,12 +44,17 @@ AsOf = Annotated[
 ]
 
 
-class TeamAnswer(BaseModel):
+class Head(BaseModel):
+    """What an answer begins with, before its `data`."""
+
+    as_of: AsOf
+
+
+class TeamHead(BaseModel):
     """What every answer about one team begins with."""
 
     team: Team
     as_of: AsOf
-    data: Sequence[BaseModel]
 
 
 class Period(NamedTuple):
@@ -76,33 +81,25 @@ async def period(
 InPeriod = Annotated[Period, Depends(period)]
 
 
-class TeamRows(NamedTuple):
+class TeamRow(NamedTuple):
     """What a query about one team came back with."""
 
     build_id: str
-    team: Team
-    as_of: datetime | None
-    data: list[DictRow]
+    head: TeamHead
+    row: DictRow
 
 
-def team_rows(
-    marts: Marts, query: LiteralString, team_id: str, row_key: str, **parameters: object
-) -> TeamRows:
-    """Run a query that yields columns of `build`, `team_id`, `team_name` and a row's, outer joined.
+def team_row(marts: Marts, query: LiteralString, team_id: str, **parameters: object) -> TeamRow:
+    """Run a query of one row: columns of `build`, `team_id`, `team_name` and more, outer joined.
 
-    One statement, so that what it tells is of one moment. `row_key` names a column that is null
-    only where the join found nothing. Raises `ProblemError` 404 for an unknown team.
+    One statement, so that what it tells is of one moment. Raises `ProblemError` 404 for an unknown
+    team.
     """
-    found = marts.of_one_build(query, {"team_id": storable(team_id), **parameters})
-    first = found[0]
-    if first["team_id"] is None:
+    (row,) = marts.of_one_build(query, {"team_id": storable(team_id), **parameters})
+    if row["team_id"] is None:
         raise unknown_team(team_id)
-    return TeamRows(
-        first["build_id"],
-        Team(id=first["team_id"], name=first["team_name"]),
-        first["as_of"],
-        [row for row in found if row[row_key] is not None],
-    )
+    team = Team(id=row["team_id"], name=row["team_name"])
+    return TeamRow(row["build_id"], TeamHead(team=team, as_of=row["as_of"]), row)
 
 
 def storable(team_id: str) -> str | None:
@@ -116,20 +113,13 @@ def unknown_team(team_id: str) -> ProblemError:
 
 
 def reply_with_periods(
-    reply: Replies,
-    shapes: tuple[type[TeamAnswer], type[BaseModel]],
-    query: LiteralString,
-    team_id: str,
-    period: Period,
+    reply: Replies, row: type[BaseModel], query: LiteralString, team_id: str, period: Period
 ) -> Response:
-    """Reply with a team's weeks or months in the shapes of an answer and of its rows."""
-    answer, row = shapes
-    key = next(iter(row.model_fields))
+    """Reply with a team's weeks or months, which the query gives as JSON, in a column `data`."""
 
     def find() -> Found:
-        bounds = period._asdict()
-        found = team_rows(reply.marts, query, team_id, key, **bounds)
-        made = answer.model_validate(found._asdict())
-        return Found(found.build_id, made, made.data)
+        found = team_row(reply.marts, query, team_id, **period._asdict())
+        data = found.row["data"]
+        return Found(found.build_id, spliced(found.head, data=data), lambda: json.loads(data))
 
-    return reply.reply(row, find)
+    return reply.reply(row.model_fields, find)

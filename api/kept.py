@@ -9,10 +9,15 @@ MOST_BYTES = 16 * 1024 * 1024
 
 
 class Answer(NamedTuple):
-    """What a caller gets: the body as it is sent, before any compression, and its headers."""
+    """What a caller gets: the body, its headers, and where that is worth it the body gzipped."""
 
     body: bytes
     headers: dict[str, str]
+    compressed: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + len(self.compressed or b"")
 
 
 class Kept:
@@ -37,8 +42,8 @@ class Kept:
     def put(self, tag: str, answer: Answer) -> None:
         with self._lock:
             before = self._answers.pop(tag, None)
-            self._bytes += len(answer.body) - (len(before.body) if before else 0)
+            self._bytes += answer.size - (before.size if before else 0)
             self._answers[tag] = answer
             while self._bytes > self._most:
                 _, oldest = self._answers.popitem(last=False)
-                self._bytes -= len(oldest.body)
+                self._bytes -= oldest.size

@@ -59,7 +59,7 @@ class Question:
 _TEAM = {"team_id": "team-7"}
 _FIVE = [f"team-{number}" for number in range(5)]
 _ASKED = "&".join(f"team={team}" for team in _FIVE)
-_PAGE = {"after_merged_at": None, "after_id": None, "rows": 101}
+_PAGE = {"after_merged_at": None, "after_id": None, "limit": 100}
 PATHS = (
     Question("50 teams", "/teams", teams.QUERY, {"teams": None}),
     Question("ten years of weeks", "/metrics/team/team-7/velocity", velocity.QUERY, _TEAM | EVER),

@@ -1,28 +1,30 @@
 """`GET /metrics/compare`: velocity and lead time of several teams, all of one moment."""
 
+import json
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any
+from typing import Annotated, Any, LiteralString
 
 from fastapi import APIRouter, Depends, Query, Response
-from pydantic import BaseModel, create_model
+from psycopg.rows import DictRow
+from pydantic import BaseModel
 
 from api import described
 from api.access import Reader, expect_reader_of
-from api.answers import AsOf, InPeriod, Team, storable, unknown_team
-from api.replies import Found, Reply
-from api.routes.lead_time import LeadTimeMonth
-from api.routes.velocity import VelocityWeek
+from api.answers import Head, InPeriod, Team, storable, unknown_team
+from api.replies import Found, Reply, spliced
+from api.routes.lead_time import MONTHS, LeadTimeMonth
+from api.routes.velocity import WEEKS, VelocityWeek
 
 router = APIRouter(tags=["metrics"])
 
 MAX_TEAMS = 20
 
-QUERY = """
+QUERY: LiteralString = (
+    """
 select
     build.build_id,
     build.as_of,
     build.snapshot,
-    asked.team_id as asked_id,
     dim_teams.team_id as id,
     dim_teams.team_name as name,
     weeks.velocity,
@@ -32,53 +34,50 @@ cross join unnest(%(teams)s::text[]) with ordinality as asked (team_id, place)
 left join marts.dim_teams
     on dim_teams.team_id = asked.team_id
 left join lateral (
-    select coalesce(json_agg(velocity order by velocity.week), '[]') as velocity
-    from marts.fct_team_velocity_weekly as velocity
-    where
-        velocity.team_id = dim_teams.team_id
-        and (%(first)s::date is null or velocity.week >= %(first)s::date)
-        and (%(last)s::date is null or velocity.week <= %(last)s::date)
+"""
+    + WEEKS
+    + """
 ) as weeks
     on true
 left join lateral (
-    select coalesce(json_agg(lead_time order by lead_time.month), '[]') as lead_time
-    from marts.fct_team_lead_time_monthly as lead_time
-    where
-        lead_time.team_id = dim_teams.team_id
-        and (%(first)s::date is null or lead_time.month >= %(first)s::date)
-        and (%(last)s::date is null or lead_time.month <= %(last)s::date)
+"""
+    + MONTHS
+    + """
 ) as months
     on true
 order by asked.place
 """
+)
 
 
-class TeamFigures(BaseModel):
-    """A team's weeks and months, each oldest first."""
+class TeamOf(BaseModel):
+    """Whose figures they are."""
 
     team: Team
+
+
+class TeamFigures(TeamOf):
+    """A team's weeks and months, each oldest first."""
+
     velocity: list[VelocityWeek]
     lead_time: list[LeadTimeMonth]
 
 
-class Comparison(BaseModel):
+class Comparison(Head):
     """Several teams, in the order in which they were asked for."""
 
-    as_of: AsOf
     data: list[TeamFigures]
 
 
-_COLUMNS: dict[str, Any] = {
-    name: (field.annotation | None, None)  # type: ignore[operator]
-    for model in (VelocityWeek, LeadTimeMonth)
-    for name, field in model.model_fields.items()
-}
 # As CSV: a line is a week or a month of a team and has nothing in the other's columns.
-_KEYS: dict[str, Any] = {"team_id": (str, ...), "week": (None, None), "month": (None, None)}
-Line = create_model("Line", **(_KEYS | _COLUMNS))
+COLUMNS = tuple(
+    dict.fromkeys(
+        ("team_id", "week", "month", *VelocityWeek.model_fields, *LeadTimeMonth.model_fields)
+    )
+)
 
 
-def compared(
+async def compared(
     reader: Reader,
     team: Annotated[
         list[str],
@@ -116,14 +115,22 @@ def compare(
         for team_id, row in zip(teams, rows, strict=True):
             if row["id"] is None:
                 raise unknown_team(team_id)
-        data = [TeamFigures.model_validate({"team": row, **row}) for row in rows]
-        answer = Comparison(as_of=rows[0]["as_of"], data=data)
-        return Found(rows[0]["build_id"], answer, list(_lines(data)))
+        figures = [
+            spliced(
+                TeamOf(team=Team(id=row["id"], name=row["name"])),
+                velocity=row["velocity"],
+                lead_time=row["lead_time"],
+            )
+            for row in rows
+        ]
+        head = Head(as_of=rows[0]["as_of"])
+        text = spliced(head, data=f"[{','.join(figures)}]")
+        return Found(rows[0]["build_id"], text, lambda: _lines(rows))
 
-    return reply.reply(Line, find)
+    return reply.reply(COLUMNS, find)
 
 
-def _lines(teams: Iterable[TeamFigures]) -> Iterator[BaseModel]:
-    for each in teams:
-        for row in (*each.velocity, *each.lead_time):
-            yield Line(team_id=each.team.id, **row.model_dump())
+def _lines(teams: Iterable[DictRow]) -> Iterator[dict[str, Any]]:
+    for team in teams:
+        for row in (*json.loads(team["velocity"]), *json.loads(team["lead_time"])):
+            yield {"team_id": team["id"], **row}

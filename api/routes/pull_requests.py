@@ -1,78 +1,116 @@
 """`GET /metrics/team/{team_id}/pull-requests`: what stands behind a figure."""
 
+import json
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, LiteralString
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from api import cursors, described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamAnswer, team_rows
-from api.replies import Found, Reply
+from api.answers import InPeriod, TeamHead, team_row
+from api.replies import Found, Reply, spliced
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
+# As JSON has it elsewhere: UTC is Z.
+_INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
 # The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
-QUERY = """
+# One row more than is asked for tells that there is a page after it.
+QUERY: LiteralString = (
+    """
 select
     build.build_id,
     build.as_of,
     build.snapshot,
     dim_teams.team_id,
     dim_teams.team_name,
-    merged.*
+    page.data,
+    page.has_more,
+    page.last_merged_at,
+    page.last_id
 from build
 left join marts.dim_teams
     on dim_teams.team_id = %(team_id)s
 left join lateral (
     select
-        fct_pull_requests.pull_request_id,
-        fct_pull_requests.repository,
-        fct_pull_requests.number,
-        fct_pull_requests.title,
-        fct_pull_requests.url,
-        fct_pull_requests.author,
-        fct_team_pull_requests.weight,
-        fct_pull_requests.first_commit_at,
-        fct_pull_requests.work_started_at,
-        fct_pull_requests.created_at,
-        fct_pull_requests.first_review_at,
-        fct_pull_requests.merged_at,
-        fct_pull_requests.cycle_time_hours,
-        fct_pull_requests.coding_hours,
-        fct_pull_requests.draft_hours,
-        fct_pull_requests.pickup_hours,
-        fct_pull_requests.review_hours,
-        fct_pull_requests.total_hours,
-        fct_pull_requests.size
-    from marts.fct_team_pull_requests
-    inner join marts.fct_pull_requests
-        on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
-    where
-        fct_team_pull_requests.team_id = dim_teams.team_id
-        and fct_team_pull_requests.merged_at is not null
-        and (
-            %(first)s::date is null
-            or (fct_team_pull_requests.merged_at at time zone build.reporting_timezone)::date
-            >= %(first)s::date
-        )
-        and (
-            %(last)s::date is null
-            or (fct_team_pull_requests.merged_at at time zone build.reporting_timezone)::date
-            <= %(last)s::date
-        )
-        and (
-            %(after_merged_at)s::timestamptz is null
-            or (fct_team_pull_requests.merged_at, fct_team_pull_requests.pull_request_id)
-            < (%(after_merged_at)s::timestamptz, %(after_id)s::text)
-        )
-    order by fct_team_pull_requests.merged_at desc, fct_team_pull_requests.pull_request_id desc
-    limit %(rows)s
-) as merged
-    on true
-order by merged.merged_at desc, merged.pull_request_id desc
+        coalesce(
+            json_agg(
+                json_build_object(
+                    'repository', placed.repository,
+                    'number', placed.number,
+                    'title', placed.title,
+                    'url', placed.url,
+                    'author', placed.author,
+                    'weight', placed.weight,
 """
+    + ",\n".join(
+        f"'{name}', {_INSTANT.format(f'placed.{name}')}"
+        for name in (
+            "first_commit_at",
+            "work_started_at",
+            "created_at",
+            "first_review_at",
+            "merged_at",
+        )
+    )
+    + """,
+                    'cycle_time_hours', placed.cycle_time_hours,
+                    'coding_hours', placed.coding_hours,
+                    'draft_hours', placed.draft_hours,
+                    'pickup_hours', placed.pickup_hours,
+                    'review_hours', placed.review_hours,
+                    'total_hours', placed.total_hours,
+                    'size', placed.size
+                )
+                order by placed.place
+            ) filter (where placed.place <= %(limit)s),
+            '[]'
+        )::text as data,
+        count(*) > %(limit)s as has_more,
+        max(placed.merged_at) filter (where placed.place = %(limit)s) as last_merged_at,
+        max(placed.pull_request_id) filter (where placed.place = %(limit)s) as last_id
+    from (
+        select
+            merged.*,
+            row_number() over (order by merged.merged_at desc, merged.pull_request_id desc) as place
+        from (
+            select
+                fct_pull_requests.*,
+                fct_team_pull_requests.weight
+            from marts.fct_team_pull_requests
+            inner join marts.fct_pull_requests
+                on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
+            where
+                fct_team_pull_requests.team_id = dim_teams.team_id
+                and fct_team_pull_requests.merged_at is not null
+                and (
+                    %(first)s::date is null
+                    or (
+                        fct_team_pull_requests.merged_at at time zone build.reporting_timezone
+                    )::date >= %(first)s::date
+                )
+                and (
+                    %(last)s::date is null
+                    or (
+                        fct_team_pull_requests.merged_at at time zone build.reporting_timezone
+                    )::date <= %(last)s::date
+                )
+                and (
+                    %(after_merged_at)s::timestamptz is null
+                    or (fct_team_pull_requests.merged_at, fct_team_pull_requests.pull_request_id)
+                    < (%(after_merged_at)s::timestamptz, %(after_id)s::text)
+                )
+            order by
+                fct_team_pull_requests.merged_at desc, fct_team_pull_requests.pull_request_id desc
+            limit %(limit)s + 1
+        ) as merged
+    ) as placed
+) as page
+    on true
+"""
+)
 
 
 class MergedPullRequest(BaseModel):
@@ -109,7 +147,7 @@ class MergedPullRequest(BaseModel):
     size: int | None = Field(description="Lines added and deleted.")
 
 
-class PullRequests(TeamAnswer):
+class PullRequests(TeamHead):
     """Merged pull requests of a team, newest merge first."""
 
     data: list[MergedPullRequest]
@@ -139,21 +177,21 @@ def pull_requests(
     after = None if cursor is None else cursors.decode(cursor)
 
     def find() -> Found:
-        found = team_rows(
+        found = team_row(
             reply.marts,
             QUERY,
             team_id,
-            "pull_request_id",
             **period._asdict(),
             after_merged_at=after and after.merged_at,
             after_id=after and after.pull_request_id,
-            rows=limit + 1,
+            limit=limit,
         )
-        page = found.data[:limit]
-        answer = PullRequests.model_validate(found._replace(data=page)._asdict())
-        if len(found.data) > limit:
-            last = cursors.Position(page[-1]["merged_at"], page[-1]["pull_request_id"])
-            answer.next_cursor = cursors.encode(last)
-        return Found(found.build_id, answer, answer.data, answer.next_cursor)
+        data, following, members = found.row["data"], None, {}
+        if found.row["has_more"]:
+            last = cursors.Position(found.row["last_merged_at"], found.row["last_id"])
+            following = cursors.encode(last)
+            members = {"next_cursor": json.dumps(following)}
+        text = spliced(found.head, data=data, **members)
+        return Found(found.build_id, text, lambda: json.loads(data), following)
 
-    return reply.reply(MergedPullRequest, find)
+    return reply.reply(MergedPullRequest.model_fields, find)

@@ -1,11 +1,13 @@
 """`GET /teams`: the teams that a key may read, each with its members at `as_of`."""
 
+import json
+
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api import described
-from api.answers import AsOf
-from api.replies import Found, Reply
+from api.answers import Head
+from api.replies import Found, Reply, spliced
 
 router = APIRouter(tags=["teams"])
 
@@ -14,33 +16,40 @@ select
     build.build_id,
     build.as_of,
     build.snapshot,
-    dim_teams.team_id as id,
-    dim_teams.team_name as name,
-    dim_teams.description,
-    coalesce(members.members, '[]') as members
+    teams.data
 from build
-left join marts.dim_teams
-    on %(teams)s::text[] is null or dim_teams.team_id = any(%(teams)s::text[])
 left join lateral (
-    select
-        json_agg(
-            json_build_object(
-                'github_username', dim_team_memberships.github_username,
-                'allocation_weight', dim_team_memberships.allocation_weight
-            )
-            order by lower(dim_team_memberships.github_username) collate "C"
+    select coalesce(json_agg(shown order by shown.id collate "C"), '[]')::text as data
+    from (
+        select
+            dim_teams.team_id as id,
+            dim_teams.team_name as name,
+            dim_teams.description,
+            coalesce(members.members, '[]') as members
+        from marts.dim_teams
+        left join lateral (
+            select
+                json_agg(
+                    json_build_object(
+                        'github_username', dim_team_memberships.github_username,
+                        'allocation_weight', dim_team_memberships.allocation_weight
+                    )
+                    order by lower(dim_team_memberships.github_username) collate "C"
+                ) as members
+            from marts.dim_team_memberships
+            where
+                dim_team_memberships.team_id = dim_teams.team_id
+                and dim_team_memberships.joined_at <= build.as_of
+                and (
+                    dim_team_memberships.left_at is null
+                    or build.as_of < dim_team_memberships.left_at
+                )
         ) as members
-    from marts.dim_team_memberships
-    where
-        dim_team_memberships.team_id = dim_teams.team_id
-        and dim_team_memberships.joined_at <= build.as_of
-        and (
-            dim_team_memberships.left_at is null
-            or build.as_of < dim_team_memberships.left_at
-        )
-) as members
+            on true
+        where %(teams)s::text[] is null or dim_teams.team_id = any(%(teams)s::text[])
+    ) as shown
+) as teams
     on true
-order by dim_teams.team_id collate "C"
 """
 
 
@@ -62,10 +71,9 @@ class TeamOverview(BaseModel):
     members: list[Member] = Field(description="Members at `as_of`, sorted by username.")
 
 
-class Teams(BaseModel):
+class Teams(Head):
     """The teams that the key may read, sorted by id."""
 
-    as_of: AsOf
     data: list[TeamOverview]
 
 
@@ -75,8 +83,8 @@ def teams(reply: Reply) -> Response:
     allowed = None if reply.reader.teams is None else sorted(reply.reader.teams)
 
     def find() -> Found:
-        rows = reply.marts.of_one_build(QUERY, {"teams": allowed})
-        found = [TeamOverview.model_validate(row) for row in rows if row["id"] is not None]
-        return Found(rows[0]["build_id"], Teams(as_of=rows[0]["as_of"], data=found), found)
+        (row,) = reply.marts.of_one_build(QUERY, {"teams": allowed})
+        head, data = Head(as_of=row["as_of"]), row["data"]
+        return Found(row["build_id"], spliced(head, data=data), lambda: json.loads(data))
 
-    return reply.reply(TeamOverview, find)
+    return reply.reply(TeamOverview.model_fields, find)

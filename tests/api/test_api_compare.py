@@ -38,7 +38,7 @@ def test_as_csv_a_line_is_a_week_or_a_month(client):
         ("core", "2026-01-12", ""),
         ("core", "2026-01-19", ""),
     ]
-    assert lines[1]["median_lead_time_hours"] == "17.0"
+    assert float(lines[1]["median_lead_time_hours"]) == 17.0
     assert lines[1]["contributors"] == ""
 
 

@@ -1,6 +1,7 @@
 """The API against the contracts of the marts that it reads."""
 
 import functools
+import json
 import types
 from datetime import date, datetime
 from pathlib import Path
@@ -10,9 +11,11 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from api.routes.lead_time import LeadTimeMonth
-from api.routes.pull_requests import MergedPullRequest
-from api.routes.velocity import VelocityWeek
+from api.routes.compare import Comparison
+from api.routes.lead_time import LeadTime, LeadTimeMonth
+from api.routes.pull_requests import MergedPullRequest, PullRequests
+from api.routes.teams import Teams
+from api.routes.velocity import Velocity, VelocityWeek
 
 CONTRACTS = Path(__file__).parents[2] / "dbt_project/models/marts/_marts__models.yml"
 PYTHON = {
@@ -72,6 +75,25 @@ def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: li
         assert PYTHON[columns[name]["data_type"].split("(")[0]] in options, name
         if name not in NULL_UNLESS_MERGED:
             assert (types.NoneType in options) == may_be_null(columns[name]), name
+
+
+@pytest.mark.parametrize(
+    ("path", "model"),
+    [
+        ("/teams", Teams),
+        ("/metrics/team/web/velocity", Velocity),
+        ("/metrics/team/web/lead-time", LeadTime),
+        ("/metrics/team/web/pull-requests", PullRequests),
+        ("/metrics/team/web/pull-requests?limit=1", PullRequests),
+        ("/metrics/compare?team=web&team=core", Comparison),
+    ],
+)
+def test_an_answer_is_its_model_no_more_and_no_less(client, path: str, model: type[BaseModel]):
+    """Postgres makes the JSON of the rows, which nothing looks at on the way out."""
+    answer = client.get(path)
+    assert answer.json()["data"]
+    read = model.model_validate_json(answer.content)
+    assert json.loads(read.model_dump_json(exclude_unset=True)) == answer.json()
 
 
 def test_the_marts_that_tests_make_by_hand_are_those_of_the_contracts(marts):

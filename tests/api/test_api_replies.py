@@ -70,7 +70,7 @@ def test_answers_are_kept_up_to_a_size_the_newest_asked_for_longest():
     kept.put("a", Answer(b"123", {}))
     kept.put("d", Answer(b"12", {}))
     assert [tag for tag in "abcd" if kept.get(tag)] == ["a", "c", "d"]
-    kept.put("e", Answer(b"12345678901", {}))
+    kept.put("e", Answer(b"1234567", {}, b"1234"))
     assert [tag for tag in "acde" if kept.get(tag)] == []
 
 
@@ -204,6 +204,7 @@ def test_long_answers_are_compressed_for_whoever_takes_that(client, marts):
     assert "Accept-Encoding" in packed.headers["vary"]
     assert int(packed.headers["content-length"]) < len(gzip.compress(plain.content)) * 1.5
     assert packed.json() == plain.json()
+    assert client.get(VELOCITY, headers={"Accept-Encoding": "gzip"}).content == plain.content
 
 
 def test_every_answer_has_an_id_and_its_times(client, no_database, monkeypatch):
