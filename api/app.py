@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import described, problems
 from api.access import Access, BadKeys, KeyRing, KeySource
@@ -27,9 +27,28 @@ DESCRIPTION = (
 )
 
 
+class _WithHeads:
+    """Answers HEAD wherever GET is answered: with the same headers, without the body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {**message, "body": b""}
+            await send(message)
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
+
+
 class _App(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
-        return Observed(super().build_middleware_stack())
+        return Observed(_WithHeads(super().build_middleware_stack()))
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:

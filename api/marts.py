@@ -1,5 +1,6 @@
 """The marts, read through a pool of connections that survives the database's absence."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -57,10 +58,12 @@ build as materialized (
 """
 # Names are looked up as of now, whatever the snapshot: a table that was replaced since is another.
 _ARE_THE_SAME_TABLES = """
-select coalesce(bool_and(to_regclass(format('marts.%I', relname)) = oid), true) as are_the_same
+select coalesce(bool_and(to_regclass(format('marts.%%I', relname)) = oid), true) as are_the_same
 from pg_catalog.pg_class
-where relnamespace = 'marts'::regnamespace and relkind = 'r'
+where
+    relnamespace = 'marts'::regnamespace and relkind = 'r' and relname = any(%(read)s)
 """
+_MARTS_READ = re.compile(r"\bmarts\.(\w+)")
 _SNAPSHOT_IS_GONE = (
     errors.UndefinedObject,
     errors.InvalidParameterValue,
@@ -172,7 +175,8 @@ class Marts:
                 statement = sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
                 cursor.execute(statement)
                 found = cursor.execute(query, parameters).fetchall()
-                same = cursor.execute(_ARE_THE_SAME_TABLES).fetchone()
+                read = {"read": _MARTS_READ.findall(query)}
+                same = cursor.execute(_ARE_THE_SAME_TABLES, read).fetchone()
         except _SNAPSHOT_IS_GONE:
             return None
         if same != {"are_the_same": True}:

@@ -120,11 +120,19 @@ Reply = Annotated[Replies, Depends(replies)]
 
 
 def prefers_csv(accept: str) -> bool:
-    """Whether an `Accept` header ranks CSV above JSON (RFC 9110, 12.5.1)."""
-    return _quality(accept, CSV) > _quality(accept, JSON)
+    """Whether an `Accept` header ranks CSV above JSON (RFC 9110, 12.5.1).
+
+    Of two that it likes as well, the one that it names.
+    """
+    csv = _quality(accept, CSV)
+    return csv > _quality(accept, JSON) and csv > _REFUSED
 
 
-def _quality(accept: str, media_type: str) -> float:
+_REFUSED = (0.0, 2)
+
+
+def _quality(accept: str, media_type: str) -> tuple[float, int]:
+    """The weight of a type, and how exactly the header names it."""
     ranges = {media_type: 2, media_type.partition("/")[0] + "/*": 1, "*/*": 0}
     best = (-1, 0.0)
     for part in accept.lower().split(","):
@@ -132,7 +140,8 @@ def _quality(accept: str, media_type: str) -> float:
         if name in ranges:
             weights = [each[2:] for each in parameters if each.startswith("q=")]
             best = max(best, (ranges[name], _weight(weights[0]) if weights else 1.0))
-    return best[1]
+    exactness, weight = best
+    return weight, exactness
 
 
 def _weight(text: str) -> float:

@@ -186,6 +186,9 @@ def test_pages_of_csv_lead_on(client):
         ("text/csv;q=0", False),
         ("text/csv;q=x, */*", False),
         ("application/*;q=0.1, text/*", True),
+        ("text/csv, */*", True),
+        ("text/csv;q=0.5, */*", False),
+        ("text/csv;q=0, */*;q=0", False),
     ],
 )
 def test_the_form_is_the_one_that_is_liked_better(accept, is_csv):
@@ -205,6 +208,16 @@ def test_long_answers_are_compressed_for_whoever_takes_that(client, marts):
     assert int(packed.headers["content-length"]) < len(gzip.compress(plain.content)) * 1.5
     assert packed.json() == plain.json()
     assert client.get(VELOCITY, headers={"Accept-Encoding": "gzip"}).content == plain.content
+
+
+@pytest.mark.parametrize("path", ["/", "/health", VELOCITY, "/openapi.json", "/nowhere"])
+def test_head_is_get_without_the_body(client, path):
+    whole, head = client.get(path), client.request("HEAD", path)
+    assert (head.status_code, head.content) == (whole.status_code, b"")
+    for name in ("X-Request-ID", "Server-Timing"):
+        assert head.headers.pop(name) != whole.headers.pop(name)
+    assert head.headers == whole.headers
+    assert int(head.headers["content-length"]) > 0
 
 
 def test_every_answer_has_an_id_and_its_times(client, no_database, monkeypatch):

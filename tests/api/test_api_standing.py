@@ -87,6 +87,11 @@ def test_a_table_that_is_replaced_is_never_shown_empty(client, marts, database):
         assert answer.status_code == 503
         assert int(answer.headers["retry-after"]) > 0
         assert "replacing" in answer.json()["detail"]
+        # What does not read it, or was read before, is answered.
+        assert client.get("/health").json()["as_of"] == "2026-01-20T00:00:00Z"
+        assert client.get("/metrics/team/web/lead-time").status_code == 200
+        known = {"If-None-Match": before.headers["etag"]}
+        assert client.get(VELOCITY, headers=known).status_code == 304
     assert client.get(VELOCITY).json() == before.json()
 
 
