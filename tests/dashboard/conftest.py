@@ -54,7 +54,7 @@ def chromium() -> str:
 
 
 @contextmanager
-def _served(application: Any) -> Iterator[str]:
+def served(application: Any) -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
     thread = threading.Thread(target=server.run)
     thread.start()
@@ -75,7 +75,7 @@ def site(built: Path, chromium: str, demo: Database) -> Iterator[Site]:
         api_keys=SecretStr(KEYS),
     )
     app = create_app(settings)
-    with _served(app) as url:
+    with served(app) as url:
         found = httpx.get(f"{url}health").json()["as_of"]
         yield Site(url, gate, datetime.fromisoformat(found), app)
     gate.close()

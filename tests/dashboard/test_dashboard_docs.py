@@ -31,6 +31,12 @@ def test_every_path_is_there_with_its_example(site: Site, visit: Visit) -> None:
     expect(section.locator("dt", has_text="ETag")).to_be_visible()
 
 
+def test_an_address_within_the_page_leads_there(visit: Visit) -> None:
+    page = visit("docs#pull_requests")
+    expect(page.locator("#pull_requests")).to_be_in_viewport()
+    assert page.evaluate("scrollY") > 500
+
+
 def test_a_path_can_be_tried_with_the_key_of_the_tab(site: Site, visit: Visit) -> None:
     page = visit("docs", key=None, complaints=("401 (Unauthorized)", "422 (Unprocessable"))
     section = page.get_by_role("region", name=VELOCITY, exact=True)

@@ -1,6 +1,7 @@
 """Keyboard, screen reader, phone, downloads, weight."""
 
 import gzip
+import itertools
 import json
 import re
 from collections.abc import Callable
@@ -12,6 +13,26 @@ import pytest
 from dashboard_support import ROOT, Site, Visit, violations
 from playwright.sync_api import Page, expect
 
+# The colour of the background of an element, drawn as the browser has it: red, green, blue.
+COLOUR_OF = """selector => {
+    const context = new OffscreenCanvas(1, 1).getContext('2d')
+    context.fillStyle = getComputedStyle(document.querySelector(selector)).backgroundColor
+    context.fillRect(0, 0, 1, 1)
+    return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)
+}"""
+# Every colour in the uppermost rows of a picture.
+COLOURS_ABOVE = """async ([bytes, rows]) => {
+    const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]))
+    const context = new OffscreenCanvas(image.width, rows).getContext('2d')
+    context.drawImage(image, 0, 0)
+    const { data } = context.getImageData(0, 0, image.width, rows)
+    const seen = new Map()
+    for (let at = 0; at < data.length; at += 4) {
+        const colour = [data[at], data[at + 1], data[at + 2]]
+        seen.set(colour.join(), colour)
+    }
+    return [...seen.values()]
+}"""
 Shot = Callable[[Page, str], None]
 FIRST_LOAD_BYTES = 200_000
 
@@ -115,7 +136,10 @@ def test_charts_can_be_taken_away_as_csv_and_png(site: Site, visit: Visit, tmp_p
     with page.expect_download() as csv:
         chart.get_by_role("button", name="CSV").click()
     csv.value.save_as(tmp_path / "weeks.csv")
-    lines = (tmp_path / "weeks.csv").read_text("utf-8").splitlines()
+    text = (tmp_path / "weeks.csv").read_text("utf-8")
+    # By this mark a spreadsheet knows that it is UTF-8.
+    assert text[0] == "\ufeff"
+    lines = text[1:].splitlines()
     row = site.api("metrics/team/payments/velocity")["data"][-1]
     assert lines[0] == ",".join(row)
     assert lines[-1].split(",")[:2] == [row["week"], str(row["prs_merged"])]
@@ -126,6 +150,80 @@ def test_charts_can_be_taken_away_as_csv_and_png(site: Site, visit: Visit, tmp_p
     assert picture[:8] == b"\x89PNG\r\n\x1a\n"
     assert int.from_bytes(picture[16:20]) > 600
     assert len(picture) > 10_000
+    accent = page.evaluate(COLOUR_OF, ".legend i.accent")
+    height = chart.locator(".frame svg").first.bounding_box()["height"]  # type: ignore[index]
+    # Its legend stands above the chart, of which the picture has twice the pixels.
+    head = int.from_bytes(picture[20:24]) - 2 * int(height)
+    assert accent in page.evaluate(COLOURS_ABOVE, [list(picture), head - 60])
+
+
+def test_a_picture_tells_all_that_is_written_about_it_however_narrow(
+    visit: Visit, tmp_path: Path
+) -> None:
+    heights = []
+    for width in (1280, 375):
+        page = visit("?team=payments", width=width)
+        chart = page.get_by_role("region", name="Monthly lead time", exact=True)
+        with page.expect_download() as png:
+            chart.get_by_role("button", name="PNG").click()
+        png.value.save_as(tmp_path / "months.png")
+        heights.append(int.from_bytes((tmp_path / "months.png").read_bytes()[20:24]))
+    assert heights[1] > heights[0] + 40
+
+
+def test_a_list_is_printed_whole_and_alone(site: Site, visit: Visit, tmp_path: Path) -> None:
+    months = site.api("metrics/team/payments/lead-time")["data"]
+    month = max(months, key=lambda one: one["prs_merged"])["month"]
+    page = visit(f"?team=payments&month={month}")
+    expect(page.locator(".pulls li").first).to_be_visible()
+    dialog = page.get_by_role("dialog")
+    cut = "d => d.scrollHeight > d.clientHeight"
+    assert dialog.evaluate(cut)
+    page.emulate_media(media="print")
+    assert not dialog.evaluate(cut)
+    expect(page.get_by_role("region", name="Weekly throughput", exact=True)).to_be_hidden()
+    pages = len(re.findall(rb"/Type /Page\b", page.pdf(format="A4")))
+    height = dialog.evaluate("d => d.scrollHeight")
+    assert pages > 1
+    assert pages <= height / 900 + 1
+
+
+def test_phases_are_told_apart_by_lightness(visit: Visit) -> None:
+    for scheme in ("light", "dark"):
+        page = visit("?team=payments", scheme=scheme)
+        expect(page.locator("a.column").first).to_be_visible()
+        names = ["coding", "draft", "pickup", "review"]
+        found = [luminance(page.evaluate(COLOUR_OF, f".legend i.{name}")) for name in names]
+        ordered = sorted(found)
+        for darker, lighter in itertools.pairwise(ordered):
+            assert (lighter + 0.05) / (darker + 0.05) > 1.6, dict(zip(names, found, strict=True))
+
+
+def luminance(colour: list[int]) -> float:
+    """As WCAG has it."""
+    linear = [
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
+        for part in (one / 255 for one in colour)
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def test_the_axis_stays_where_a_chart_scrolls(visit: Visit) -> None:
+    page = visit("?team=payments&from=2024-12-23", width=375)
+    chart = page.get_by_role("region", name="Weekly throughput", exact=True)
+    scroll = chart.locator(".scroll")
+    expect(chart.locator("a.column").first).to_be_attached()
+    assert scroll.evaluate("e => e.scrollLeft") > 0
+    drawn, stays = (
+        chart.locator(f"{place} .axis[text-anchor=end]") for place in (".scroll", ".axis-stays")
+    )
+    assert stays.all_text_contents() == drawn.all_text_contents() != []
+    frame = chart.locator(".frame").bounding_box()
+    for label in stays.all():
+        box = label.bounding_box()
+        assert frame
+        assert box
+        assert box["x"] >= frame["x"] - 1
 
 
 def test_the_first_load_is_light_and_strictly_our_own(visit: Visit) -> None:

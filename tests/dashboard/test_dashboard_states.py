@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 
 from dashboard_support import ALL_KEY, PAYMENTS_KEY, Site, Visit
 from playwright.sync_api import Page, expect
@@ -39,6 +39,65 @@ def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit)
     expect(page.get_by_role("alert")).to_contain_text("There is no team 'nobody'")
     page.get_by_role("link", name="All teams").click()
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+
+
+def test_a_key_that_no_browser_would_send_is_said_to_be_one(visit: Visit) -> None:
+    page = visit(key=None, complaints=("401 (Unauthorized)",))
+    field = page.get_by_label("API key", exact=True)
+    field.fill("\u201cdora_key\u201d")
+    field.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text(
+        "The API key has a character that no key has; copy it once more."
+    )
+
+
+def test_what_answers_in_the_api_s_place_is_not_taken_for_it(visit: Visit) -> None:
+    """A proxy's page, with the status of a good answer and with that of a bad one; then itself."""
+    page = visit("docs", complaints=("502 (Bad Gateway)",))
+    answers = [{"status": 200, "body": "<html>"}, {"status": 502, "body": "<html>"}]
+    page.route(
+        "**/teams", lambda route: route.fulfill(**answers.pop(0)) if answers else route.continue_()
+    )
+    page.goto(page.url.removesuffix("docs"))
+    expect(page.get_by_role("alert")).to_contain_text("The API is out of reach")
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("alert")).to_contain_text("status 502")
+    page.clock.run_for(6_000)
+    expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+    assert answers == []
+
+
+def test_a_list_says_of_its_period_what_it_is(site: Site, visit: Visit) -> None:
+    weeks = site.api("metrics/team/payments/velocity")["data"]
+    assert not weeks[-1]["is_complete"]
+    page = visit(f"?team=payments&week={weeks[-1]['week']}")
+    expect(page.get_by_role("dialog")).to_contain_text("The week is not complete: loaded up to")
+    page = visit(f"?team=payments&week={weeks[-2]['week']}")
+    expect(page.locator(".pulls li").first).to_be_visible()
+    expect(page.get_by_text("not complete: loaded up to")).to_have_count(0)
+    # A day of the week does for the week.
+    day = date.fromisoformat(weeks[-2]["week"]) + timedelta(3)
+    page = visit(f"?team=payments&week={day}")
+    expect(page.locator(".pulls li")).to_have_count(weeks[-2]["prs_merged"])
+    for empty in ("week=2030-01-07", "month=2001-01-01"):
+        page = visit(f"?team=payments&{empty}")
+        expect(page.get_by_role("dialog")).to_contain_text(
+            f"No data of this {empty[:5].strip('=')}"
+        )
+
+
+def test_the_focus_stays_in_the_list_at_its_last_week(site: Site, visit: Visit) -> None:
+    weeks = site.api("metrics/team/payments/velocity")["data"]
+    page = visit(f"?team=payments&week={weeks[-2]['week']}")
+    page.get_by_role("button", name="week after").press("Enter")
+    expect(page.get_by_role("button", name="week after")).to_be_disabled()
+    expect(page.get_by_role("button", name="week before")).to_be_focused()
+
+
+def test_an_end_alone_shows_the_weeks_before_it(visit: Visit) -> None:
+    page = visit("?team=payments&to=2025-06-30")
+    chart = page.get_by_role("region", name="Weekly throughput", exact=True)
+    expect(chart.locator("a.column")).to_have_count(26)
 
 
 def test_a_database_that_was_away_comes_back_by_itself(

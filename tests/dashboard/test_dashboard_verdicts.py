@@ -1,6 +1,7 @@
 """What the dashboard says of a figure beside those before it, worked out anew from the API's."""
 
 import re
+from datetime import date
 from math import floor
 from statistics import median
 from typing import Any, NamedTuple
@@ -50,6 +51,18 @@ def told(rows: list[dict[str, Any]], name: str) -> Told:
     return Told(SIGNS[verdict] + text, tone, before)
 
 
+def year_before(months: list[dict[str, Any]], name: str) -> list[str]:
+    """What a tile says of the same month a year earlier: nothing where there is none."""
+    whole = {row["month"]: row for row in months if row["is_complete"]}
+    last = date.fromisoformat(max(whole))
+    earlier = whole.get(last.replace(year=last.year - 1).isoformat())
+    if FIGURES[name][0] == "week" or earlier is None:
+        return []
+    few = " (few)" if earlier["prs_merged"] < FEW else ""
+    hours = f"{earlier[name]:,.1f} h" if earlier[name] is not None else "no data"
+    return [f"A year before, {last:%B} {last.year - 1}: {hours}{few}"]
+
+
 def spread(others: list[float], kind: str, is_time: bool) -> str:
     if not others:
         return ""
@@ -78,8 +91,9 @@ def test_a_team_s_page_says_how_each_figure_is_beside_those_before(
         tile = page.locator(".tile", has=page.locator(f"[data-figure={name}]"))
         expected = told(weeks if kind == "week" else months, name)
         expect_chip(tile.locator(".chip"), expected)
-        hints = tile.locator("> .hint")
+        hints = tile.locator("> .hint:not(.year)")
         expect(hints).to_have_text([expected.before] if expected.before else [])
+        expect(tile.locator(".year")).to_have_text(year_before(months, name))
 
 
 def test_the_front_page_says_the_same_of_every_team(site: Site, visit: Visit) -> None:

@@ -1,25 +1,24 @@
 import { reactive, readonly } from 'vue'
 
+import { isDay, monthOf, weekOf } from './periods.ts'
+
 const NAMES = ['team', 'from', 'to', 'week', 'month'] as const
 type Name = (typeof NAMES)[number]
 
 /** What is shown, as the page's address says it; every part is optional. */
 export type Address = { [name in Name]?: string }
 
-const DAY = /^\d{4}-\d{2}-\d{2}$/
+/** Whoever writes an address by hand may name any day of a week or month. */
+const FIRST: { [name in Name]?: (day: string) => string } = { week: weekOf, month: monthOf }
 
 function read(): Address {
   const query = new URLSearchParams(location.search)
   const found: Address = {}
   for (const name of NAMES) {
     const value = query.get(name)
-    if (value && (name === 'team' || isDay(value))) found[name] = value
+    if (value && (name === 'team' || isDay(value))) found[name] = FIRST[name]?.(value) ?? value
   }
   return found
-}
-
-export function isDay(text: string): boolean {
-  return DAY.test(text) && new Date(`${text}T00:00Z`).toJSON()?.slice(0, 10) === text
 }
 
 const state = reactive<Address>(read())

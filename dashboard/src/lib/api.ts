@@ -82,6 +82,10 @@ interface Page {
   next_cursor?: string
 }
 
+/** What a key is made of; a browser refuses to send anything else. */
+const KEY = /^[\x21-\x7e]*$/
+const WAIT_MS = 30_000
+
 /** As many as the API compares in one answer. */
 const TEAMS_AT_ONCE = 20
 
@@ -98,19 +102,29 @@ export class ApiError extends Error {
 
   /** Whether the same question may be answered later. */
   get isPassing(): boolean {
-    return this.status === 0 || this.status === 503
+    return [0, 502, 503, 504].includes(this.status)
   }
 }
 
 export async function ask<T>(path: string, key = apiKey.value, signal?: AbortSignal): Promise<T> {
+  if (key && !KEY.test(key)) throw refused('The API key has a character that no key has; copy it once more.', key)
   const response = await fetched(path, key, signal)
-  if (response.ok) return (await response.json()) as T
+  if (response.ok) {
+    return (await response.json().catch(() => {
+      throw new ApiError(502, 'What answered was not the API but something on the way to it.')
+    })) as T
+  }
   const problem = await response.json().catch(() => ({}))
   const detail = String(problem.detail ?? `The API answered with status ${response.status}.`)
   const wait = Number(response.headers.get('Retry-After'))
-  // Only where the key that was refused is the one still in use.
-  if (response.status === 401 && key === apiKey.value) forgetKey(detail)
+  if (response.status === 401) throw refused(detail, key)
   throw new ApiError(response.status, detail, wait > 0 ? wait : null)
+}
+
+function refused(detail: string, key: string | null): ApiError {
+  // Only where the key that was refused is the one still in use.
+  if (key === apiKey.value) forgetKey(detail)
+  return new ApiError(401, detail)
 }
 
 async function fetched(path: string, key: string | null, signal?: AbortSignal): Promise<Response> {
@@ -118,7 +132,8 @@ async function fetched(path: string, key: string | null, signal?: AbortSignal): 
   if (key) headers['X-API-Key'] = key
   try {
     // Relative to the page, which may stand below a stage's path.
-    return await fetch(path, { headers, signal })
+    const late = AbortSignal.timeout(WAIT_MS)
+    return await fetch(path, { headers, signal: signal ? AbortSignal.any([signal, late]) : late })
   } catch (error) {
     if (signal?.aborted) throw error
     throw new ApiError(0, 'The API did not answer. Is it running, and is this machine online?')

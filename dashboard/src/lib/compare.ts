@@ -16,6 +16,8 @@ export interface Comparison {
   median: number | null
   low: number | null
   high: number | null
+  /** The same figure a year before: what has been getting worse for long is as usual by now. */
+  yearBefore: Point | null
 }
 
 export interface Point {
@@ -28,7 +30,12 @@ export interface Point {
  * every one: nothing to tune, and what chance alone does in 2 of 13 weeks.
  * With `needs`, points of fewer pull requests count as no evidence.
  */
-export function compare(points: readonly Point[], before: number, needs: number): Comparison {
+export function compare(
+  points: readonly Point[],
+  before: number,
+  needs: number,
+  yearBefore: Point | null = null,
+): Comparison {
   const last = points.at(-1) ?? { value: null, prs: 0 }
   const others = points
     .slice(-1 - before, -1)
@@ -44,6 +51,7 @@ export function compare(points: readonly Point[], before: number, needs: number)
     median: middle(others),
     low,
     high,
+    yearBefore,
   }
 }
 

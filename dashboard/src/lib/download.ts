@@ -1,7 +1,7 @@
 type Cell = string | number | boolean | null
 
 /** Rows as CSV (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. */
-export function toCsv(rows: readonly object[]): string {
+function toCsv(rows: readonly object[]): string {
   const names = Object.keys(rows[0] ?? {})
   const lines = rows.map((row) => names.map((name) => cell((row as Record<string, Cell>)[name] ?? null)))
   return [names, ...lines].map((line) => `${line.join(',')}\r\n`).join('')
@@ -11,6 +11,11 @@ function cell(value: Cell): string {
   if (value === null) return ''
   const text = typeof value === 'string' ? value.replace(/^[=+\-@\t\r]/, "'$&") : String(value)
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
+/** Rows as a file of CSV; by its mark a spreadsheet knows that it is UTF-8. */
+export function saveCsv(rows: readonly object[], name: string): void {
+  save(`\ufeff${toCsv(rows)}`, 'text/csv', name)
 }
 
 export function save(content: BlobPart, type: string, name: string): void {
@@ -27,19 +32,27 @@ const STYLES = [
 ] as const
 const SCALE = 2
 const MARGIN = 24
-const HEAD = 52
+const TITLE_PX = 18
+const TEXT_PX = 13
+const LINE_PX = 20
+const SWATCH_PX = 12
 
-/** Draw a chart, under its title and a line about it, as PNG in the colours of the moment. */
-export async function toPng(chart: SVGSVGElement, title: string, about: string): Promise<Blob> {
-  const { width, height } = chart.getBoundingClientRect()
-  const page = { width: width + 2 * MARGIN, height: height + 2 * MARGIN + HEAD }
-  const source = sheet(chart, page, title, about)
-  const image = new Image(page.width, page.height)
+/** Draw a chart, under its title, a text about it and its legend, as PNG in the colours of the moment. */
+export async function toPng(
+  chart: SVGSVGElement,
+  title: string,
+  about: string,
+  legend: readonly HTMLElement[],
+): Promise<Blob> {
+  const page = sheet(chart, title, about, legend)
+  const { width, height } = page.viewBox.baseVal
+  const image = new Image(width, height)
+  const source = new XMLSerializer().serializeToString(page)
   image.src = URL.createObjectURL(new Blob([source], { type: 'image/svg+xml' }))
   await image.decode()
   const canvas = document.createElement('canvas')
-  canvas.width = Math.ceil(page.width * SCALE)
-  canvas.height = Math.ceil(page.height * SCALE)
+  canvas.width = Math.ceil(width * SCALE)
+  canvas.height = Math.ceil(height * SCALE)
   canvas.getContext('2d')!.drawImage(image, 0, 0, canvas.width, canvas.height)
   URL.revokeObjectURL(image.src)
   return new Promise((done, fail) =>
@@ -49,10 +62,10 @@ export async function toPng(chart: SVGSVGElement, title: string, about: string):
 
 function sheet(
   chart: SVGSVGElement,
-  page: { width: number; height: number },
   title: string,
   about: string,
-): string {
+  legend: readonly HTMLElement[],
+): SVGSVGElement {
   const copy = chart.cloneNode(true) as SVGSVGElement
   const originals = [chart, ...chart.querySelectorAll('*')]
   const copies = [copy, ...copy.querySelectorAll('*')]
@@ -60,36 +73,86 @@ function sheet(
     const style = getComputedStyle(original)
     for (const name of STYLES) copies[at]!.setAttribute(name, style.getPropertyValue(name))
   })
+  const box = chart.getBoundingClientRect()
+  // A picture loads no font of the page's: measured is what it is drawn in.
+  const family = getComputedStyle(document.body).fontFamily.replace(/^Inter, /, '')
+  const ink = getComputedStyle(document.body).color
+  const write = (line: string, x: number, y: number, px: number, weight = 400): SVGElement => {
+    const made = shape('text', {
+      x, y, fill: ink, 'font-family': family, 'font-size': px, 'font-weight': weight,
+    })
+    made.textContent = line
+    return made
+  }
+
+  let y = MARGIN + TITLE_PX
+  const head = [write(title, MARGIN, y, TITLE_PX, 650)]
+  const measure = measureIn(`${TEXT_PX}px ${family}`)
+  for (const line of wrapped(about, box.width, measure)) {
+    head.push(write(line, MARGIN, (y += LINE_PX), TEXT_PX))
+  }
+  let x = MARGIN
+  y += LINE_PX + 4
+  for (const entry of legend) {
+    const label = entry.textContent.trim()
+    const wide = SWATCH_PX + 8 + measure(label) + 16
+    if (x > MARGIN && x + wide > MARGIN + box.width) [x, y] = [MARGIN, y + LINE_PX]
+    head.push(...swatch(entry.querySelector('i')!, x, y - SWATCH_PX + 1))
+    head.push(write(label, x + SWATCH_PX + 8, y, TEXT_PX))
+    x += wide
+  }
+  y += MARGIN / 2
   copy.setAttribute('x', String(MARGIN))
-  copy.setAttribute('y', String(MARGIN + HEAD))
-  const outer = document.createElementNS('http://www.w3.org/2000/svg', 'svg')
-  for (const name of ['width', 'height'] as const) outer.setAttribute(name, String(page[name]))
-  const body = getComputedStyle(document.body)
-  const card = getComputedStyle(chart.closest('.card') ?? document.body)
-  outer.append(
-    shape('rect', { width: '100%', height: '100%', fill: card.backgroundColor }),
-    text(title, MARGIN + 18, '18', '650', body),
-    text(about, MARGIN + 40, '13', '400', body),
-    copy,
-  )
-  return new XMLSerializer().serializeToString(outer)
+  copy.setAttribute('y', String(y))
+
+  const width = box.width + 2 * MARGIN
+  const height = y + box.height + MARGIN
+  const card = getComputedStyle(chart.closest('.card') ?? document.body).backgroundColor
+  const page = shape('svg', { width, height, viewBox: `0 0 ${width} ${height}` })
+  page.append(shape('rect', { width: '100%', height: '100%', fill: card }), ...head, copy)
+  return page as SVGSVGElement
 }
 
-function shape(name: string, attributes: Record<string, string>): SVGElement {
+/** What stands before an entry of a legend, as its classes and the style sheet have it. */
+function swatch(mark: HTMLElement, x: number, y: number): SVGElement[] {
+  const style = getComputedStyle(mark)
+  const is = (name: string): boolean => mark.classList.contains(name)
+  const tone = style.getPropertyValue('--tone')
+  const edge = { fill: 'none', stroke: style.borderTopColor, 'stroke-width': 1.2 }
+  const half = SWATCH_PX / 2
+  if (is('few')) return [shape('circle', { cx: x + half, cy: y + half, r: 4, ...edge })]
+  if (is('mark')) {
+    const dashes = is('faint') ? '3 2' : 'none'
+    const line = { x1: x - 2, x2: x + SWATCH_PX + 2, y1: y + half, y2: y + half }
+    return [shape('line', { ...line, stroke: tone, 'stroke-width': 2.5, 'stroke-dasharray': dashes })]
+  }
+  const square = { x, y, width: SWATCH_PX, height: SWATCH_PX, rx: 3 }
+  if (is('none')) return [shape('rect', { ...square, ...edge, 'stroke-dasharray': '2 2' })]
+  if (is('hatched')) {
+    const lines = [3, 6, 9, 12].map((to) => `M${x} ${y + to}L${x + to} ${y}`).join('')
+    return [shape('rect', { ...square, ...edge }), shape('path', { d: lines, ...edge })]
+  }
+  return [shape('rect', { ...square, ...edge, fill: style.backgroundColor, stroke: is('draft') ? edge.stroke : 'none' })]
+}
+
+function measureIn(font: string): (text: string) => number {
+  const context = document.createElement('canvas').getContext('2d')!
+  context.font = font
+  return (text) => context.measureText(text).width
+}
+
+function wrapped(text: string, width: number, measure: (text: string) => number): string[] {
+  const lines: string[] = []
+  for (const word of text.split(' ')) {
+    const longer = lines.length ? `${lines.at(-1)} ${word}` : word
+    if (lines.length && measure(longer) <= width) lines[lines.length - 1] = longer
+    else lines.push(word)
+  }
+  return lines
+}
+
+function shape(name: string, attributes: Record<string, string | number>): SVGElement {
   const made = document.createElementNS('http://www.w3.org/2000/svg', name)
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value)
-  return made
-}
-
-function text(content: string, y: number, size: string, weight: string, style: CSSStyleDeclaration) {
-  const made = shape('text', {
-    x: String(MARGIN),
-    y: String(y),
-    fill: style.color,
-    'font-family': style.fontFamily,
-    'font-size': size,
-    'font-weight': weight,
-  })
-  made.textContent = content
+  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, String(value))
   return made
 }

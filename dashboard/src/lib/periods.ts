@@ -6,6 +6,10 @@ function instant(day: string): Date {
   return new Date(`${day}T00:00Z`)
 }
 
+export function isDay(text: string): boolean {
+  return /^\d{4}-\d{2}-\d{2}$/.test(text) && instant(text).toJSON()?.slice(0, 10) === text
+}
+
 export function addDays(day: string, days: number): string {
   return new Date(instant(day).getTime() + days * DAY_MS).toJSON().slice(0, 10)
 }
@@ -17,6 +21,11 @@ export function weekOf(day: string): string {
 
 export function monthOf(day: string): string {
   return `${day.slice(0, 7)}-01`
+}
+
+/** The first day of the same month a year earlier. */
+export function yearEarlier(month: string): string {
+  return `${Number(month.slice(0, 4)) - 1}${month.slice(4)}`
 }
 
 export type Kind = 'week' | 'month'
