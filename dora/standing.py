@@ -3,7 +3,7 @@
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from psycopg import Connection, Error, sql
@@ -25,7 +25,8 @@ def standing(database: Database) -> Iterator[None]:
 
     A build writes table after table, each at once. Who reads several of them reads by the snapshot
     (`pg_export_snapshot`) what they were together. Where the block's process is killed, the note
-    stays until the next build and leads to no snapshot any more.
+    stays until the next build and leads to no snapshot any more; where the block raises, the marts
+    get another `build_id`.
     """
     with (
         database.connect(TRANSFORM) as keeper,
@@ -40,8 +41,18 @@ def standing(database: Database) -> Iterator[None]:
         _say(writer, f"{said} {_NOTE.format(snapshot)}".strip())
         try:
             yield
+        except BaseException:
+            _name_anew(writer)
+            raise
         finally:
             _say(writer, said or None)
+
+
+def _name_anew(connection: Connection[Any]) -> None:
+    """What was cut off may have written some of the marts, and not named itself."""
+    # Without marts there is nothing to be named.
+    with suppress(Error):
+        connection.execute("update marts.dim_build set build_id = gen_random_uuid()::text")
 
 
 def _say(connection: Connection[Any], comment: str | None) -> None:

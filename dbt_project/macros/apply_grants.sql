@@ -18,6 +18,15 @@
     {%- do dbt.default__apply_grants(relation, grants, should_revoke) -%}
 {%- endmacro %}
 
+{#- To dbt everybody is a role of this name, which there is not. -#}
+{% macro postgres__get_revoke_sql(relation, privilege, grantees) -%}
+    {%- set names = [] -%}
+    {%- for grantee in grantees -%}
+        {%- do names.append("public" if grantee == "PUBLIC" else adapter.quote(grantee)) -%}
+    {%- endfor -%}
+    revoke {{ privilege }} on {{ relation.render() }} from {{ names | join(", ") }}
+{%- endmacro %}
+
 {% macro find_grantees_sql(schema, grantees) -%}
     select
         rolname,

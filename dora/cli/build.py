@@ -13,6 +13,7 @@ from rich.progress import Progress, TaskID
 
 from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.cli.db import prepare
+from dora.cli.ending import ended_in_order
 from dora.database import Database
 from dora.dbt import LOCK
 from dora.errors import ConfigurationError, TransformError
@@ -42,7 +43,7 @@ def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
         if connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
             say("another build is under way; waiting for its end")
             connection.execute("select pg_advisory_lock(%s)", [LOCK])
-        with standing(database):
+        with ended_in_order(), standing(database):
             watch = run_dbt(database, ["build", *arguments], "dbt build")
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")

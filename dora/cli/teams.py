@@ -1,15 +1,13 @@
 """`dora teams`: look at a team configuration before it is used."""
 
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from psycopg import OperationalError
 
 from dora.cli.console import say, set_up_logging, tell
+from dora.cli.ending import ended_in_order
 from dora.database import Database, open_database
 from dora.demo import with_demo_database
 from dora.errors import ConfigurationError, UnavailableError
@@ -78,15 +76,10 @@ def _parse(file: Path) -> list["Team"]:
 def _diff(database: Database, teams: list["Team"]) -> "Diff":
     from dora.cli.team_diff import diff_teams
 
-    # So that these clear up too; what they leave is cleared up by the next run.
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _end)
     try:
-        return diff_teams(database, teams)
+        # What is left by what ends it otherwise is cleared up by the next run.
+        with ended_in_order():
+            return diff_teams(database, teams)
     except OperationalError as error:
         reason = str(error).strip().splitlines()[0]
         raise UnavailableError(f"the database {database} is out of reach: {reason}") from None
-
-
-def _end(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)

@@ -34,14 +34,21 @@ fingerprinted as (
         table_id as fingerprint
     from changes
     union all
+    -- Which build they are of, so that what is made of them can tell.
+    select
+        'build' as kind,
+        'id' as input_key,
+        '{{ invocation_id }}' as fingerprint
+    union all
     select
         'setting' as kind,
         input_key,
         fingerprint
     from (
         values
-        ('attribution_instant', '{{ var("attribution_instant") }}'),
-        ('reporting_timezone', '{{ var("reporting_timezone") }}'),
+        {%- for name, value in settings().items() %}
+            ('{{ name }}', '{{ value }}'),
+        {%- endfor %}
         ('models', '{{ local_md5(checksums | join) }}')
     ) as chosen (input_key, fingerprint)
     union all

@@ -4,7 +4,10 @@
         materialized='table',
         unlogged=true,
         pre_hook="{{ set_work_mem() }}",
-        post_hook="analyze {{ this }}",
+        post_hook=[
+            "{{ pass_on_build(ref('int_inputs_processed'), 'int_pull_requests_touched') }}",
+            "analyze {{ this }}",
+        ],
     )
 }}
 

@@ -4,6 +4,12 @@
 -- depends_on: {{ ref('fct_pull_requests') }}, {{ ref('fct_team_pull_requests') }}
 -- depends_on: {{ ref('fct_team_velocity_weekly') }}
 -- depends_on: {{ ref('fct_team_lead_time_monthly') }}
+{{
+    config(
+        pre_hook="{{ expect_one_build(['fct_pull_requests', 'fct_team_pull_requests']) }}"
+    )
+}}
+
 with
 
 coverage as (

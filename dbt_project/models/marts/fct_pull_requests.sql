@@ -3,7 +3,10 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        pre_hook="{{ replace_touched_pull_requests() }}",
+        pre_hook=[
+            "{{ expect_one_build(['int_pull_requests_touched', 'int_pull_requests_tracked']) }}",
+            "{{ replace_touched_pull_requests() }}",
+        ],
         post_hook=["{{ remember_inputs() }}", "{{ analyze_if_many() }}"],
         indexes=[{'columns': ['author']}, {'columns': ['merged_at']}],
     )

@@ -3,8 +3,7 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        pre_hook="{{ delete_touched_periods('month') }}",
-        post_hook="{{ forget_touched_periods('month') }}",
+        pre_hook="{{ replace_touched_periods('month') }}",
     )
 }}
 

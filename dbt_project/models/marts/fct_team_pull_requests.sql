@@ -3,7 +3,11 @@
         materialized='incremental',
         incremental_strategy='append',
         on_schema_change='append_new_columns',
-        pre_hook=["{{ note_touched_periods() }}", "{{ replace_touched_pull_requests() }}"],
+        pre_hook=[
+            "{{ expect_one_build(['int_pull_requests_touched', 'fct_pull_requests']) }}",
+            "{{ note_touched_periods() }}",
+            "{{ replace_touched_pull_requests() }}",
+        ],
         post_hook=[
             "{{ note_touched_periods() }}",
             "{{ remember_inputs() }}",
