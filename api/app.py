@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,7 +13,7 @@ from api import described, problems
 from api.access import Access, BadKeys, KeyRing, KeySource
 from api.dashboard import Assets
 from api.kept import Kept
-from api.marts import Marts
+from api.marts import MAX_CONNECTIONS, Marts
 from api.observed import Observed
 from api.replies import GZIP_FROM_BYTES, GZIP_LEVEL
 from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
@@ -79,6 +80,7 @@ def create_app(
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        current_default_thread_limiter().total_tokens = MAX_CONNECTIONS
         yield
         marts.close()
 

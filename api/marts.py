@@ -3,15 +3,14 @@
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, LiteralString, TypeVar
 
 from fastapi import Depends, Request
 from psycopg import Connection, Cursor, InterfaceError, OperationalError, errors, sql
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
-from psycopg_pool import ConnectionPool
+from psycopg_pool import ConnectionPool, PoolTimeout
 
 from api.observed import get_logger, in_database
 from api.problems import NoBuildError
@@ -21,10 +20,14 @@ from dora.roles import READER, may_take_on
 
 logger = get_logger(__name__)
 
-MAX_CONNECTIONS = 10
+# As many as there are threads that answer (api.app): more of them wait for each other's turn in
+# Python, and the slowest answers wait the longest.
+MAX_CONNECTIONS = 6
 CONNECTION_SECONDS = 3.0
 CONNECT_TIMEOUT = 3
-# The pool pauses between its attempts; given up, the next request begins a new one at once.
+# The pool pauses between its attempts; given up, the next request begins a new one at once. For as
+# long, a database that was out of reach is taken to be so still: else those who wait for one thread
+# after another would wait for all that went before them.
 RECONNECT_SECONDS = 1.0
 STATEMENT_SECONDS = 3
 ANSWER_SECONDS = 4.0
@@ -77,6 +80,14 @@ select
 """
 
 
+class _NoAnswerError(OperationalError):
+    """The server kept a connection waiting for too long."""
+
+
+class _LostConnectionError(Exception):
+    """The connection is gone, since its last use or in the middle of this one."""
+
+
 class _ReplacedError(Exception):
     """A snapshot from before a table was replaced shows that table without its rows."""
 
@@ -100,7 +111,7 @@ class _BoundedConnection(Connection[Any]):
                 if time.monotonic() > until:
                     # In the middle of a conversation: of no use to anybody any more.
                     self.pgconn.finish()
-                    raise OperationalError(f"no answer within {ANSWER_SECONDS:g} s")
+                    raise _NoAnswerError(f"no answer within {ANSWER_SECONDS:g} s")
                 waits_for = gen.send(ready)
         except StopIteration as end:
             result: _Result = end.value
@@ -120,6 +131,7 @@ class Marts:
         self._address = address
         self._told = False
         self._dead: str | None = None
+        self._away_until = 0.0
         self._pool: ConnectionPool[Connection[Any]] | None = None
         self._lock = threading.Lock()
 
@@ -127,8 +139,7 @@ class Marts:
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
     ) -> list[DictRow]:
         """Run one query; its text is a literal and what a caller sent goes into `parameters`."""
-        with self._cursor() as cursor:
-            return cursor.execute(query, parameters).fetchall()
+        return self._read(lambda cursor: cursor.execute(query, parameters).fetchall())
 
     def of_one_build(
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
@@ -138,21 +149,25 @@ class Marts:
         All that it reads is of that build, also while another one is under way. Raises
         `NoBuildError` where there is none.
         """
+        return self._read(lambda cursor: self._of_one_build(cursor, BUILD + query, parameters))
+
+    def _of_one_build(
+        self, cursor: Cursor[DictRow], query: LiteralString, parameters: Mapping[str, object] | None
+    ) -> list[DictRow]:
         tried = None
         while True:
-            with self._cursor() as cursor:
-                found = cursor.execute(BUILD + query, parameters).fetchall()
-                if not found:
-                    raise NoBuildError
-                snapshot = found[0]["snapshot"]
-                if snapshot in (None, self._dead):
-                    return found
-                if snapshot == tried:
-                    # Who ends a build in order takes the note away first.
-                    self._dead = snapshot
-                    logger.warning("A build was cut off; the marts may be partly its own")
-                    return found
-                before, tried = self._before(cursor, snapshot, BUILD + query, parameters), snapshot
+            found = cursor.execute(query, parameters).fetchall()
+            if not found:
+                raise NoBuildError
+            snapshot = found[0]["snapshot"]
+            if snapshot in (None, self._dead):
+                return found
+            if snapshot == tried:
+                # Who ends a build in order takes the note away first.
+                self._dead = snapshot
+                logger.warning("A build was cut off; the marts may be partly its own")
+                return found
+            before, tried = self._before(cursor, snapshot, query, parameters), snapshot
             if before is not None:
                 return before
 
@@ -185,16 +200,21 @@ class Marts:
             raise NoBuildError
         return found
 
-    @contextmanager
-    def _cursor(self) -> Iterator[Cursor[DictRow]]:
-        """A cursor of the pool; what the database raises is told as it concerns a caller."""
+    def _read(self, read: Callable[[Cursor[DictRow]], list[DictRow]]) -> list[DictRow]:
+        """What `read` reads; what the database raises is told as it concerns a caller.
+
+        A connection is not asked whether it is still there before it is used, which would take as
+        long as many a query: where it is not, all that are idle are replaced, and it is read again.
+        """
         try:
-            with (
-                in_database(),
-                self._opened().connection() as connection,
-                connection.cursor(row_factory=dict_row) as cursor,
-            ):
-                yield cursor
+            with in_database():
+                if time.monotonic() < self._away_until:
+                    raise UnavailableError("it was out of reach a moment ago")
+                try:
+                    return self._read_once(read)
+                except _LostConnectionError:
+                    self._opened().drain()
+                    return self._read_once(read)
         except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
             raise NoBuildError from None
         except errors.InsufficientPrivilege as error:
@@ -204,9 +224,26 @@ class Marts:
             raise UnavailableError("The database is too slow at the moment; try again.") from None
         except _ReplacedError:
             raise UnavailableError("A build is replacing the marts' tables; try again.") from None
-        except (OperationalError, InterfaceError, UnavailableError) as error:
+        except (
+            OperationalError,
+            InterfaceError,
+            UnavailableError,
+            _LostConnectionError,
+        ) as error:
+            if isinstance(error, PoolTimeout):
+                self._away_until = time.monotonic() + RECONNECT_SECONDS
             logger.warning("The database did not answer: %s", error)
             raise UnavailableError("The database is out of reach; try again.") from None
+
+    def _read_once(self, read: Callable[[Cursor[DictRow]], list[DictRow]]) -> list[DictRow]:
+        with self._opened().connection() as connection:
+            try:
+                with connection.cursor(row_factory=dict_row) as cursor:
+                    return read(cursor)
+            except (OperationalError, InterfaceError) as error:
+                if connection.closed and not isinstance(error, _NoAnswerError):
+                    raise _LostConnectionError(error) from None
+                raise
 
     def close(self) -> None:
         with self._lock:
@@ -230,7 +267,6 @@ class Marts:
                         "prepare_threshold": None,
                     },
                     configure=self._configure,
-                    check=self._check,
                     name="marts",
                     min_size=0,
                     max_size=MAX_CONNECTIONS,
@@ -251,16 +287,6 @@ class Marts:
             self._told = True
             logger.warning("The API's login may not become %s: going on without", READER)
         connection.execute(_SESSION, [f"{STATEMENT_SECONDS}s"])
-
-    def _check(self, connection: Connection[Any]) -> None:
-        try:
-            ConnectionPool.check_connection(connection)
-        except Exception:
-            # The others died with it; to try them one by one would take longer than a caller waits.
-            pool = self._pool
-            if pool is not None:
-                pool.drain()
-            raise
 
 
 async def marts(request: Request) -> Marts:

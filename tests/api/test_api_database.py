@@ -64,13 +64,29 @@ def test_a_database_that_goes_away_and_comes_back_needs_no_restart(hurried, gate
         assert_back(base)
 
 
+def test_of_many_callers_none_waits_for_all_the_others_while_it_is_away(hurried, gate, serve):
+    """Six are answered at a time, each after `SOON`; one after the other, 48 would take eight."""
+    base = serve(create_app(settings_for(gate.url)))
+    assert_back(base)
+    gate.close()
+    began = time.monotonic()
+    with ThreadPoolExecutor(48) as many:
+        for answer in many.map(ask, [base] * 48):
+            assert_away(answer)
+    assert time.monotonic() - began < 5 * SOON
+    gate.open()
+    assert_back(base)
+
+
 def test_a_database_that_was_restarted_between_two_requests_is_not_noticed(gate):
     reader = api.marts.Marts(lambda: gate.url)
     with ThreadPoolExecutor(8) as several:
         list(several.map(reader.rows, ["select pg_sleep(0.5)"] * 8))
-    gate.close()
-    gate.open()
-    assert reader.rows("select 1 as one") == [{"one": 1}]
+        for _ in range(5):
+            gate.close()
+            gate.open()
+            found = list(several.map(reader.rows, ["select 1 as one"] * 8))
+            assert found == [[{"one": 1}]] * 8
     reader.close()
 
 
