@@ -36,36 +36,8 @@ left join marts.dim_teams
 left join lateral (
     select
         coalesce(
-            json_agg(
-                json_build_object(
-                    'repository', placed.repository,
-                    'number', placed.number,
-                    'title', placed.title,
-                    'url', placed.url,
-                    'author', placed.author,
-                    'weight', placed.weight,
-"""
-    + ",\n".join(
-        f"'{name}', {_INSTANT.format(f'placed.{name}')}"
-        for name in (
-            "first_commit_at",
-            "work_started_at",
-            "created_at",
-            "first_review_at",
-            "merged_at",
-        )
-    )
-    + """,
-                    'cycle_time_hours', placed.cycle_time_hours,
-                    'coding_hours', placed.coding_hours,
-                    'draft_hours', placed.draft_hours,
-                    'pickup_hours', placed.pickup_hours,
-                    'review_hours', placed.review_hours,
-                    'total_hours', placed.total_hours,
-                    'size', placed.size
-                )
-                order by placed.place
-            ) filter (where placed.place <= %(limit)s),
+            json_agg(shown order by placed.place)
+            filter (where placed.place <= %(limit)s),
             '[]'
         )::text as data,
         count(*) > %(limit)s as has_more,
@@ -107,6 +79,34 @@ left join lateral (
             limit %(limit)s + 1
         ) as merged
     ) as placed
+    cross join lateral (
+        select
+            placed.repository,
+            placed.number,
+            placed.title,
+            placed.url,
+            placed.author,
+            placed.weight,
+"""
+    + ",\n".join(
+        f"{_INSTANT.format(f'placed.{name}')} as {name}"
+        for name in (
+            "first_commit_at",
+            "work_started_at",
+            "created_at",
+            "first_review_at",
+            "merged_at",
+        )
+    )
+    + """,
+            placed.cycle_time_hours,
+            placed.coding_hours,
+            placed.draft_hours,
+            placed.pickup_hours,
+            placed.review_hours,
+            placed.total_hours,
+            placed.size
+    ) as shown
 ) as page
     on true
 """
