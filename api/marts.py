@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 
 # As many as there are threads that answer (api.app): more of them wait for each other's turn in
 # Python, and the slowest answers wait the longest.
-MAX_CONNECTIONS = 6
+MAX_CONNECTIONS = 4
 CONNECTION_SECONDS = 3.0
 CONNECT_TIMEOUT = 3
 # The pool pauses between its attempts; given up, the next request begins a new one at once. For as
