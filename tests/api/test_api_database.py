@@ -65,7 +65,7 @@ def test_a_database_that_goes_away_and_comes_back_needs_no_restart(hurried, gate
 
 
 def test_of_many_callers_none_waits_for_all_the_others_while_it_is_away(hurried, gate, serve):
-    """Four are answered at a time, each after `SOON`; four by four, 48 would take twelve times that."""
+    """Each is told after `SOON`, four at a time; in turn, 48 would take twelve times as long."""
     base = serve(create_app(settings_for(gate.url)))
     assert_back(base)
     gate.close()
