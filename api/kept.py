@@ -23,10 +23,12 @@ class Answer(NamedTuple):
 class Kept:
     """The newest answers by their tags, which name all that an answer depends on.
 
-    At most `most_bytes` of them; the one that was asked for the longest ago goes first.
+    At most `most_bytes` of them; the one that was asked for the longest ago goes first. `newest` is
+    for its user to note: the build of the newest answer.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+        self.newest = ""
         self._most = most_bytes
         self._bytes = 0
         self._answers: OrderedDict[str, Answer] = OrderedDict()

@@ -54,16 +54,21 @@ class Replies:
     def reply(self, columns: Collection[str], find: Callable[[], Found]) -> Response:
         """What `find` finds, its rows having these columns; 304 where nothing is new in it."""
         known = self._request.headers.get("if-none-match", "")
-        tag = self._tag(self.marts.build_id(), columns)
-        if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
-            return Response(status_code=304, headers=_headers(tag))
-        answer = self._kept.get(tag)
+        answer = None
+        # Where the caller has nothing, and nothing was kept of the build that the newest answer is
+        # of, it is looked up without asking first which build there is.
+        if known or self._kept.get(self._tag(self._kept.newest, columns)) is not None:
+            tag = self._tag(self.marts.build_id(), columns)
+            if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
+                return Response(status_code=304, headers=_headers(tag))
+            answer = self._kept.get(tag)
         if answer is None:
             found = find()
             # Of a newer build, where one has ended meanwhile.
             tag = self._tag(found.build_id, columns)
             answer = self._answer(found, columns, tag)
             self._kept.put(tag, answer)
+            self._kept.newest = found.build_id
         if answer.compressed is not None and self._takes_gzip:
             return Response(answer.compressed, headers=answer.headers | _COMPRESSED)
         return Response(answer.body, headers=answer.headers)

@@ -11,7 +11,7 @@ from pydantic import create_model
 from api.kept import Answer, Kept
 from api.marts import Marts
 from api.replies import prefers_csv
-from api.routes import velocity
+from api.routes import pull_requests, velocity
 
 VELOCITY = "/metrics/team/web/velocity"
 PULL_REQUESTS = "/metrics/team/web/pull-requests"
@@ -58,6 +58,20 @@ def test_what_was_answered_is_not_looked_up_again(client, path, headers, monkeyp
     for name in ("X-Request-ID", "Server-Timing"):
         assert second.headers.pop(name) != first.headers.pop(name)
     assert second.headers == first.headers
+
+
+def test_what_is_new_takes_one_query_and_a_new_build_is_seen_all_the_same(
+    client, marts, monkeypatch
+):
+    asked = watch(monkeypatch)
+    first = client.get(VELOCITY)
+    client.get(PULL_REQUESTS)
+    assert asked == [velocity.QUERY, pull_requests.QUERY]
+    marts.run("update marts.dim_build set build_id = 'b2'")
+    second = client.get(VELOCITY)
+    assert second.headers["etag"] != first.headers["etag"]
+    marts.run("update marts.dim_build set build_id = 'b1'")
+    assert client.get(VELOCITY).headers["etag"] == first.headers["etag"]
 
 
 def test_answers_are_kept_up_to_a_size_the_newest_asked_for_longest():
