@@ -1,6 +1,5 @@
 """What the answers have in common: their envelope, their parameters, their types."""
 
-import json
 import re
 from datetime import date, datetime
 from typing import Annotated, LiteralString, NamedTuple
@@ -11,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from api.marts import Marts
 from api.problems import ParameterError, ProblemError
-from api.replies import Found, Replies, spliced
+from api.replies import Found, Replies, found_rows
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -50,10 +49,15 @@ class Head(BaseModel):
     as_of: AsOf
 
 
-class TeamHead(BaseModel):
-    """What every answer about one team begins with."""
+class TeamOf(BaseModel):
+    """Whose figures they are."""
 
     team: Team
+
+
+class TeamHead(TeamOf):
+    """What every answer about one team begins with."""
+
     as_of: AsOf
 
 
@@ -81,6 +85,30 @@ async def period(
 InPeriod = Annotated[Period, Depends(period)]
 
 
+def of_team(found: LiteralString) -> LiteralString:
+    """The query about one team: what `found`, a subquery beside `build` and `dim_teams`, finds."""
+    return (
+        """
+        select
+            build.build_id,
+            build.as_of,
+            build.snapshot,
+            dim_teams.team_id,
+            dim_teams.team_name,
+            found.*
+        from build
+        left join marts.dim_teams
+            on dim_teams.team_id = %(team_id)s
+        left join lateral (
+        """
+        + found
+        + """
+        ) as found
+            on true
+        """
+    )
+
+
 class TeamRow(NamedTuple):
     """What a query about one team came back with."""
 
@@ -90,7 +118,7 @@ class TeamRow(NamedTuple):
 
 
 def team_row(marts: Marts, query: LiteralString, team_id: str, **parameters: object) -> TeamRow:
-    """Run a query of one row: columns of `build`, `team_id`, `team_name` and more, outer joined.
+    """Run a query made by `of_team`, which yields one row.
 
     One statement, so that what it tells is of one moment. Raises `ProblemError` 404 for an unknown
     team.
@@ -119,7 +147,6 @@ def reply_with_periods(
 
     def find() -> Found:
         found = team_row(reply.marts, query, team_id, **period._asdict())
-        data = found.row["data"]
-        return Found(found.build_id, spliced(found.head, data=data), lambda: json.loads(data))
+        return found_rows(found.build_id, found.head, found.row["data"])
 
     return reply.reply(row.model_fields, find)

@@ -24,7 +24,7 @@ class Kept:
     """The newest answers by their tags, which name all that an answer depends on.
 
     At most `most_bytes` of them; the one that was asked for the longest ago goes first. `newest` is
-    for its user to note: the build of the newest answer.
+    the build that the last one to come is of.
     """
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
@@ -41,8 +41,9 @@ class Kept:
                 self._answers.move_to_end(tag)
             return found
 
-    def put(self, tag: str, answer: Answer) -> None:
+    def put(self, tag: str, answer: Answer, build_id: str) -> None:
         with self._lock:
+            self.newest = build_id
             before = self._answers.pop(tag, None)
             self._bytes += answer.size - (before.size if before else 0)
             self._answers[tag] = answer

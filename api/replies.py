@@ -67,8 +67,7 @@ class Replies:
             # Of a newer build, where one has ended meanwhile.
             tag = self._tag(found.build_id, columns)
             answer = self._answer(found, columns, tag)
-            self._kept.put(tag, answer)
-            self._kept.newest = found.build_id
+            self._kept.put(tag, answer, found.build_id)
         if answer.compressed is not None and self._takes_gzip:
             return Response(answer.compressed, headers=answer.headers | _COMPRESSED)
         return Response(answer.body, headers=answer.headers)
@@ -129,11 +128,8 @@ def prefers_csv(accept: str) -> bool:
 
     Of two that it likes as well, the one that it names.
     """
-    csv = _quality(accept, CSV)
-    return csv > _quality(accept, JSON) and csv > _REFUSED
-
-
-_REFUSED = (0.0, 2)
+    liked = _quality(accept, CSV)
+    return liked[0] > 0 and liked > _quality(accept, JSON)
 
 
 def _quality(accept: str, media_type: str) -> tuple[float, int]:
@@ -151,6 +147,13 @@ def _quality(accept: str, media_type: str) -> tuple[float, int]:
 
 def _weight(text: str) -> float:
     return float(text) if re.fullmatch(r"[01](\.[0-9]{0,3})?", text) else 0.0
+
+
+def found_rows(build_id: str, head: BaseModel, data: str, next_cursor: str | None = None) -> Found:
+    """An answer of one `head` and of rows, which are a JSON array already."""
+    more = {} if next_cursor is None else {"next_cursor": json.dumps(next_cursor)}
+    text = spliced(head, data=data, **more)
+    return Found(build_id, text, lambda: json.loads(data), next_cursor)
 
 
 def spliced(head: BaseModel, **members: str) -> str:

@@ -3,10 +3,10 @@
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any
 
-from psycopg import Connection, Error, sql
+from psycopg import Connection, Error, errors, sql
 
 from dora.database import Database
 from dora.roles import TRANSFORM
@@ -50,9 +50,14 @@ def standing(database: Database) -> Iterator[None]:
 
 def _name_anew(connection: Connection[Any]) -> None:
     """What was cut off may have written some of the marts, and not named itself."""
-    # Without marts there is nothing to be named.
-    with suppress(Error):
+    try:
         connection.execute("update marts.dim_build set build_id = gen_random_uuid()::text")
+    except errors.UndefinedTable:
+        # Without marts there is nothing to be named.
+        pass
+    except Error as error:
+        # Not what cut the build off, which is raised.
+        logger.warning("the marts keep their build_id: %s", error)
 
 
 def _say(connection: Connection[Any], comment: str | None) -> None:

@@ -6,11 +6,10 @@ from typing import Annotated, Any, LiteralString
 
 from fastapi import APIRouter, Depends, Query, Response
 from psycopg.rows import DictRow
-from pydantic import BaseModel
 
 from api import described
 from api.access import Reader, expect_reader_of
-from api.answers import Head, InPeriod, Team, storable, unknown_team
+from api.answers import Head, InPeriod, Team, TeamOf, storable, unknown_team
 from api.replies import Found, Reply, spliced
 from api.routes.lead_time import MONTHS, LeadTimeMonth
 from api.routes.velocity import WEEKS, VelocityWeek
@@ -27,8 +26,8 @@ select
     build.snapshot,
     dim_teams.team_id as id,
     dim_teams.team_name as name,
-    weeks.velocity,
-    months.lead_time
+    weeks.data as velocity,
+    months.data as lead_time
 from build
 cross join unnest(%(teams)s::text[]) with ordinality as asked (team_id, place)
 left join marts.dim_teams
@@ -48,12 +47,6 @@ left join lateral (
 order by asked.place
 """
 )
-
-
-class TeamOf(BaseModel):
-    """Whose figures they are."""
-
-    team: Team
 
 
 class TeamFigures(TeamOf):

@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 
 from api import described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, reply_with_periods
+from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
 from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# A column `lead_time` beside a `dim_teams`: the team's months as JSON.
+# Beside a `dim_teams`, a column `data`: the team's months as JSON.
 MONTHS: LiteralString = """
-    select coalesce(json_agg(shown order by shown.month), '[]')::text as lead_time
+    select coalesce(json_agg(shown order by shown.month), '[]')::text as data
     from (
         select
             months.month,
@@ -36,26 +36,7 @@ MONTHS: LiteralString = """
             and (%(last)s::date is null or months.month <= %(last)s::date)
     ) as shown
 """
-QUERY: LiteralString = (
-    """
-select
-    build.build_id,
-    build.as_of,
-    build.snapshot,
-    dim_teams.team_id,
-    dim_teams.team_name,
-    months.lead_time as data
-from build
-left join marts.dim_teams
-    on dim_teams.team_id = %(team_id)s
-left join lateral (
-"""
-    + MONTHS
-    + """
-) as months
-    on true
-"""
-)
+QUERY = of_team(MONTHS)
 
 _WEIGHTED = (
     "of `cycle_time_hours`, weighted (inverted CDF): the smallest at which the cumulative weight "

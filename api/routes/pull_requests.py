@@ -1,6 +1,5 @@
 """`GET /metrics/team/{team_id}/pull-requests`: what stands behind a figure."""
 
-import json
 from datetime import datetime
 from typing import Annotated, LiteralString
 
@@ -9,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from api import cursors, described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, team_row
-from api.replies import Found, Reply, spliced
+from api.answers import InPeriod, TeamHead, of_team, team_row
+from api.replies import Found, Reply, found_rows
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -18,22 +17,8 @@ router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 _INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
 # The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
 # One row more than is asked for tells that there is a page after it.
-QUERY: LiteralString = (
+QUERY = of_team(
     """
-select
-    build.build_id,
-    build.as_of,
-    build.snapshot,
-    dim_teams.team_id,
-    dim_teams.team_name,
-    page.data,
-    page.has_more,
-    page.last_merged_at,
-    page.last_id
-from build
-left join marts.dim_teams
-    on dim_teams.team_id = %(team_id)s
-left join lateral (
     select
         coalesce(
             json_agg(shown order by placed.place)
@@ -107,8 +92,6 @@ left join lateral (
             placed.total_hours,
             placed.size
     ) as shown
-) as page
-    on true
 """
 )
 
@@ -186,12 +169,10 @@ def pull_requests(
             after_id=after and after.pull_request_id,
             limit=limit,
         )
-        data, following, members = found.row["data"], None, {}
+        following = None
         if found.row["has_more"]:
             last = cursors.Position(found.row["last_merged_at"], found.row["last_id"])
             following = cursors.encode(last)
-            members = {"next_cursor": json.dumps(following)}
-        text = spliced(found.head, data=data, **members)
-        return Found(found.build_id, text, lambda: json.loads(data), following)
+        return found_rows(found.build_id, found.head, found.row["data"], following)
 
     return reply.reply(MergedPullRequest.model_fields, find)

@@ -1,13 +1,11 @@
 """`GET /teams`: the teams that a key may read, each with its members at `as_of`."""
 
-import json
-
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
 from api import described
 from api.answers import Head
-from api.replies import Found, Reply, spliced
+from api.replies import Found, Reply, found_rows
 
 router = APIRouter(tags=["teams"])
 
@@ -84,7 +82,6 @@ def teams(reply: Reply) -> Response:
 
     def find() -> Found:
         (row,) = reply.marts.of_one_build(QUERY, {"teams": allowed})
-        head, data = Head(as_of=row["as_of"]), row["data"]
-        return Found(row["build_id"], spliced(head, data=data), lambda: json.loads(data))
+        return found_rows(row["build_id"], Head(as_of=row["as_of"]), row["data"])
 
     return reply.reply(TeamOverview.model_fields, find)

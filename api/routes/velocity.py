@@ -8,14 +8,14 @@ from pydantic import BaseModel, Field
 
 from api import described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, reply_with_periods
+from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
 from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# A column `velocity` beside a `dim_teams`: the team's weeks as JSON.
+# Beside a `dim_teams`, a column `data`: the team's weeks as JSON.
 WEEKS: LiteralString = """
-    select coalesce(json_agg(shown order by shown.week), '[]')::text as velocity
+    select coalesce(json_agg(shown order by shown.week), '[]')::text as data
     from (
         select
             weeks.week,
@@ -32,26 +32,7 @@ WEEKS: LiteralString = """
             and (%(last)s::date is null or weeks.week <= %(last)s::date)
     ) as shown
 """
-QUERY: LiteralString = (
-    """
-select
-    build.build_id,
-    build.as_of,
-    build.snapshot,
-    dim_teams.team_id,
-    dim_teams.team_name,
-    weeks.velocity as data
-from build
-left join marts.dim_teams
-    on dim_teams.team_id = %(team_id)s
-left join lateral (
-"""
-    + WEEKS
-    + """
-) as weeks
-    on true
-"""
-)
+QUERY = of_team(WEEKS)
 
 
 class VelocityWeek(BaseModel):

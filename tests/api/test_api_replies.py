@@ -77,14 +77,14 @@ def test_what_is_new_takes_one_query_and_a_new_build_is_seen_all_the_same(
 def test_answers_are_kept_up_to_a_size_the_newest_asked_for_longest():
     kept = Kept(most_bytes=10)
     for tag in ("a", "b"):
-        kept.put(tag, Answer(b"12345", {}))
+        kept.put(tag, Answer(b"12345", {}), "b1")
     assert kept.get("a") is not None
-    kept.put("c", Answer(b"12345", {}))
+    kept.put("c", Answer(b"12345", {}), "b1")
     assert [tag for tag in "abc" if kept.get(tag)] == ["a", "c"]
-    kept.put("a", Answer(b"123", {}))
-    kept.put("d", Answer(b"12", {}))
+    kept.put("a", Answer(b"123", {}), "b1")
+    kept.put("d", Answer(b"12", {}), "b1")
     assert [tag for tag in "abcd" if kept.get(tag)] == ["a", "c", "d"]
-    kept.put("e", Answer(b"1234567", {}, b"1234"))
+    kept.put("e", Answer(b"1234567", {}, b"1234"), "b1")
     assert [tag for tag in "acde" if kept.get(tag)] == []
 
 

@@ -150,6 +150,18 @@ def test_a_temporary_table_is_its_own_affair(metabase: Database) -> None:
         assert connection.execute("select count(*) from mine").fetchone() == (2,)
 
 
+def test_what_everybody_was_granted_is_taken_back(warehouse: Warehouse, metabase: Database) -> None:
+    warehouse.execute("grant select on marts.dim_teams to public")
+    assert warehouse.dbt("run", "--select", "dim_teams") == {"dim_teams": "success"}
+    with warehouse.database.connect() as connection:
+        granted = connection.execute(
+            "select grantee from information_schema.role_table_grants"
+            " where table_schema = 'marts' and table_name = 'dim_teams' and grantee <> %s",
+            [TRANSFORM],
+        ).fetchall()
+    assert granted == [(READER,)]
+
+
 def test_a_build_needs_no_roles(home: Path, target: Path) -> None:
     """Nobody has made any on this server, and the login may not."""
     server = embedded.start(home)
