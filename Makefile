@@ -25,11 +25,12 @@ setup: $(READY) dashboard-if-possible ## .venv with the locked requirements
 $(READY): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
 	@test -x $(UV) || { $(PYTHON) -m venv $(VENV) && $(BIN)/python -m pip install --quiet --disable-pip-version-check uv; }
-	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r $(LOCK)
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@touch $@
 
 dashboard: $(DASHBOARD) ## build the dashboard, with the Node of a wheel
+	@:
 
 $(DASHBOARD): $(READY) docs/metrics.md $(shell find dashboard -type f -not -path '*/node_modules*' -not -path '*/dist/*')
 	@PATH="$(abspath $(BIN)):$$PATH"; cd dashboard && npm ci --silent --no-progress --fetch-retries=1 && npm run --silent build -- --logLevel warn
@@ -68,11 +69,11 @@ format: $(READY) ## rewrite to the house style
 bench: $(READY) ## requests, points, bytes and seconds; ONLY=functions, ingest, transform or api for one of them
 	@$(BIN)/python -m benchmarks $(ONLY)
 
-docs: $(READY) ## dbt's documentation of the configured database, one page in build/docs
-	@environment="$$($(BIN)/dora db env)" && eval "$$environment" && $(BIN)/dbt --quiet docs generate --static \
-	  --project-dir dbt_project --target-path $(abspath $(DOCS))
-	@mv $(DOCS)/static_index.html $(DOCS)/index.html
-	@echo $(DOCS)/index.html
+docs: $(READY) ## dbt's documentation of the database that `make run` fills, one page in build/docs
+	@environment="$$($(BIN)/dora db env --as-run)" && eval "$$environment" && $(BIN)/dbt --quiet docs generate --static \
+	  --project-dir dbt_project --target-path $(abspath $(DOCS)) \
+	  && mv $(DOCS)/static_index.html $(DOCS)/index.html \
+	  && echo "$(DOCS)/index.html documents the database $$PGHOST:$$PGPORT/$$PGDATABASE"
 
 package: $(READY) dashboard ## the three ARM64 Lambda zips in build/packages; ACCEPT=1 writes their sizes down
 	@$(BIN)/python -m infra.package $(if $(ACCEPT),--accept-sizes)

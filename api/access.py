@@ -120,17 +120,19 @@ class Access:
             return _without_keys(request)
         if not presented:
             raise ProblemError(401, "An API key is needed in the header X-API-Key.", _CHALLENGE)
+        # A good key first: a stale one elsewhere behind the same address must not lock it out, and
+        # 256 random bits cannot be guessed in the time that this gives away.
+        key = find_key(keys, presented)
+        if key is not None:
+            return key
         address = request.client.host if request.client else ""
         wait = self._bad_keys.wait_seconds(address)
         if wait:
             detail = f"Too many bad API keys from your address; try again in {wait} s."
             raise ProblemError(429, detail, {"Retry-After": str(wait)})
-        key = find_key(keys, presented)
-        if key is None:
-            self._bad_keys.count(address)
-            logger.warning("An unknown API key came from %s", address)
-            raise ProblemError(401, "The API key is unknown.", _CHALLENGE)
-        return key
+        self._bad_keys.count(address)
+        logger.warning("An unknown API key came from %s", address)
+        raise ProblemError(401, "The API key is unknown.", _CHALLENGE)
 
 
 def _without_keys(request: Request) -> ApiKey:

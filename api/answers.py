@@ -1,12 +1,13 @@
 """What the answers have in common: their envelope, their parameters, their types."""
 
 import re
-from datetime import date, datetime
-from typing import Annotated, LiteralString, NamedTuple
+from collections.abc import Iterable
+from datetime import date, datetime, timedelta
+from typing import Annotated, Literal, LiteralString, NamedTuple
 
 from fastapi import Depends, Query, Response
 from psycopg.rows import DictRow
-from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
 from api.marts import Marts
 from api.problems import ParameterError, ProblemError
@@ -43,29 +44,87 @@ AsOf = Annotated[
 ]
 
 
-class Head(BaseModel):
-    """What an answer begins with, before its `data`."""
-
-    as_of: AsOf
-
-
 class TeamOf(BaseModel):
     """Whose figures they are."""
 
     team: Team
 
 
-class TeamHead(TeamOf):
-    """What every answer about one team begins with."""
+class Head(BaseModel):
+    """What an answer begins with, before its `data`."""
 
     as_of: AsOf
+    reporting_timezone: str = Field(description="The time zone of every day, week and month.")
+
+
+class DaysHead(Head):
+    """What an answer about a range of days begins with."""
+
+    model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
+
+    first: date | None = Field(
+        alias="from",
+        description="First day whose merges the answer covers; null if `from` was not given. "
+        "Of weeks, the Monday on or after `from`; of months, the first of a month.",
+    )
+    last: date | None = Field(
+        alias="to",
+        description="Last day whose merges the answer covers; null if `to` was not given. "
+        "A week or month is covered whole, so it may be later than the `to` that was given.",
+    )
+
+
+class TeamHead(DaysHead, TeamOf):
+    """What every answer about one team begins with."""
+
+
+Unit = Literal["day", "week", "month"]
 
 
 class Period(NamedTuple):
-    """The dates asked for, both inclusive; None leaves that side open."""
+    """Days, both inclusive; None leaves that side open."""
 
     first: date | None
     last: date | None
+
+    def covered(self, unit: Unit) -> "Period":
+        """Give the days of the weeks or months whose first day lies in this period."""
+        first = None if self.first is None else _first_day(self.first, unit)
+        last = None if self.last is None else _last_day(self.last, unit)
+        return Period(first, last)
+
+
+def _first_day(day: date, unit: Unit) -> date:
+    """The first day, on or after this one, of a period."""
+    try:
+        if unit == "week":
+            return day + timedelta(-day.weekday() % 7)
+        return _next_month(day) if unit == "month" and day.day > 1 else day
+    except OverflowError:
+        return date.max
+
+
+def _last_day(day: date, unit: Unit) -> date:
+    """The last day of the period that holds this one."""
+    try:
+        if unit == "week":
+            return day + timedelta(6 - day.weekday())
+        return _next_month(day) - timedelta(1) if unit == "month" else day
+    except OverflowError:
+        return date.max
+
+
+def _next_month(day: date) -> date:
+    return (day.replace(day=1) + timedelta(32)).replace(day=1)
+
+
+def hull(periods: Iterable[Period]) -> Period:
+    """The shortest period that holds all of these, which are open on the same sides."""
+    firsts, lasts = zip(*periods, strict=True)
+    return Period(
+        None if None in firsts else min(firsts),
+        None if None in lasts else max(lasts),
+    )
 
 
 async def period(
@@ -92,7 +151,7 @@ def of_team(found: LiteralString) -> LiteralString:
         select
             build.build_id,
             build.as_of,
-            build.snapshot,
+            build.reporting_timezone,
             dim_teams.team_id,
             dim_teams.team_name,
             found.*
@@ -117,17 +176,31 @@ class TeamRow(NamedTuple):
     row: DictRow
 
 
-def team_row(marts: Marts, query: LiteralString, team_id: str, **parameters: object) -> TeamRow:
-    """Run a query made by `of_team`, which yields one row.
+def team_row(
+    marts: Marts,
+    query: LiteralString,
+    team_id: str,
+    period: Period,
+    unit: Unit,
+    **parameters: object,
+) -> TeamRow:
+    """Run a query made by `of_team`, which yields one row, for the `unit`s in a period.
 
     One statement, so that what it tells is of one moment. Raises `ProblemError` 404 for an unknown
     team.
     """
-    (row,) = marts.of_one_build(query, {"team_id": storable(team_id), **parameters})
+    given = {"team_id": storable(team_id), **period._asdict(), **parameters}
+    (row,) = marts.of_one_build(query, given)
     if row["team_id"] is None:
         raise unknown_team(team_id)
     team = Team(id=row["team_id"], name=row["team_name"])
-    return TeamRow(row["build_id"], TeamHead(team=team, as_of=row["as_of"]), row)
+    head = TeamHead(
+        team=team,
+        as_of=row["as_of"],
+        reporting_timezone=row["reporting_timezone"],
+        **period.covered(unit)._asdict(),
+    )
+    return TeamRow(row["build_id"], head, row)
 
 
 def storable(team_id: str) -> str | None:
@@ -141,12 +214,30 @@ def unknown_team(team_id: str) -> ProblemError:
 
 
 def reply_with_periods(
-    reply: Replies, row: type[BaseModel], query: LiteralString, team_id: str, period: Period
+    reply: Replies,
+    row: type[BaseModel],
+    query: LiteralString,
+    team_id: str,
+    period: Period,
+    unit: Unit,
 ) -> Response:
     """Reply with a team's weeks or months, which the query gives as JSON, in a column `data`."""
 
     def find() -> Found:
-        found = team_row(reply.marts, query, team_id, **period._asdict())
-        return found_rows(found.build_id, found.head, found.row["data"])
+        found = team_row(reply.marts, query, team_id, period, unit)
+        return found_rows_of_team(found)
 
-    return reply.reply(row.model_fields, find)
+    return reply.reply(["team_id", *row.model_fields], find)
+
+
+def found_rows_of_team(found: TeamRow, next_cursor: str | None = None) -> Found:
+    """An answer of one team's rows, which the query gave as JSON, in a column `data`."""
+    head = found.head
+    return found_rows(
+        found.build_id,
+        head,
+        found.row["data"],
+        next_cursor=next_cursor,
+        days=(head.first, head.last),
+        team_id=head.team.id,
+    )

@@ -16,12 +16,22 @@ from api.kept import Kept
 from api.marts import MAX_CONNECTIONS, Marts
 from api.observed import Observed
 from api.replies import GZIP_FROM_BYTES, GZIP_LEVEL
-from api.routes import compare, health, index, lead_time, pull_requests, teams, velocity
+from api.routes import (
+    compare,
+    delivery,
+    health,
+    index,
+    lead_time,
+    pull_requests,
+    teams,
+    velocity,
+)
 from dora.database import address
 from dora.keys import configured_keys
+from dora.schemas import Schemas
 from dora.settings import Settings, load_settings
 
-ROUTES = (index, health, teams, velocity, lead_time, pull_requests, compare)
+ROUTES = (index, health, teams, velocity, lead_time, delivery, pull_requests, compare)
 DESCRIPTION = (
     "GitHub pull requests, attributed to teams by membership windows and allocation weights. "
     "Instants are UTC, durations are hours; no data is null, never 0."
@@ -76,7 +86,7 @@ def create_app(
     keys = KeyRing(key_source or (lambda: configured_keys(current())))
     if settings is not None:
         keys.current()
-    marts = Marts(lambda: address(current()))
+    marts = Marts(lambda: address(current()), lambda: Schemas(current().dora_schema_prefix))
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -90,9 +100,11 @@ def create_app(
         description=DESCRIPTION,
         lifespan=lifespan,
         generate_unique_id_function=described.operation_id,
-        # FastAPI's page of documentation loads its scripts from a third party.
+        # FastAPI's own takes any query; its page loads its scripts from a third party.
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        # Starlette redirects to the scheme and host that it sees, which a proxy may have changed.
         redirect_slashes=False,
     )
     app.state.marts = marts

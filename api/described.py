@@ -5,7 +5,7 @@ the worked example of docs/metrics.md, as a test asks for them.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,15 @@ HEADERS: dict[str, dict[str, Any]] = {
         "description": 'Only where there is more: the next page, with `rel="next"`.',
         "schema": _TEXT,
     },
+    "X-Period": {
+        "description": "The `from` and `to` of the answer, for CSV too: `2026-01-05/2026-01-11`, "
+        "with `..` for an open end.",
+        "required": True,
+        "schema": {
+            "type": "string",
+            "pattern": r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|\.\.)/([0-9]{4}-[0-9]{2}-[0-9]{2}|\.\.)$",
+        },
+    },
     "Retry-After": {
         "description": "Seconds after which to ask again.",
         "required": True,
@@ -71,7 +80,7 @@ _FIRST_ID = "$response.body#/data/0/id"
 _LINKS: dict[str, dict[str, dict[str, Any]]] = {
     "teams": {
         name: {"operationId": name, "parameters": {"team_id": _FIRST_ID}}
-        for name in ("velocity", "lead_time", "pull_requests")
+        for name in ("velocity", "lead_time", "delivery", "pull_requests")
     }
     | {"compare": {"operationId": "compare", "parameters": {"team": _FIRST_ID}}},
     "pull_requests": {
@@ -100,9 +109,12 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
-def rows(*statuses: int, is_paged: bool = False) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer of rows, in either form, and the problems there may be in its place."""
-    names = (*_EVERYWHERE, "ETag", *(("Link",) if is_paged else ()))
+def rows(*statuses: int, more: Sequence[str] = ("X-Period",)) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer of rows, in either form, and the problems there may be in its place.
+
+    `more` are headers beside those that every answer of rows has.
+    """
+    names = (*_EVERYWHERE, "ETag", *more)
     return {
         200: {"headers": _headers(*names), "content": {JSON: {}, CSV: {"schema": _TEXT}}},
         304: {

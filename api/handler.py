@@ -1,6 +1,7 @@
 """The API as a Lambda function behind an API Gateway HTTP API."""
 
 import asyncio
+from http import HTTPStatus
 from typing import Any
 
 from mangum import Mangum
@@ -30,6 +31,10 @@ class BehindStage:
         await self._app(scope, receive, send)
 
 
+# Their answers have no body, and so no type of one.
+_WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED, HTTPStatus.TEMPORARY_REDIRECT}
+
+
 class _Handler(Mangum):
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
         # Mangum takes the thread's event loop for given; whoever ran another one leaves none.
@@ -37,7 +42,11 @@ class _Handler(Mangum):
             asyncio.get_event_loop()
         except RuntimeError:
             asyncio.set_event_loop(asyncio.new_event_loop())
-        return super().__call__(event, context)
+        answer = super().__call__(event, context)
+        if answer["statusCode"] in _WITHOUT_CONTENT:
+            # Mangum adds one to whatever has none.
+            answer["headers"].pop("content-type", None)
+        return answer
 
 
 handler = _Handler(

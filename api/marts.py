@@ -1,13 +1,13 @@
 """The marts, read through a pool of connections that survives the database's absence."""
 
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Annotated, Any, LiteralString, TypeVar
 
 from fastapi import Depends, Request
-from psycopg import Connection, Cursor, InterfaceError, OperationalError, errors, sql
+from psycopg import ClientCursor, Connection, InterfaceError, OperationalError, errors
 from psycopg.abc import PQGen
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
@@ -17,6 +17,8 @@ from api.problems import NoBuildError
 from dora.database import Database
 from dora.errors import UnavailableError
 from dora.roles import READER, may_take_on
+from dora.schemas import Schemas
+from dora.sessions import as_statement, expect_supported, settings_for
 
 logger = get_logger(__name__)
 
@@ -34,49 +36,11 @@ ANSWER_SECONDS = 4.0
 
 _Result = TypeVar("_Result")
 
-# Begins every query about a build. `snapshot` is there while the next build is under way: what the
-# statement reads may be partly that one's, and the snapshot shows the marts from before it. Of a
-# build that was killed it stays, and makes the marts others than those that `build_id` was of.
+# Begins every query about a build. One statement sees one build: publishing is one transaction.
 BUILD: LiteralString = """
-with noted as (
-    select
-        substring(description from 'dora build under way: ([0-9A-F-]+)') as snapshot
-    from pg_catalog.pg_description
-    where
-        objoid = 'marts'::regnamespace
-        and classoid = 'pg_namespace'::regclass
-        and objsubid = 0
-),
-
-build as materialized (
-    select
-        concat_ws(' ', dim_build.build_id, noted.snapshot) as build_id,
-        dim_build.as_of,
-        dim_build.reporting_timezone,
-        noted.snapshot
-    from marts.dim_build
-    left join noted
-        on true
+with build as materialized (
+    select build_id, as_of, reporting_timezone from marts.dim_build
 )
-"""
-# Names are looked up as of now, whatever the snapshot: a table that was replaced since is another.
-_ARE_THE_SAME_TABLES = """
-select coalesce(bool_and(to_regclass(format('marts.%%I', relname)) = oid), true) as are_the_same
-from pg_catalog.pg_class
-where
-    relnamespace = 'marts'::regnamespace and relkind = 'r' and relname = any(%(read)s)
-"""
-_MARTS_READ = re.compile(r"\bmarts\.(\w+)")
-_SNAPSHOT_IS_GONE = (
-    errors.UndefinedObject,
-    errors.InvalidParameterValue,
-    errors.ObjectNotInPrerequisiteState,
-)
-_SESSION = """
-select
-    set_config('timezone', 'UTC', false),
-    set_config('statement_timeout', %s, false),
-    set_config('default_transaction_read_only', 'on', false)
 """
 
 
@@ -88,15 +52,28 @@ class _LostConnectionError(Exception):
     """The connection is gone, since its last use or in the middle of this one."""
 
 
-class _ReplacedError(Exception):
-    """A snapshot from before a table was replaced shows that table without its rows."""
-
-
 class _BoundedConnection(Connection[Any]):
     """A connection that waits `ANSWER_SECONDS` for the server and no longer.
 
     `statement_timeout` is kept by the server: one that hangs, or whose network is gone, keeps none.
     """
+
+    # What each transaction begins with; nothing of it outlasts it: behind a pooler, the server's
+    # connection is another client's afterwards.
+    begin = b""
+
+    def prepare(self, role: str) -> None:
+        """Have each transaction be one of `role`'s; "none" is the login itself."""
+        settings = settings_for(self.info.server_version)
+        settings |= {"statement_timeout": f"{STATEMENT_SECONDS}s", "role": role}
+        self.begin = f"begin read only; {as_statement(settings)};".encode()
+
+    def rows(self, query: bytes, parameters: Mapping[str, object] | None) -> list[DictRow]:
+        """Run a query in a transaction of its own; all of it is one message to the server."""
+        with ClientCursor(self, row_factory=dict_row) as cursor:
+            cursor.execute(self.begin + query + b"; commit", parameters)
+            # The last result but that of the commit.
+            return cursor.set_result(-2).fetchall()
 
     def wait(self, gen: PQGen[_Result], *args: Any, **options: Any) -> _Result:
         return super().wait(self._bounded(gen), *args, **options)
@@ -126,95 +103,42 @@ class Marts:
     `UnavailableError`, a build that has not run as `NoBuildError`.
     """
 
-    def __init__(self, address: Callable[[], str]) -> None:
-        """`address` gives the database's URL; it is asked for every new connection."""
+    def __init__(
+        self, address: Callable[[], str], schemas: Callable[[], Schemas] = Schemas
+    ) -> None:
+        """`address` gives the database's URL, asked for every new connection.
+
+        `schemas` is asked once. Queries say `marts`, whatever the prefix.
+        """
         self._address = address
+        self._ask_for_schemas = schemas
         self._told = False
-        self._dead: str | None = None
         self._away_until = 0.0
-        self._pool: ConnectionPool[Connection[Any]] | None = None
+        self._pool: ConnectionPool[_BoundedConnection] | None = None
         self._lock = threading.Lock()
+
+    @cached_property
+    def _schemas(self) -> Schemas:
+        return self._ask_for_schemas()
 
     def rows(
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
     ) -> list[DictRow]:
-        """Run one query; its text is a literal and what a caller sent goes into `parameters`."""
-        return self._read(lambda cursor: cursor.execute(query, parameters).fetchall())
-
-    def of_one_build(
-        self, query: LiteralString, parameters: Mapping[str, object] | None = None
-    ) -> list[DictRow]:
-        """Run a query that selects from `build`, its `build_id`, `as_of` and `snapshot` among it.
-
-        All that it reads is of that build, also while another one is under way. Raises
-        `NoBuildError` where there is none.
-        """
-        return self._read(lambda cursor: self._of_one_build(cursor, BUILD + query, parameters))
-
-    def _of_one_build(
-        self, cursor: Cursor[DictRow], query: LiteralString, parameters: Mapping[str, object] | None
-    ) -> list[DictRow]:
-        tried = None
-        while True:
-            found = cursor.execute(query, parameters).fetchall()
-            if not found:
-                raise NoBuildError
-            snapshot = found[0]["snapshot"]
-            if snapshot in (None, self._dead):
-                return found
-            if snapshot == tried:
-                # Who ends a build in order takes the note away first.
-                self._dead = snapshot
-                logger.warning("A build was cut off; the marts may be partly its own")
-                return found
-            before, tried = self._before(cursor, snapshot, query, parameters), snapshot
-            if before is not None:
-                return before
-
-    def build_id(self) -> str:
-        """The build that is answered from. Raises `NoBuildError` where there is none."""
-        found = self.of_one_build("select build.build_id, build.snapshot from build")
-        return str(found[0]["build_id"])
-
-    def _before(
-        self,
-        cursor: Cursor[DictRow],
-        snapshot: str,
-        query: LiteralString,
-        parameters: Mapping[str, object] | None,
-    ) -> list[DictRow] | None:
-        """Rows as they were before the build under way; None where that has ended."""
-        try:
-            with cursor.connection.transaction():
-                cursor.execute("set transaction isolation level repeatable read")
-                statement = sql.SQL("set transaction snapshot {}").format(sql.Literal(snapshot))
-                cursor.execute(statement)
-                found = cursor.execute(query, parameters).fetchall()
-                read = {"read": _MARTS_READ.findall(query)}
-                same = cursor.execute(_ARE_THE_SAME_TABLES, read).fetchone()
-        except _SNAPSHOT_IS_GONE:
-            return None
-        if same != {"are_the_same": True}:
-            raise _ReplacedError
-        if not found:
-            raise NoBuildError
-        return found
-
-    def _read(self, read: Callable[[Cursor[DictRow]], list[DictRow]]) -> list[DictRow]:
-        """What `read` reads; what the database raises is told as it concerns a caller.
+        """Run one query; its text is a literal and what a caller sent goes into `parameters`.
 
         A connection is not asked whether it is still there before it is used, which would take as
         long as many a query: where it is not, all that are idle are replaced, and it is read again.
         """
+        qualified = self._schemas.qualify(query)
         try:
             with in_database():
                 if time.monotonic() < self._away_until:
                     raise UnavailableError("it was out of reach a moment ago")
                 try:
-                    return self._read_once(read)
+                    return self._read(qualified, parameters)
                 except _LostConnectionError:
                     self._opened().drain()
-                    return self._read_once(read)
+                    return self._read(qualified, parameters)
         except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
             raise NoBuildError from None
         except errors.InsufficientPrivilege as error:
@@ -222,8 +146,6 @@ class Marts:
             raise UnavailableError("The API may not read the marts; run `dora db init`.") from None
         except errors.QueryCanceled:
             raise UnavailableError("The database is too slow at the moment; try again.") from None
-        except _ReplacedError:
-            raise UnavailableError("A build is replacing the marts' tables; try again.") from None
         except (
             OperationalError,
             InterfaceError,
@@ -235,11 +157,27 @@ class Marts:
             logger.warning("The database did not answer: %s", error)
             raise UnavailableError("The database is out of reach; try again.") from None
 
-    def _read_once(self, read: Callable[[Cursor[DictRow]], list[DictRow]]) -> list[DictRow]:
+    def of_one_build(
+        self, query: LiteralString, parameters: Mapping[str, object] | None = None
+    ) -> list[DictRow]:
+        """Run a query that selects from `build`, its `build_id` and `as_of` among it.
+
+        Every row comes from the same build. Raises `NoBuildError` if there is no build.
+        """
+        found = self.rows(BUILD + query, parameters)
+        if not found:
+            raise NoBuildError
+        return found
+
+    def build_id(self) -> str:
+        """Return the id of the build in the marts. Raises `NoBuildError` if there is no build."""
+        return str(self.of_one_build("select build.build_id from build")[0]["build_id"])
+
+    def _read(self, query: bytes, parameters: Mapping[str, object] | None) -> list[DictRow]:
         with self._opened().connection() as connection:
+            expect_supported(connection.info)
             try:
-                with connection.cursor(row_factory=dict_row) as cursor:
-                    return read(cursor)
+                return connection.rows(query, parameters)
             except (OperationalError, InterfaceError) as error:
                 if connection.closed and not isinstance(error, _NoAnswerError):
                     raise _LostConnectionError(error) from None
@@ -251,7 +189,7 @@ class Marts:
         if pool is not None:
             pool.close()
 
-    def _opened(self) -> ConnectionPool[Connection[Any]]:
+    def _opened(self) -> ConnectionPool[_BoundedConnection]:
         with self._lock:
             if self._pool is None:
                 # Asked for once out here: inside the pool what it raises would be lost.
@@ -263,7 +201,8 @@ class Marts:
                         "autocommit": True,
                         "connect_timeout": CONNECT_TIMEOUT,
                         "application_name": "dora-api",
-                        # A prepared plan breaks when a build changes a column's type.
+                        # A prepared plan breaks when a build changes a column's type; and behind
+                        # a pooler, a statement of this name may be another client's.
                         "prepare_threshold": None,
                     },
                     configure=self._configure,
@@ -278,15 +217,19 @@ class Marts:
             return self._pool
 
     def _conninfo(self) -> str:
-        return Database(self._address()).url
+        return Database(self._address()).conninfo_without_session()
 
-    def _configure(self, connection: Connection[Any]) -> None:
-        if may_take_on(connection, READER):
-            connection.execute(f"set role {READER}")
+    def _configure(self, connection: _BoundedConnection) -> None:
+        reader = self._schemas.role(READER)
+        connection.prepare("none")
+        connection.execute(connection.begin)
+        may_be_reader = may_take_on(connection, reader)
+        connection.rollback()
+        if may_be_reader:
+            connection.prepare(reader)
         elif not self._told:
             self._told = True
-            logger.warning("The API's login may not become %s: going on without", READER)
-        connection.execute(_SESSION, [f"{STATEMENT_SECONDS}s"])
+            logger.warning("The API's login may not become %s: going on without", reader)
 
 
 async def marts(request: Request) -> Marts:

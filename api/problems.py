@@ -2,19 +2,23 @@
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse, Response
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from api import dashboard
 from api.observed import get_logger
+from api.query import query_faults
 from dora.errors import ConfigurationError, UnavailableError
 
 logger = get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_VARY = {"Vary": "Accept"}
 RETRY_SECONDS = 5
 BUILD_SECONDS = 60
 
@@ -56,6 +60,16 @@ class ParameterError(Exception):
         self.fault = Fault(parameter=parameter, detail=detail)
 
 
+class UnknownParameterError(Exception):
+    """The query string has parameters that its path does not have, or repeats one (422)."""
+
+
+def expect_known_parameters(request: Request) -> None:
+    """Raise `UnknownParameterError` unless the path has each parameter of the query string."""
+    if query_faults(request):
+        raise UnknownParameterError
+
+
 class NoBuildError(Exception):
     """The marts are not there, or not those this API knows: no `dbt build` has run (503)."""
 
@@ -68,6 +82,7 @@ def install(app: FastAPI) -> None:
     """Turn every error, known or not, into a problem; tell nobody what is inside."""
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(ParameterError, _parameter)
+    app.add_exception_handler(UnknownParameterError, _unknown_parameter)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(NoBuildError, _no_build)
@@ -109,6 +124,10 @@ async def _parameter(request: Request, error: Exception) -> _ProblemResponse:
     return _faulty(request, [error.fault])
 
 
+async def _unknown_parameter(request: Request, error: Exception) -> _ProblemResponse:
+    return _faulty(request, [])
+
+
 async def _invalid(request: Request, error: Exception) -> _ProblemResponse:
     assert isinstance(error, RequestValidationError)
     return _faulty(
@@ -124,19 +143,34 @@ async def _invalid(request: Request, error: Exception) -> _ProblemResponse:
 
 
 def _faulty(request: Request, faults: list[Fault]) -> _ProblemResponse:
+    """Answer 422 with these faults and with those of the query string's names."""
+    unknown = query_faults(request)
+    faults = [*faults, *(Fault(parameter=name, detail=detail) for name, detail in unknown)]
     detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
     return _answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, faults=faults)
 
 
-async def _http(request: Request, error: Exception) -> _ProblemResponse:
+async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    headers = error.headers
     if error.status_code == HTTPStatus.NOT_FOUND:
-        detail = "There is nothing at this path; /openapi.json lists what there is."
+        if request.scope["path"].endswith("/"):
+            return _without_slash(request)
+        if dashboard.wants_page(request):
+            return dashboard.not_found(request)
+        detail, headers = "There is nothing at this path; /openapi.json lists the paths.", _VARY
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         detail = f"{request.method} is not answered here; use GET."
     else:
         detail = error.detail
-    return _answer(request, error.status_code, detail, error.headers)
+    return _answer(request, error.status_code, detail, headers)
+
+
+def _without_slash(request: Request) -> Response:
+    """Redirect to the path without its last slash, relative to it: proxies may hide a prefix."""
+    name = quote(request.scope["path"].split("/")[-2])
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"../{name}{query}")
 
 
 async def _no_build(request: Request, error: Exception) -> _ProblemResponse:

@@ -7,6 +7,7 @@ import io
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import date
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote, urlencode
 
@@ -16,6 +17,7 @@ from pydantic import BaseModel
 from api.access import Reader
 from api.kept import Answer, Kept
 from api.marts import FromMarts, Marts
+from api.problems import expect_known_parameters
 from dora.keys import ApiKey
 
 JSON, CSV = "application/json", "text/csv"
@@ -26,8 +28,14 @@ GZIP_FROM_BYTES = 1000
 # A tenth larger than at level 9, in a third of its time (a page of 1,000 pull requests).
 GZIP_LEVEL = 4
 _COMPRESSED = {"Content-Encoding": "gzip", "Vary": f"{VARY}, Accept-Encoding"}
+# Raise it when answers change outside their columns, so that callers drop what they kept.
+_SHAPE = 2
 # What a spreadsheet would take for the start of a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+Days = tuple[date | None, date | None]
+"""The first and the last day that an answer covers, as its `from` and `to` say; None is open."""
 
 
 class Found(NamedTuple):
@@ -37,6 +45,7 @@ class Found(NamedTuple):
     text: str
     rows: Callable[[], Iterable[Mapping[str, Any]]]
     next_cursor: str | None = None
+    days: Days | None = None
 
 
 class Replies:
@@ -47,12 +56,13 @@ class Replies:
         self.marts = marts
         self._request = request
         self._kept: Kept = request.app.state.kept
-        self._is_csv = prefers_csv(request.headers.get("accept", ""))
+        self.is_csv = prefers_csv(request.headers.get("accept", ""))
         # As the middleware has it that compresses what is not kept.
         self._takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
 
     def reply(self, columns: Collection[str], find: Callable[[], Found]) -> Response:
-        """What `find` finds, its rows having these columns; 304 where nothing is new in it."""
+        """Answer with what `find` finds, in these columns; 304 if the caller has it already."""
+        expect_known_parameters(self._request)
         known = self._request.headers.get("if-none-match", "")
         answer = None
         # Where the caller has nothing, and nothing was kept of the build that the newest answer is
@@ -76,7 +86,9 @@ class Replies:
         headers = _headers(tag)
         if found.next_cursor is not None:
             headers["Link"] = self._link(found.next_cursor)
-        if self._is_csv:
+        if found.days is not None:
+            headers["X-Period"] = "/".join(str(day or "..") for day in found.days)
+        if self.is_csv:
             text = to_csv(columns, found.rows())
             headers["Content-Type"] = f"{CSV}; charset=utf-8; header=present"
         else:
@@ -95,10 +107,11 @@ class Replies:
             build_id,
             self._request.scope["path"],
             self._request.scope["query_string"].decode("latin-1"),
-            CSV if self._is_csv else JSON,
+            CSV if self.is_csv else JSON,
             None if teams is None else sorted(teams),
             # Another release may show other columns of the same build.
             list(columns),
+            _SHAPE,
         ]
         return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
 
@@ -149,11 +162,23 @@ def _weight(text: str) -> float:
     return float(text) if re.fullmatch(r"[01](\.[0-9]{0,3})?", text) else 0.0
 
 
-def found_rows(build_id: str, head: BaseModel, data: str, next_cursor: str | None = None) -> Found:
-    """An answer of one `head` and of rows, which are a JSON array already."""
+def found_rows(
+    build_id: str,
+    head: BaseModel,
+    data: str,
+    next_cursor: str | None = None,
+    days: Days | None = None,
+    **same: str,
+) -> Found:
+    """An answer of one `head` and of rows, which are a JSON array already.
+
+    As CSV each row has the columns `same` too: the head is not in it.
+    """
     more = {} if next_cursor is None else {"next_cursor": json.dumps(next_cursor)}
     text = spliced(head, data=data, **more)
-    return Found(build_id, text, lambda: json.loads(data), next_cursor)
+    return Found(
+        build_id, text, lambda: [same | row for row in json.loads(data)], next_cursor, days
+    )
 
 
 def spliced(head: BaseModel, **members: str) -> str:
@@ -163,7 +188,7 @@ def spliced(head: BaseModel, **members: str) -> str:
 
 
 def to_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows under a line of their columns (RFC 4180): null is empty, a list is JSON.
+    """Rows under a line of their columns (RFC 4180): null is empty, a list has `; ` between.
 
     A text that a spreadsheet would take for a formula begins with an apostrophe: whoever may open
     a pull request chooses its title.
@@ -181,7 +206,13 @@ def _cell(value: Any) -> Any:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
-        return json.dumps(value, ensure_ascii=False)
+        value = "; ".join(_item(each) for each in value)
     if isinstance(value, str) and value.startswith(_FORMULA):
         return f"'{value}"
     return value
+
+
+def _item(value: Any) -> str:
+    """One of a list as text: `octocat 0.5`, or `bug`."""
+    values = value.values() if isinstance(value, dict) else [value]
+    return " ".join(str(_cell(each)) for each in values)

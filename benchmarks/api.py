@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 
 from api.marts import BUILD
 from api.routes import compare, lead_time, pull_requests, teams, velocity
-from benchmarks.callers import COUNT
+from benchmarks.callers import DAY
 from benchmarks.transform import Bench, generate
 from dora import embedded
 from dora.database import Database
@@ -32,7 +32,7 @@ from dora.roles import READER
 SIZE = 100_000
 CALLERS = (1, 8, 32)
 SECONDS, QUERIES, COLD_STARTS = 3.0, 200, 5
-MOST_BESIDE_QUERY_MS, MOST_P99_MS, MOST_COLD_SECONDS = 4.0, 100.0, 1.2
+MOST_BESIDE_QUERY_MS, MOST_P99_MS, MOST_COLD_SECONDS = 4.0, 60.0, 1.2
 EVER = {"first": None, "last": None}
 YEAR = {"first": "2025-01-01", "last": None}
 COLD = """
@@ -60,8 +60,9 @@ _TEAM = {"team_id": "team-7"}
 _FIVE = [f"team-{number}" for number in range(5)]
 _ASKED = "&".join(f"team={team}" for team in _FIVE)
 _PAGE = {"after_merged_at": None, "after_id": None, "limit": 100}
+TEAMS = Question("50 teams", "/teams", teams.QUERY, {"teams": None})
 PATHS = (
-    Question("50 teams", "/teams", teams.QUERY, {"teams": None}),
+    TEAMS,
     Question("ten years of weeks", "/metrics/team/team-7/velocity", velocity.QUERY, _TEAM | EVER),
     Question("its months", "/metrics/team/team-7/lead-time", lead_time.QUERY, _TEAM | EVER),
     Question(
@@ -86,7 +87,7 @@ def measure(home: Path) -> None:
         server.create_database("api")
         bench = Bench(Database(server.url("api")), home / "target")
         generate(bench.database, home, SIZE)
-        bench.dbt("run")
+        bench.build()
         key, entry = new_key("bench")
         environment = {"DB_URL": bench.database.url, "API_KEYS": json.dumps([entry])}
         with _serving(environment, home) as port:
@@ -134,8 +135,10 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 def _measure_path(database: Database, port: int, key: str, path: Question) -> None:
     bare = _percentile(_query(database, path), 50)
     print(f"api, {path.name}: query p50 {bare:.2f} ms")
-    new = f"{path.address}{'&' if '?' in path.address else '?'}new={COUNT}"
-    for name, address in (("new to the API", new), ("asked for again", path.address)):
+    asked = {"asked for again": path.address}
+    if path is not TEAMS:
+        asked["new to the API"] = f"{path.address}{'&' if '?' in path.address else '?'}to={DAY}"
+    for name, address in asked.items():
         for callers in CALLERS:
             taken = _call(port, key, address, callers)
             p50, p99 = _percentile(taken, 50), _percentile(taken, 99)

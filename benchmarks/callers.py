@@ -1,7 +1,8 @@
 """Callers of an HTTP server: each asks again as soon as it is answered, on a connection kept open.
 
-Where the request has `COUNT` in it, each asks for something that nobody has asked for before. Run
-as a module, in a process of its own, it prints the milliseconds of every answer as JSON.
+Where the request has `DAY` in it, each asks for another day, far in the future: for something that
+nobody has asked for before. Run as a module, in a process of its own, it prints the milliseconds of
+every answer as JSON.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ import re
 import sys
 import time
 from collections.abc import Iterator
+from datetime import date
 
 WARM_SECONDS = 0.5
-COUNT = "{count}"
+DAY = "{day}"
+FIRST_DAY = date(4000, 1, 1).toordinal()
 _LENGTH = re.compile(rb"\r\ncontent-length: (\d+)\r\n", re.IGNORECASE)
 
 
@@ -56,7 +59,8 @@ async def call(port: int, request: bytes, status: int, callers: int, seconds: fl
     taken: list[tuple[float, float]] = []
     loop = asyncio.get_running_loop()
     warm = time.perf_counter() + WARM_SECONDS
-    requests = (request.replace(COUNT.encode(), b"%d" % count) for count in itertools.count())
+    days = (str(date.fromordinal(number)) for number in itertools.count(FIRST_DAY))
+    requests = (request.replace(DAY.encode(), day.encode()) for day in days)
     made = [
         await loop.create_connection(lambda: _Caller(requests, status, taken), "127.0.0.1", port)
         for _ in range(callers)

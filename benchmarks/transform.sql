@@ -40,7 +40,12 @@ create table hand.fct_pull_requests (
     deletions bigint,
     size bigint,
     changed_files bigint,
-    commits bigint
+    commits bigint,
+    base_ref text,
+    head_ref text,
+    merged_by text,
+    is_bot boolean not null,
+    excluded_by text
 );
 
 create table hand.fct_team_pull_requests (
@@ -221,7 +226,12 @@ select
     deletions,
     additions + deletions,
     changed_files,
-    commits
+    commits,
+    base_ref,
+    head_ref,
+    merged_by_login,
+    coalesce(author_type = 'Bot', false),
+    null
 from {pull_requests} as pull_requests
 inner join raw.repositories as repositories on pull_requests.repository_id = repositories.id
 left join reviewed on pull_requests.id = reviewed.id
@@ -515,6 +525,7 @@ create table hand.dim_team_memberships (
     allocation_weight numeric(3, 2) not null check (allocation_weight between 0 and 1),
     joined_at timestamptz not null,
     left_at timestamptz,
+    also text,
     primary key (team_id, github_username, joined_at)
 );
 insert into hand.dim_team_memberships
@@ -523,7 +534,8 @@ select
     github_username,
     allocation_weight,
     joined_at,
-    left_at
+    left_at,
+    also
 from raw.team_memberships;
 
 create table hand.dim_build as

@@ -29,7 +29,11 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     license: { fileName: 'licenses.md' },
-    rolldownOptions: { input: ['index.html', 'docs.html'] },
+    rolldownOptions: {
+      input: ['index.html', 'docs.html', '404.html'],
+      // A slow machine is nothing that a user could mend.
+      checks: { bundlerTimings: false },
+    },
   },
   server: {
     proxy: {

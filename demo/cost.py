@@ -6,6 +6,7 @@ the number of requests needed to fulfil each unique connection, every one taken 
 may return, at most 500,000. `nodes(ids:)` counts as that many parents of the connections below it.
 """
 
+import dataclasses
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +25,20 @@ from graphql import (
 
 MAX_NODES = 500_000
 # The fields that are connections, also where only their `totalCount` is asked for.
-CONNECTIONS = {"commits", "labels", "pullRequests", "repositories", "reviews", "timelineItems"}
+CONNECTIONS = {
+    *("commits", "labels", "pullRequests", "repositories", "reviews", "timelineItems"),
+    *("deployments", "statuses", "releases", "refs", "history", "parents", "issues"),
+    "closedByPullRequestsReferences",
+}
 
 
 @dataclass(frozen=True)
 class Cost:
+    """Points, possible nodes, and the longest page or list of ids that is asked for."""
+
     points: int
     nodes: int
+    longest: int = dataclasses.field(default=0, compare=False)
 
 
 def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
@@ -58,21 +66,25 @@ def cost_of(
         if definition.default_value is not None
     }
     variables = defaults | dict(variables)
-    requests = nodes = 0
+    requests = nodes = longest = 0
     pending: list[tuple[list[SelectionSetNode], int]] = [([operation.selection_set], 1)]
     while pending:
         selections, parents = pending.pop()
         for field, below in _merged(selections, fragments):
             count = parents
             if field.name.value == "nodes" and field.arguments:
-                count *= _length(field, "ids", variables)
+                length = _length(field, "ids", variables)
+                longest = max(longest, length)
+                count *= length
             elif field.name.value in CONNECTIONS:
                 requests += parents
-                count *= _number(field, "first", variables)
+                first = max(_number(field, name, variables) for name in ("first", "last"))
+                longest = max(longest, first)
+                count *= first
                 nodes += count
             pending.append((below, count))
     # Halves go up.
-    return Cost(max(1, math.floor(requests / 100 + 0.5)), nodes)
+    return Cost(max(1, math.floor(requests / 100 + 0.5)), nodes, longest)
 
 
 def _merged(

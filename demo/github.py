@@ -4,13 +4,13 @@ Every change takes the instant at which it happens. Ids stay through renames and
 GitHub's do; everything shows an account's present login at once.
 """
 
-import threading
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo import records
+from demo.delivering import Delivering
 from demo.model import (
     ACCOUNT_PREFIXES,
     Account,
@@ -32,11 +32,13 @@ SAML = (
 )
 
 
-class GitHub:
-    """Accounts, repositories and pull requests; hold `lock` around edits that belong together."""
+class GitHub(Delivering):
+    """Accounts, repositories and what is in them; hold `lock` around edits that belong together."""
 
     def __init__(self) -> None:
-        self.lock = threading.RLock()
+        super().__init__()
+        # The fields, as `Type.field`, that the token's permissions do not show.
+        self.hidden_fields: set[str] = set()
         self._accounts: dict[str, Account] = {}
         self._logins: dict[str, Account] = {}
         self._repositories: dict[str, Repository] = {}
@@ -93,8 +95,9 @@ class GitHub:
     def pull_request(self, name_with_owner: str, number: int) -> PullRequest:
         return self.repository(name_with_owner).by_number[number]
 
-    def node(self, id: str) -> Account | Repository | PullRequest | None:
+    def node(self, id: str) -> Any:
         found = self._pull_requests.get(id) or self._repositories.get(id) or self._accounts.get(id)
+        found = found or self._delivery_nodes.get(id)
         return None if isinstance(found, Account) and found.is_deleted else found
 
     def find_account(self, login: str) -> Account | None:
@@ -143,6 +146,11 @@ class GitHub:
         with self.lock:
             for pull_request in list(repository.by_number.values()):
                 self.delete_pull_request(pull_request)
+            for held in (repository.deployments, repository.releases, repository.issues):
+                for key in held:
+                    del self._delivery_nodes[key]
+            for ref in repository.tags.values():
+                del self._delivery_nodes[ref.id]
             del self._repositories[repository.id]
             for name in [name for name, known in self._names.items() if known is repository]:
                 del self._names[name]

@@ -10,6 +10,10 @@ import bisect
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from demo.deliveries import Deployment, GitCommit, Issue, Ref, Release, Workflow
 
 Key = tuple[str, int]
 
@@ -80,9 +84,15 @@ class Label:
 
 @dataclass(slots=True, eq=False)
 class Commit:
+    """A commit of which only the date is known: that of a pull request."""
+
     id: str
     oid: str
     authored_date: str
+
+    @property
+    def committed_date(self) -> str:
+        return self.authored_date
 
 
 @dataclass(slots=True, eq=False)
@@ -104,6 +114,8 @@ class PullRequest:
     merge_commit_oid: str | None = None
     base_ref_name: str = "main"
     head_ref_name: str = "patch-1"
+    head_oid: str | None = None
+    body: str = ""
     first_commit_at: str | None = None
     commit_count: int = 0
     additions: int = 0
@@ -121,6 +133,10 @@ class PullRequest:
     @property
     def url(self) -> str:
         return f"{self.repository.url}/pull/{self.number}"
+
+    @property
+    def head_ref_oid(self) -> str:
+        return self.head_oid or sha1(self.id, "head")
 
     @property
     def closed(self) -> bool:
@@ -143,7 +159,10 @@ class PullRequest:
 
 @dataclass(slots=True, eq=False)
 class Repository:
-    """`blocked` is null or the message with which GitHub refuses access (FORBIDDEN)."""
+    """`blocked` is null or the message with which GitHub refuses access (FORBIDDEN).
+
+    `branches` leads from a branch's name to its tip; `histories` are those already asked for.
+    """
 
     id: str
     owner: Account
@@ -154,6 +173,15 @@ class Repository:
     by_number: dict[int, PullRequest] = field(default_factory=dict)
     by_updated_at: list[Key] = field(default_factory=list)
     last_number: int = 0
+    default_branch: str = "main"
+    branches: dict[str, str] = field(default_factory=dict)
+    commits: dict[str, "GitCommit"] = field(default_factory=dict)
+    histories: dict[str, list[str]] = field(default_factory=dict)
+    deployments: dict[str, "Deployment"] = field(default_factory=dict)
+    releases: dict[str, "Release"] = field(default_factory=dict)
+    tags: dict[str, "Ref"] = field(default_factory=dict)
+    issues: dict[str, "Issue"] = field(default_factory=dict)
+    workflows: list["Workflow"] = field(default_factory=list)
 
     @property
     def type(self) -> str:

@@ -71,6 +71,8 @@ class PullRequestRecord(TypedDict):
     deletions: NotRequired[int]
     changed_files: NotRequired[int]
     labels: NotRequired[list[str]]
+    body: NotRequired[str]
+    head_sha: NotRequired[str]
 
 
 def read_jsonl(path: Path) -> Iterator[PullRequestRecord]:
@@ -119,6 +121,8 @@ def load(github: "GitHub", row: PullRequestRecord) -> PullRequest:
         deletions=row.get("deletions", 0),
         changed_files=row.get("changed_files", 0),
         labels=row.get("labels", []),
+        body=row.get("body", ""),
+        head_oid=row.get("head_sha"),
     )
     pull_request.reviews = [
         _review(github, position, review) for position, review in enumerate(row["reviews"], 1)
@@ -146,7 +150,7 @@ def dump(pull_request: PullRequest) -> PullRequestRecord:
     author, author_id, author_type = _shown(pull_request.author)
     merger, merger_id, merger_type = _shown(pull_request.merged_by)
     repository: Repository = pull_request.repository
-    return {
+    record: PullRequestRecord = {
         "repository": repository.name_with_owner,
         "number": pull_request.number,
         "title": pull_request.title,
@@ -180,6 +184,11 @@ def dump(pull_request: PullRequest) -> PullRequestRecord:
         "changed_files": pull_request.changed_files,
         "labels": pull_request.labels,
     }
+    if pull_request.body:
+        record["body"] = pull_request.body
+    if pull_request.head_oid:
+        record["head_sha"] = pull_request.head_oid
+    return record
 
 
 def _dump_review(review: Review) -> ReviewRecord:

@@ -10,6 +10,7 @@ from typing import Any, cast
 from graphql import FieldNode, GraphQLResolveInfo
 
 from demo.cost import fields_of
+from demo.delivery_resolvers import delivery_resolvers
 from demo.github import GitHub
 from demo.model import Account, Commit, Label, PullRequest, Repository, node_id, sha1
 from demo.pages import Page, Refusal, page_of_items, page_of_keys
@@ -201,11 +202,25 @@ def _allowed(repository: Repository) -> Repository | Refusal:
 def _node(_root: None, info: Info, id: str) -> Any:
     found = _github(info).node(id)
     if found is None:
-        return Refusal("NOT_FOUND", f"Could not resolve to a node with the global id of '{id}'.")
+        return _missing(id)
     if isinstance(found, PullRequest):
         refused = _allowed(found.repository)
         return refused if isinstance(refused, Refusal) else _readable(found)
-    return _allowed(found) if isinstance(found, Repository) else found
+    if isinstance(found, Repository):
+        return _allowed(found)
+    repository = getattr(found, "repository", None)
+    if isinstance(repository, Repository):
+        refused = _allowed(repository)
+        is_hidden = getattr(found, "is_draft", False) and not _github(info).shows_drafts
+        if isinstance(refused, Refusal) or is_hidden:
+            return refused if isinstance(refused, Refusal) else _missing(id)
+        if getattr(found, "is_unreadable", False):
+            return Refusal(None, "Something went wrong while executing your query.")
+    return found
+
+
+def _missing(id: str) -> Refusal:
+    return Refusal("NOT_FOUND", f"Could not resolve to a node with the global id of '{id}'.")
 
 
 def _nodes(_root: None, info: Info, ids: Sequence[str]) -> list[Any]:
@@ -241,6 +256,7 @@ def _rate_limit(_root: None, info: Info) -> RateLimit:
 
 
 RESOLVERS: dict[tuple[str, str], Resolver] = {
+    **delivery_resolvers(_checked, _asks_for_ids_alone),
     ("*", "author"): _actor("author"),
     ("*", "mergedBy"): _actor("merged_by"),
     ("*", "repositories"): _repositories,

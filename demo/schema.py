@@ -39,14 +39,19 @@ def github_schema() -> GraphQLSchema:
         if isinstance(type, GraphQLObjectType):
             for name, field in type.fields.items():
                 special = RESOLVERS.get((type.name, name)) or RESOLVERS.get(("*", name))
-                field.resolve = special or _attribute(name)
+                field.resolve = _permitted(f"{type.name}.{name}", special or _attribute(name))
         elif isinstance(type, GraphQLInterfaceType | GraphQLUnionType):
             type.resolve_type = _type_of
     return schema
 
 
-def answer(github: GitHub, payload: Mapping[str, Any], points: Points) -> tuple[Answer, int]:
-    """The body for a GraphQL request, and the points it was charged."""
+def answer(
+    github: GitHub, payload: Mapping[str, Any], points: Points, longest: int | None = None
+) -> tuple[Answer, int]:
+    """The body for a GraphQL request, and the points it was charged.
+
+    With `longest` a request for a longer page or list of ids exceeds the resource limits.
+    """
     text, name = payload.get("query"), payload.get("operationName")
     variables = payload.get("variables") or {}
     if not isinstance(text, str):
@@ -78,7 +83,20 @@ def answer(github: GitHub, payload: Mapping[str, Any], points: Points) -> tuple[
     body: Answer = {"data": result.data}
     if result.errors:
         body["errors"] = [_shown(error) for error in result.errors]
+    if longest is not None and cost.longest > longest:
+        body = {"data": _half(result.data)} | _error(
+            "Resource limits for this query exceeded.", "RESOURCE_LIMITS_EXCEEDED"
+        )
     return body, cost.points
+
+
+def _half(found: Any) -> Any:
+    """What GitHub had found when a limit was met: every second node of each list is null."""
+    if isinstance(found, dict):
+        return {name: _half(value) for name, value in found.items()}
+    if isinstance(found, list):
+        return [None if index % 2 else _half(value) for index, value in enumerate(found)]
+    return found
 
 
 def _error(message: str, type: str | None = None) -> Answer:
@@ -116,6 +134,17 @@ def prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
 def _attribute(name: str) -> Resolver:
     attribute = re.sub("([A-Z])", r"_\1", name).lower()
     return lambda source, _info: getattr(source, attribute)
+
+
+def _permitted(place: str, resolve: Resolver) -> Resolver:
+    """Refuse the field if the token lacks the permission for it, as GitHub words it."""
+
+    def checked(source: Any, info: Info, **arguments: Any) -> Any:
+        if place in info.context.github.hidden_fields:
+            return Refusal("FORBIDDEN", "Resource not accessible by personal access token")
+        return resolve(source, info, **arguments)
+
+    return checked
 
 
 def _type_of(value: Any, _info: Info, _type: object) -> str:

@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from demo import schema
+from demo.actions import answer_get
 from demo.app import Installation
 from demo.cost import operation_of
 from demo.github import GitHub
@@ -81,10 +82,11 @@ BeforeRequest = Callable[[str | None, Mapping[str, Any]], Fault | None]
 
 
 class Server:
-    """A running server. `tokens`, `points` and `before_request` may be changed at any time.
+    """A running server. Its public attributes may be changed at any time.
 
     `before_request(operation, variables)` runs before each authorised request: it may edit the
-    store, and return a `Fault`. `clock` gives seconds since the epoch, for the hourly budget and
+    store, and return a `Fault`. Longer pages and lists of ids than `longest_page` exceed the
+    resource limits. `clock` gives seconds since the epoch, for the hourly budget and
     the `Date` header. `installations` are GitHub Apps' by the path of their tokens. With `tls` it
     speaks HTTPS.
     """
@@ -102,6 +104,7 @@ class Server:
         self.tokens = {token}
         self.points = Points(budget, clock)
         self.before_request: BeforeRequest | None = None
+        self.longest_page: int | None = None
         self.requests: list[Request] = []
         self.installations: dict[str, Installation] = {}
         self._http = _HttpServer(("127.0.0.1", port), _Handler)
@@ -207,6 +210,32 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             self._send({}, 400, {"message": "Problems parsing JSON", "status": "400"})
 
+    def do_GET(self) -> None:
+        self.started = time.perf_counter()
+        app = self.server.app
+        variables = {"path": self.path}
+        payload = {"operationName": "GET", "variables": variables}
+        _, _, token = self.headers.get("authorization", "").partition(" ")
+        if token not in app.tokens:
+            self._send(payload, 401, BAD_CREDENTIALS)
+            return
+        fault = app.before_request("GET", variables) if app.before_request else None
+        fault = fault or Fault()
+        if fault.reset:
+            self._reset(payload)
+            return
+        status, body = answer_get(app.github, self.path)
+        shown: Any = body
+        if fault.status is not None:
+            status, shown = fault.status, fault.body
+        self._send(
+            payload,
+            status,
+            shown,
+            headers={"x-ratelimit-resource": "core", **fault.headers},
+            cut=fault.cut,
+        )
+
     def _give_token(self, installation: Installation) -> None:
         status, body = installation.answer(self.headers.get("authorization", ""))
         if status == HTTPStatus.CREATED:
@@ -226,7 +255,7 @@ class _Handler(BaseHTTPRequestHandler):
         status, cost = fault.status or 200, 0
         body: Any = fault.body
         if fault.status is None:
-            body, cost = schema.answer(app.github, payload, app.points)
+            body, cost = schema.answer(app.github, payload, app.points, app.longest_page)
             if fault.rewrite is not None:
                 body = fault.rewrite(body)
         self._send(payload, status, body, cost, fault.headers, fault.cut)

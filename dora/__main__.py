@@ -1,8 +1,12 @@
 """The `dora` command."""
 
 import sys
+from typing import NoReturn
+
+import psycopg
 
 from dora.cli import app
+from dora.database import error_of
 from dora.errors import DoraError
 
 INTERRUPTED = 130
@@ -13,13 +17,20 @@ def main() -> None:
     try:
         app()
     except DoraError as error:
-        print(f"dora: {error}".replace("\n", "\ndora: "), file=sys.stderr)
-        sys.exit(error.exit_code)
+        _end(error)
+    except psycopg.Error as error:
+        _end(error_of(error))
     except SystemExit as end:
         # What typer makes of Ctrl-C.
         if end.code == INTERRUPTED:
-            print("dora: interrupted; run again to go on", file=sys.stderr)
+            print("dora: interrupted; run again to continue", file=sys.stderr)
         raise
+
+
+def _end(error: DoraError) -> NoReturn:
+    said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    print(f"dora: {said}".replace("\n", "\ndora: "), file=sys.stderr)
+    sys.exit(error.exit_code)
 
 
 if __name__ == "__main__":

@@ -1,72 +1,174 @@
-"""dbt, also where little is to be had: AWS Lambda has no /dev/shm, and only /tmp to write to.
+"""Runs dbt in this process, also in AWS Lambda, which has no /dev/shm and only /tmp to write to."""
 
-`python -m dora.dbt …` is dbt's own command line for this project; `run` is dbt in this process.
-"""
-
+import gc
 import multiprocessing
 import os
+import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from multiprocessing.context import BaseContext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from psycopg import errors
 
 from dora.database import Database
-from dora.errors import TransformError
+from dora.errors import ConfigurationError, TransformError
 from dora.roles import TRANSFORM
-from dora.settings import load_settings
-from dora.standing import standing
+from dora.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.base_types import EventMsg
 
 ROOT = Path(__file__).resolve().parents[1]
+# Where dbt finds this project, from any folder.
+FOLDERS = {"DBT_PROJECT_DIR": str(ROOT / "dbt_project"), "DBT_PROFILES_DIR": str(ROOT)}
 # Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
 LOCK = 0x646F7263
+# What makes the marts. Unit tests are about the models, not the data: `make test` runs them. Nobody
+# reads dbt's manifest and results of such a build, which take it a second to write.
+BUILD = ("build", "--exclude-resource-type", "unit_test", "--no-write-json")
 # The project as it was parsed when the package was made: dbt need not parse it at each cold start.
 PARSED = ROOT / "dbt_project" / "parsed.msgpack"
-# The name of the database is in it: what profiles.yml says where nothing else does.
+# The name of the database is in it (what profiles.yml says where nothing else does), and schemas
+# without a prefix.
 PARSED_FOR = "dora"
 
 
-def run(database: Database, arguments: Sequence[str], home: Path) -> None:
-    """Run dbt as `dora_transform`, its files under `home`; raise `TransformError` where it fails.
+def build_marts(
+    database: Database,
+    home: Path,
+    arguments: Sequence[str] = (),
+    *,
+    on_event: Callable[["EventMsg"], None] | None = None,
+    on_wait: Callable[[], None] = lambda: None,
+) -> None:
+    """Run `dbt build`, after another build that is under way; the laptop's and Lambda's way.
 
-    The process is given over to it: its environment becomes that of the database.
+    `arguments` go to dbt after `build`. `on_wait` is called if another build has to end first.
+    Raises what `run_dbt` raises; a `TransformError` says whether the marts have changed.
     """
-    os.environ.update(database.environment(TRANSFORM))
-    _make_ready(home)
-    from dbt.cli.main import dbtRunner
+    with database.connect(autocommit=True) as connection:
+        lock = [database.schemas.lock(LOCK)]
+        if connection.execute("select pg_try_advisory_lock(%s)", lock).fetchone() != (True,):
+            on_wait()
+            connection.execute("select pg_advisory_lock(%s)", lock)
+        before = _published(database)
+        try:
+            run_dbt(database, home, [*BUILD, *arguments], on_event)
+        except (TransformError, KeyboardInterrupt) as error:
+            is_unchanged = _published(database) == before
+            error.add_note(f"The marts are {'unchanged' if is_unchanged else 'of this build'}.")
+            raise
 
-    with standing(database):
-        outcome = dbtRunner(_parsed()).invoke(list(arguments))
+
+def run_dbt(
+    database: Database,
+    home: Path,
+    arguments: Sequence[str],
+    on_event: Callable[["EventMsg"], None] | None = None,
+) -> None:
+    """Run a command of dbt in this process as `dora_transform`, its files under `home`.
+
+    `on_event` is called with each event of dbt's. Raises `TransformError` with what failed,
+    `ConfigurationError` if dbt refuses its arguments.
+    """
+    with _environment(database.environment(TRANSFORM), home), _uncollected():
+        do_without_semaphores()
+        from dbt.cli.exceptions import DbtUsageException
+        from dbt.cli.main import dbtRunner
+
+        with _interruptible() as interrupts:
+            runner = dbtRunner(_parsed(), [on_event] if on_event else [])
+            outcome = runner.invoke(list(arguments))
+    if interrupts:
+        raise interrupts[0]
+    if isinstance(outcome.exception, DbtUsageException):
+        raise ConfigurationError(str(outcome.exception))
+    if outcome.exception and not isinstance(outcome.exception, Exception):
+        raise outcome.exception
     if outcome.success:
         return
     faults = [str(outcome.exception)] if outcome.exception else []
     for one in getattr(outcome.result, "results", []):
         if one.status in {"error", "fail", "runtime error"}:
             faults.append(f"{one.node.name}: {one.message}")
-    raise TransformError("dbt failed:\n" + "\n".join(faults))
+    raise TransformError("\n".join([f"dbt {arguments[0]} failed:", *faults]))
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Do without the garbage collector for a block.
+
+    It would search all that dbt has parsed hundreds of times: two seconds, to save 50 MB.
+    """
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+@contextmanager
+def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
+    """Have Ctrl-C and the like cancel dbt's statements first; gives what was raised for them.
+
+    dbt would end its sessions by `pg_terminate_backend`, which a session that has taken on a role
+    may not do to one of its login; then it would wait for them for ever.
+    """
+    interrupts: list[KeyboardInterrupt] = []
+    before: dict[int, Any] = {}
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        from dbt.adapters.factory import FACTORY
+
+        for adapter in FACTORY.adapters.values():
+            for connection in adapter.connections.thread_connections.values():
+                if connection.state == "open":
+                    connection.handle.cancel()
+        try:
+            before[number](number, frame)
+        except KeyboardInterrupt as error:
+            interrupts.append(error)
+            raise
+
+    if threading.current_thread() is threading.main_thread():
+        for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None and callable(signal.getsignal(number)):
+                before[number] = signal.signal(number, interrupt)
+    try:
+        yield interrupts
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _published(database: Database) -> str | None:
+    """The build whose rows the marts hold; None if there is none."""
+    with database.connect(TRANSFORM) as connection:
+        try:
+            query = database.schemas.qualify("select build_id from marts.dim_build")
+            row = connection.execute(query).fetchone()
+        except (errors.UndefinedTable, errors.InvalidSchemaName):
+            return None
+        return row and str(row[0])
 
 
 def _parsed() -> "Manifest | None":
-    """The project as it was parsed ahead, where that serves the database of the `PG…` variables."""
-    if not PARSED.exists() or os.environ["PGDATABASE"] != PARSED_FOR:
+    """The project as it was parsed ahead, if it was for this database's name and schemas."""
+    is_for_it = os.environ["PGDATABASE"] == PARSED_FOR and not os.environ["DORA_SCHEMA_PREFIX"]
+    if not PARSED.exists() or not is_for_it:
         return None
     from dbt.contracts.graph.manifest import Manifest
 
     manifest = Manifest.from_msgpack(PARSED.read_bytes())
     manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
-
-
-def main() -> None:
-    """Run dbt's command line on the database of the `PG…` variables."""
-    _make_ready(load_settings([]).dora_home)
-    from dbt.cli.main import cli
-
-    cli()
 
 
 def do_without_semaphores() -> None:
@@ -86,17 +188,31 @@ def do_without_semaphores() -> None:
         vars(semantic_manifest_validator).update(ProcessPoolExecutor=ThreadPoolExecutor)
 
 
-def _make_ready(home: Path) -> None:
-    do_without_semaphores()
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables that dbt needs besides the database's: its folders, the settings it reads."""
+    chosen = {
+        "REPORTING_TIMEZONE": settings.reporting_timezone,
+        "ATTRIBUTION_INSTANT": settings.attribution_instant,
+    }
+    return FOLDERS | {name: value for name, value in chosen.items() if value is not None}
+
+
+@contextmanager
+def _environment(connection: dict[str, str], home: Path) -> Iterator[None]:
+    """The process's environment as dbt needs it, for a block."""
+    before = dict(os.environ)
+    # Those of another project in the same shell, such as DBT_TARGET, are not meant for this one.
+    for name in [name for name in os.environ if name.startswith("DBT_")]:
+        del os.environ[name]
     written = home.expanduser().resolve() / "dbt"
     os.environ.update(
+        connection | environment(load_settings([])),
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
-        DBT_PROJECT_DIR=str(ROOT / "dbt_project"),
-        DBT_PROFILES_DIR=str(ROOT),
         DBT_TARGET_PATH=str(written / "target"),
         DBT_LOG_PATH=str(written / "logs"),
     )
-
-
-if __name__ == "__main__":
-    main()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from dora.database import Database
 from dora.errors import UnavailableError
-from dora.settings import Settings
+from dora.settings import Settings, is_unconfigured
 
 NAME = "demo"
 
@@ -27,9 +27,15 @@ def demo_database(home: Path) -> Database:
 
 
 def with_demo_database(settings: Settings) -> Settings:
-    """Return settings whose database is the demo's."""
+    """Return settings whose database is the demo's, where schemas need no prefix."""
     url = SecretStr(demo_database(settings.dora_home).url)
-    return settings.model_copy(update={"db_url": url})
+    return settings.model_copy(update={"db_url": url, "dora_schema_prefix": ""})
+
+
+def with_shown_database(settings: Settings) -> Settings:
+    """Return settings whose database `dora run` fills: the demo's if nothing is configured."""
+    is_own = settings.db_url or settings.db_secret_arn or not is_unconfigured(settings)
+    return settings if is_own else with_demo_database(settings)
 
 
 @contextmanager

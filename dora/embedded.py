@@ -22,7 +22,7 @@ from dora.errors import UnavailableError
 from dora.place import settle
 from dora.postmaster import DATABASE, HOST, LOGIN, PORTS, Embedded, Postmaster, first_free, private
 
-__all__ = ["DATABASE", "HOST", "LOGIN", "Embedded", "start", "stop"]
+__all__ = ["DATABASE", "HOST", "LOGIN", "Embedded", "exists", "start", "stop"]
 
 
 def start(home: Path) -> Embedded:
@@ -46,6 +46,11 @@ def stop(home: Path) -> bool:
         return False
     with _held(home):
         return _postmaster(home).stop()
+
+
+def exists(home: Path) -> bool:
+    """Return whether a server was ever started under `home`."""
+    return _state_file(home.expanduser()).exists()
 
 
 @contextmanager

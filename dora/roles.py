@@ -7,23 +7,25 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg import Connection, errors, sql
 
 from dora.errors import ConfigurationError
+from dora.ownership import Object, expect_no_strangers
+from dora.schemas import INGEST, OWNERS, READER, ROLES, TRANSFORM, Schemas
 
 if TYPE_CHECKING:
     from dora.database import Database
 
+__all__ = [
+    "INGEST",
+    "OWNERS",
+    "READER",
+    "ROLES",
+    "SET_TIME_ZONE",
+    "TRANSFORM",
+    "initialise",
+    "may_take_on",
+]
+
 logger = logging.getLogger(__name__)
 
-INGEST, TRANSFORM, READER = ROLES = ("dora_ingest", "dora_transform", "dora_reader")
-# dlt merges by way of a staging dataset, which it names after the dataset.
-OWNERS = {
-    "raw": INGEST,
-    "raw_staging": INGEST,
-    "staging": TRANSFORM,
-    "intermediate": TRANSFORM,
-    "marts": TRANSFORM,
-    "snapshots": TRANSFORM,
-}
-READERS = {"raw": TRANSFORM, "marts": READER}
 ATTEMPTS = 5
 # Any number that nobody else in this database uses as a lock: an ingest run has its own.
 _LOCK = 0x646F7262
@@ -36,52 +38,6 @@ _COLLISIONS = (
     errors.DeadlockDetected,
     errors.UndefinedTable,
 )
-
-_STRANGERS = """
-with
-
-found as (
-    select
-        class.relname,
-        class.relkind::text as kind,
-        class.relowner as owner_id
-    from pg_class as class
-    where
-        class.relnamespace = to_regnamespace(%(schema)s)
-        and class.relkind in ('r', 'p', 'f', 'v', 'm', 'S')
-        -- A sequence that belongs to a column goes with its table.
-        and not (
-            class.relkind = 'S'
-            and exists (
-                select from pg_depend
-                where
-                    pg_depend.classid = 'pg_class'::regclass
-                    and pg_depend.objid = class.oid
-                    and pg_depend.deptype in ('a', 'i')
-            )
-        )
-),
-
-everything as (
-    select
-        '' as relname,
-        'schema' as kind,
-        nspowner as owner_id
-    from pg_namespace
-    where nspname = %(schema)s
-    union all
-    select * from found
-)
-
-select
-    everything.relname,
-    everything.kind,
-    pg_get_userbyid(everything.owner_id),
-    pg_has_role(current_user, everything.owner_id, 'USAGE')
-from everything
-where pg_get_userbyid(everything.owner_id) <> %(role)s
-order by everything.kind <> 'schema', everything.relname
-"""
 _ALTER: dict[str, LiteralString] = {
     "r": "alter table {}.{} owner to {}",
     "p": "alter table {}.{} owner to {}",
@@ -90,6 +46,7 @@ _ALTER: dict[str, LiteralString] = {
     "m": "alter materialized view {}.{} owner to {}",
     "S": "alter sequence {}.{} owner to {}",
 }
+SET_TIME_ZONE: LiteralString = "alter role {} in database {} set timezone to 'UTC'"
 _TABLES = """
 select relname
 from pg_class
@@ -98,6 +55,30 @@ where
     and pg_get_userbyid(relowner) = %s
     and relkind in ('r', 'p', 'f', 'v', 'm')
 order by relname
+"""
+# Logins that are there to read the marts and for nothing else, without a time zone of their own.
+_READERS_WITHOUT_ZONE = """
+select login.rolname
+from pg_auth_members as membership
+inner join pg_roles as login on membership.member = login.oid
+where
+    login.rolcanlogin
+    and not login.rolsuper
+    and login.rolname <> session_user
+    and not exists (
+        select from pg_db_role_setting
+        cross join unnest(setconfig) as setting
+        where
+            setrole = login.oid
+            and setdatabase in (
+                0,
+                (select oid from pg_database where datname = current_database())
+            )
+            and setting ilike 'timezone=%%'
+    )
+group by login.rolname
+having array_agg(distinct membership.roleid) = array[(%s)::regrole::oid]
+order by login.rolname
 """
 _LATER: LiteralString = (
     "alter default privileges for role {} in schema {} grant select on tables to {}"
@@ -113,53 +94,71 @@ def may_take_on(connection: Connection[Any], role: str) -> bool:
 
 
 def initialise(database: "Database") -> list[str]:
-    """Make schemas and roles, with their rights, where they are missing; put right what is not.
+    """Make schemas and roles, with their rights, if they are missing; put right what is not.
 
     Safe to repeat and to run twice at once. Returns what the user should know: what the login
-    was not allowed to do. Raise `ConfigurationError` where it may not even make the schemas.
+    was not allowed to do. Raise `ConfigurationError`, with nothing changed, if there is something
+    in the schemas that is not ours, or if the login may not make them.
     """
     for attempt in range(ATTEMPTS):
         try:
             with database.connect() as connection:
-                if _is_set_up(connection):
+                if _is_set_up(connection, database.schemas):
                     return []
                 connection.execute("select pg_advisory_xact_lock(%s)", [_LOCK])
-                return list(_initialised(connection))
+                found = expect_no_strangers(connection, database)
+                return list(_initialised(connection, database.schemas, found))
         except _COLLISIONS:
             if attempt == ATTEMPTS - 1:
                 raise
     raise AssertionError
 
 
-def _is_set_up(connection: Connection[Any]) -> bool:
+def _is_set_up(connection: Connection[Any], schemas: Schemas) -> bool:
     """Whether somebody else has made everything, for a login that is to have a part of it only.
 
     In AWS each function's login is in one of the roles.
     """
-    own = [role for role in ROLES if may_take_on(connection, role)]
-    if not 0 < len(own) < len(ROLES):
+    own = [role for role in schemas.roles if may_take_on(connection, role)]
+    if not 0 < len(own) < len(schemas.roles):
         return False
     query = "select nspname, pg_get_userbyid(nspowner) from pg_namespace"
-    return OWNERS.items() <= dict(connection.execute(query).fetchall()).items()
+    return schemas.owners.items() <= dict(connection.execute(query).fetchall()).items()
 
 
-def _initialised(connection: Connection[Any]) -> Iterator[str]:
+def _initialised(
+    connection: Connection[Any], schemas: Schemas, found: list[Object]
+) -> Iterator[str]:
     login = connection.info.user
-    roles = {role for role in ROLES if _has_role(connection, role)}
-    if missing := [role for role in ROLES if role not in roles]:
+    names = schemas.roles
+    roles = {role for role in names if _has_role(connection, role)}
+    if missing := [role for role in names if role not in roles]:
         yield (
             f"the login {login} may not become {', '.join(missing)} and goes on as itself: "
             "allow it to create roles, or make them and grant them to it"
         )
-    for schema, owner in OWNERS.items():
-        _make_schema(connection, schema, owner if owner in roles else login)
-        if owner in roles:
-            _let_make_temporary_tables(connection, owner)
-            yield from _hand_over(connection, schema, owner)
-        reader = READERS.get(schema)
+    for role in sorted(roles & set(schemas.owners.values())):
+        yield from _let_make_temporary_tables(connection, role)
+    readers = {schemas.raw: schemas.role(TRANSFORM), schemas.marts: schemas.role(READER)}
+    for schema, role in schemas.owners.items():
+        owner = role if role in roles else login
+        _make_schema(connection, schema, owner)
+        inside = [each for each in found if each.schema == schema]
+        if role in roles:
+            yield from _hand_over(connection, schemas, inside, role)
+        reader = readers.get(schema)
         if reader is not None and not _exists(connection, reader):
             reader = None
-        yield from _let_read(connection, schema, owner if owner in roles else login, reader)
+        # What the login has besides our tables is not ours to open or close.
+        named = {each.name for each in inside if each.has_name_of_ours(schemas)}
+        tables = [
+            table
+            for (table,) in connection.execute(_TABLES, [schema, owner]).fetchall()
+            if owner == role or table in named
+        ]
+        yield from _let_read(connection, schema, owner, reader, tables)
+    if _exists(connection, schemas.role(READER)):
+        yield from _set_time_zone(connection, schemas.role(READER))
 
 
 def _has_role(connection: Connection[Any], role: str) -> bool:
@@ -195,37 +194,56 @@ def _make_schema(connection: Connection[Any], schema: str, owner: str) -> None:
         login, name = connection.info.user, connection.info.dbname
         raise ConfigurationError(
             f"the login {login} may not make the schema {schema} in the database {name}: "
-            f"grant create on database {name} to {login}, or make the schemas for it"
+            f"grant create on database {name} to {login}, or make it: "
+            f"create schema {schema} authorization {login}"
         ) from None
 
 
-def _let_make_temporary_tables(connection: Connection[Any], role: str) -> None:
-    query = "select has_database_privilege(current_database(), 'temporary with grant option')"
-    if connection.execute(query).fetchone() == (True,):
-        name = connection.info.dbname
+def _let_make_temporary_tables(connection: Connection[Any], role: str) -> Iterator[str]:
+    name = connection.info.dbname
+    query = """
+        select
+            has_database_privilege(current_database(), 'temporary with grant option'),
+            has_database_privilege(%s, current_database(), 'temporary')
+    """
+    may_grant, has_it = connection.execute(query, [role]).fetchone() or (False, False)
+    if may_grant:
         _run(connection, "grant connect, temporary on database {} to {}", name, role)
+    elif not has_it:
+        yield (
+            f"the login {connection.info.user} may not let {role} make temporary tables: "
+            f"grant connect, temporary on database {name} to {role}"
+        )
 
 
-def _hand_over(connection: Connection[Any], schema: str, role: str) -> Iterator[str]:
-    """Give the role what somebody else made in its schema, such as a `dbt build` by a superuser."""
+def _hand_over(
+    connection: Connection[Any], schemas: Schemas, inside: list[Object], role: str
+) -> Iterator[str]:
+    """Give the role what the login or another made of ours, such as a `dbt build` by a superuser.
+
+    What has another name than ours in our schemas stays whose it is.
+    """
+    ours = schemas.roles
     kept = []
-    for name, kind, owner, may_alter in connection.execute(
-        _STRANGERS, {"schema": schema, "role": role}
-    ).fetchall():
-        if not may_alter:
-            kept.append(f"{name or 'the schema itself'} ({owner})")
-        elif kind == "schema":
-            _run(connection, "alter schema {} owner to {}", schema, role)
+    for each in inside:
+        is_schema = each.kind == "schema"
+        is_ours = is_schema or each.owner in ours or each.has_name_of_ours(schemas)
+        if each.owner == role or not is_ours or not (is_schema or each.kind in _ALTER):
+            continue
+        if not each.may_alter:
+            kept.append(str(each))
+        elif is_schema:
+            _run(connection, "alter schema {} owner to {}", each.schema, role)
         else:
-            _run(connection, _ALTER[kind], schema, name, role)
+            _run(connection, _ALTER[each.kind], each.schema, each.name, role)
     if kept:
-        yield f"the schema {schema} has what belongs to others, not to {role}: {', '.join(kept)}"
+        yield f"the login {connection.info.user} may not give to {role}: {', '.join(kept)}"
 
 
 def _let_read(
-    connection: Connection[Any], schema: str, owner: str, reader: str | None
+    connection: Connection[Any], schema: str, owner: str, reader: str | None, tables: list[str]
 ) -> Iterator[str]:
-    """Let one role read what is in a schema and what will be made there, and the public nothing."""
+    """Let one role read these tables and those made in the schema later, and the public nothing."""
     try:
         with connection.transaction():
             # What the owner grants does not depend on whether the login inherits from it.
@@ -234,13 +252,31 @@ def _let_read(
             if reader is not None:
                 _run(connection, "grant usage on schema {} to {}", schema, reader)
                 _run(connection, _LATER, owner, schema, reader)
-            for (table,) in connection.execute(_TABLES, [schema, owner]).fetchall():
+            for table in tables:
                 _run(connection, "revoke all on {}.{} from public", schema, table)
                 if reader is not None:
                     _run(connection, "grant select on {}.{} to {}", schema, table, reader)
             connection.execute("reset role")
     except errors.InsufficientPrivilege as error:
         yield f"the schema {schema}: {error.diag.message_primary}"
+
+
+def _set_time_zone(connection: Connection[Any], reader: str) -> Iterator[str]:
+    """Have BI tools' logins in UTC: they take the first day of a week for that day's midnight.
+
+    East of UTC that instant is of the day before (docs/marts.md).
+    """
+    name = connection.info.dbname
+    for (login,) in connection.execute(_READERS_WITHOUT_ZONE, [reader]).fetchall():
+        try:
+            with connection.transaction():
+                _run(connection, SET_TIME_ZONE, login, name)
+        except errors.InsufficientPrivilege:
+            yield (
+                f"the login {connection.info.user} may not set the time zone of {login}, whose "
+                f"weeks may be a day off: alter role {login} in database {name} "
+                "set timezone to 'UTC'"
+            )
 
 
 def _run(connection: Connection[Any], statement: LiteralString, *names: str) -> None:

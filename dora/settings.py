@@ -2,11 +2,13 @@
 
 from pathlib import Path
 from urllib.parse import urlsplit
+from zoneinfo import available_timezones
 
 from pydantic import NonNegativeInt, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dora.errors import ConfigurationError
+from dora.schemas import Schemas
 
 
 class Settings(BaseSettings):
@@ -17,6 +19,7 @@ class Settings(BaseSettings):
     )
 
     github_pat: SecretStr | None = None
+    github_token: SecretStr | None = None
     github_app_id: str | None = None
     github_app_installation_id: str | None = None
     github_app_private_key: SecretStr | None = None
@@ -26,6 +29,12 @@ class Settings(BaseSettings):
     github_reserve: NonNegativeInt = 100
     repositories: str | None = None
     team_config_json: str | None = None
+    pull_requests: str | None = None
+    automation_logins: str | None = None
+    deployments: str | None = None
+    incidents: str | None = None
+    reporting_timezone: str | None = None
+    attribution_instant: str | None = None
     db_url: SecretStr | None = None
     db_secret_arn: str | None = None
     ingest_login_secret_arn: str | None = None
@@ -35,6 +44,7 @@ class Settings(BaseSettings):
     api_keys_secret_arn: str | None = None
     dlq_url: str | None = None
     dora_home: Path = Path(".dora")
+    dora_schema_prefix: str = ""
     log_level: str = "INFO"
 
     @field_validator("github_api_url")
@@ -46,19 +56,21 @@ class Settings(BaseSettings):
         except ValueError:
             is_address = False
         if not is_address:
-            raise ValueError("is no http(s) address")
+            raise ValueError("is not an http(s) address")
         if parts.username or parts.password:
-            raise ValueError("has a user or a password in it; leave these out")
+            raise ValueError("contains a user or a password: leave them out")
         return value.rstrip("/")
 
-    @field_validator("github_pat")
+    @field_validator("github_pat", "github_token")
     @classmethod
     def _token(cls, value: SecretStr | None) -> SecretStr | None:
         if value is None:
             return None
         token = value.get_secret_value().strip()
         if not (token.isascii() and token.isprintable()) or " " in token:
-            raise ValueError("is no token: it has spaces or other signs in it that none has")
+            raise ValueError(
+                "is not a GitHub token: tokens have no spaces and only ASCII characters"
+            )
         return SecretStr(token)
 
     @field_validator("db_url")
@@ -67,14 +79,35 @@ class Settings(BaseSettings):
         if value is not None:
             parts = urlsplit(value.get_secret_value())
             if parts.scheme not in {"postgresql", "postgres"}:
-                raise ValueError("is no Postgres URL; it should begin with postgresql://")
+                raise ValueError("is not a Postgres URL: it must begin with postgresql://")
+        return value
+
+    @field_validator("dora_schema_prefix")
+    @classmethod
+    def _prefix(cls, value: str) -> str:
+        return Schemas(value).prefix
+
+    @field_validator("reporting_timezone")
+    @classmethod
+    def _timezone(cls, value: str | None) -> str | None:
+        if value is not None and value not in available_timezones():
+            raise ValueError(
+                f"{value!r} is not a time zone: use an IANA name, such as Europe/Berlin"
+            )
+        return value
+
+    @field_validator("attribution_instant")
+    @classmethod
+    def _instant(cls, value: str | None) -> str | None:
+        if value not in {None, "merged_at", "created_at"}:
+            raise ValueError(f"{value!r} is not known: use merged_at or created_at")
         return value
 
     @field_validator("log_level")
     @classmethod
     def _level(cls, value: str) -> str:
         if value.upper() not in {"DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"}:
-            raise ValueError(f"{value!r} is no log level; use DEBUG, INFO, WARNING or ERROR")
+            raise ValueError(f"{value!r} is not a log level: use DEBUG, INFO, WARNING or ERROR")
         return value.upper()
 
 
@@ -86,7 +119,7 @@ def load_settings(faults: list[str] | None = None) -> Settings:
     try:
         return Settings()
     except UnicodeDecodeError:
-        raise ConfigurationError(".env is no UTF-8 text") from None
+        raise ConfigurationError(".env is not UTF-8 text: save it as UTF-8") from None
     except ValidationError as error:
         found = error.errors(include_input=False, include_url=False)
         said = [
@@ -101,6 +134,19 @@ def load_settings(faults: list[str] | None = None) -> Settings:
         return Settings(**{name: Settings.model_fields[name].get_default() for name in names})
 
 
-def has_credentials(settings: Settings) -> bool:
-    """Whether anything says who we are to GitHub."""
-    return any((settings.github_pat, settings.github_app_id, settings.github_secret_arn))
+def is_unconfigured(settings: Settings) -> bool:
+    """Whether nothing about one's own GitHub is set, so that `dora run` shows the demo.
+
+    `GITHUB_TOKEN` alone does not count: CI systems and cloud workspaces set it for everybody.
+    """
+    return not any(
+        (
+            settings.github_pat,
+            settings.github_app_id,
+            settings.github_app_installation_id,
+            settings.github_app_private_key,
+            settings.github_secret_arn,
+            settings.repositories,
+            settings.team_config_json,
+        )
+    )

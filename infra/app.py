@@ -19,7 +19,7 @@ from infra.deployer import DeployerStack
 from infra.functions import FunctionsStack
 from infra.package import OUT
 from infra.service import ServiceStack
-from infra.settings import STAGES, Stage
+from infra.settings import STAGES, Stage, expect_no_shared_roles
 
 CDK_OUT = ROOT / "build" / "cdk.out"
 
@@ -27,8 +27,11 @@ CDK_OUT = ROOT / "build" / "cdk.out"
 def synthesise(stages: Iterable[Stage], out: Path, packages: Path = OUT) -> None:
     """Write the templates of these stages into a folder that is theirs alone.
 
-    Raises `RuntimeError` with every finding of cdk-nag's AwsSolutions that nobody has accepted.
+    Raises `RuntimeError` with every finding of cdk-nag's AwsSolutions that nobody has accepted,
+    `ValueError` for stages that would share roles, these or others of the settings.
     """
+    stages = list(stages)
+    expect_no_shared_roles((STAGES | {stage.name: stage for stage in stages}).values())
     shutil.rmtree(out, ignore_errors=True)
     app = App(outdir=str(out), analytics_reporting=False)
     for stage in stages:
@@ -51,7 +54,10 @@ def main() -> None:
     parser.add_argument("stages", nargs="*", default=list(STAGES), metavar="STAGE")
     parser.add_argument("--out", type=Path, default=CDK_OUT)
     options = parser.parse_args()
-    synthesise([STAGES[name] for name in options.stages], options.out)
+    try:
+        synthesise([STAGES[name] for name in options.stages], options.out)
+    except ValueError as error:
+        sys.exit(str(error))
     print(options.out)
 
 

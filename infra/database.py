@@ -1,5 +1,6 @@
 """The stack of the database: RDS in a VPC, or one that is there, and a secret for each login."""
 
+import json
 from dataclasses import dataclass
 
 from aws_cdk import Duration, RemovalPolicy, Stack
@@ -146,7 +147,9 @@ class DatabaseStack(Stack):
             f"{login.capitalize()}Login",
             description=f"dora-metrics {stage.name}: the database login of {login}",
             generate_secret_string=secretsmanager.SecretStringGenerator(
-                secret_string_template=f'{{"username": "dora_{login}_login"}}',
+                secret_string_template=json.dumps(
+                    {"username": f"{stage.schema_prefix}dora_{login}_login"}
+                ),
                 generate_string_key="password",
                 exclude_punctuation=True,
                 password_length=40,

@@ -87,6 +87,10 @@ class FunctionsStack(Stack):
         self.transform = self._function(
             *("Transform", "transform.handler.handler"),
             {"DB_SECRET_ARN": database.logins["transform"]},
+            {
+                "REPORTING_TIMEZONE": stage.reporting_timezone,
+                "ATTRIBUTION_INSTANT": stage.attribution_instant,
+            },
             memory_size=stage.transform_mib,
             reserved_concurrent_executions=1,
         )
@@ -116,6 +120,10 @@ class FunctionsStack(Stack):
             {
                 "REPOSITORIES": stage.repositories,
                 "TEAM_CONFIG_JSON": stage.team_config,
+                "PULL_REQUESTS": stage.pull_requests,
+                "DEPLOYMENTS": stage.deployments,
+                "INCIDENTS": stage.incidents,
+                "AUTOMATION_LOGINS": stage.automation_logins,
                 "DLQ_URL": self.dead_letters.queue_url,
             },
             memory_size=stage.ingest_mib,
@@ -125,7 +133,10 @@ class FunctionsStack(Stack):
         function.add_to_role_policy(
             iam.PolicyStatement(actions=QUEUE_ACTIONS, resources=[self.dead_letters.queue_arn])
         )
-        for reference in (stage.repositories, stage.team_config):
+        for reference in (
+            *(stage.repositories, stage.team_config, stage.pull_requests),
+            *(stage.deployments, stage.incidents),
+        ):
             if (statement := self._may_read(reference)) is not None:
                 function.add_to_role_policy(statement)
         return function
@@ -175,6 +186,7 @@ class FunctionsStack(Stack):
         settings = {
             "LOG_LEVEL": LOG_LEVEL,
             "DORA_HOME": "/tmp/dora",
+            "DORA_SCHEMA_PREFIX": self._stage.schema_prefix,
             **self._database.address,
             **{setting: secret.secret_arn for setting, secret in secrets.items()},
             **(environment or {}),

@@ -1,7 +1,10 @@
 """What differs between dev, staging and prod; all else is the same."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+
+from dora.schemas import Schemas
 
 HOURS = 4
 # A run that began so long ago waits for GitHub no more and shows what has landed: the last ingest
@@ -33,17 +36,29 @@ class ExistingDatabase:
 class Stage:
     """One deployment.
 
-    `repositories` and `team_config` are `REPOSITORIES` and `TEAM_CONFIG_JSON` of the README:
-    themselves, or where they are (`ssm:NAME`, `s3://BUCKET/KEY`). `instance` is an RDS instance
-    type without its `db.`, of the Graviton kind; `is_kept` gives the database deletion protection
-    and a last snapshot; `alarm_email` unset leaves it to the topic's other subscribers.
+    `repositories`, `team_config`, `pull_requests`, `deployments` and `incidents` are
+    `REPOSITORIES`, `TEAM_CONFIG_JSON`, `PULL_REQUESTS`, `DEPLOYMENTS` and `INCIDENTS` of the
+    README: themselves, or where they are (`ssm:NAME`, `s3://BUCKET/KEY`);
+    `automation_logins`, `reporting_timezone` and `attribution_instant` are the settings of those
+    names; empty is unset. `instance` is an RDS instance type without its `db.`, of the Graviton
+    kind; `is_kept` gives the database deletion protection and a last snapshot; `alarm_email` unset
+    leaves it to the topic's other subscribers. `schema_prefix` is `DORA_SCHEMA_PREFIX`, for a
+    database that is there already: schemas, roles and logins begin with it. Raise `ValueError`
+    for one that cannot begin a name.
     """
 
     name: str
     repositories: str
     team_config: str
+    pull_requests: str = ""
+    deployments: str = ""
+    incidents: str = ""
+    automation_logins: str = ""
+    reporting_timezone: str = ""
+    attribution_instant: str = ""
     log_days: int = 30
     use_existing_database: ExistingDatabase | None = None
+    schema_prefix: str = ""
     instance: str = "t4g.micro"
     storage_gib: int = 20
     max_storage_gib: int = 100
@@ -58,6 +73,30 @@ class Stage:
     api_requests_per_second: int = 10
     api_burst: int = 20
     alarm_email: str | None = None
+
+    def __post_init__(self) -> None:
+        Schemas(self.schema_prefix)
+
+
+def expect_no_shared_roles(stages: Iterable[Stage]) -> None:
+    """Raise `ValueError` for stages on one server with one prefix, all of them at once.
+
+    Roles and logins belong to a server, not to a database: one stage would set the passwords of
+    the other's logins, and its reader could read the other's marts.
+    """
+    sharing: dict[tuple[str, int, str], list[str]] = {}
+    for stage in stages:
+        if (there := stage.use_existing_database) is not None:
+            server = (there.host.lower().rstrip("."), there.port, stage.schema_prefix)
+            sharing.setdefault(server, []).append(stage.name)
+    faults = [
+        f"the stages {', '.join(names)} share the server {host}:{port} and schema_prefix "
+        f"{prefix!r}: give each a schema_prefix of its own, such as {names[-1]}_"
+        for (host, port, prefix), names in sharing.items()
+        if len(names) > 1
+    ]
+    if faults:
+        raise ValueError("\n".join(faults))
 
 
 STAGES = {

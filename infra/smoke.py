@@ -35,7 +35,7 @@ def run(machine: str, minutes: float) -> None:
     until = time.monotonic() + 60 * minutes
     while (said := client.describe_execution(executionArn=execution))["status"] == "RUNNING":
         if time.monotonic() > until:
-            raise SmokeError(f"{execution} is still running after {minutes:g} minutes")
+            raise SmokeError(f"{execution} is still running after {minutes:g} min")
         time.sleep(SECONDS_BETWEEN_LOOKS)
     if said["status"] != "SUCCEEDED":
         raise SmokeError(f"{execution} {said['status']}: see the dead letter queue")

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from dora.database import Database
 from dora.roles import INGEST
+from ingest.github.client import MOST_UNANSWERED
 from ingest.github.discover import Found, probe
 from ingest.github.models import Probed
 from ingest.github.pages import Page
@@ -54,7 +55,11 @@ _COUNTS = """
 _UNSEEN = """
     select id, repository_id
     from raw.pull_requests
-    where repository_id = %s and vanished_at is null and _dlt_load_id <= %s
+    where
+        repository_id = %s
+        and vanished_at is null
+        and _dlt_load_id <= %s
+        and updated_at >= coalesce(%s, '-infinity'::timestamptz)
     order by 1
 """
 _GONE_SINCE = """
@@ -102,10 +107,17 @@ class Audit:
         self.known.reread = reread.model_copy(update={"after": "", "done_at": now})
 
     async def retry(self, now: datetime) -> None:
-        """Fetch again what `dora retry` asks for, one by one."""
-        for row in list(self.stream.failures.to_retry()):
-            if self._is_within_reach(row[1]):
-                await self._read_again([row], now)
+        """Fetch again, one by one, what failed within the last day or `dora retry` asks for.
+
+        That GitHub leaves some of these unanswered again is no outage: the rest waits for the next
+        run.
+        """
+        sizes = self.stream.walker.github.sizes["pull_requests"]
+        for subject_id, repository_id, _ in self.stream.failures.to_retry("pull_request"):
+            if sizes.unanswered == MOST_UNANSWERED:
+                return
+            if self._is_within_reach(repository_id):
+                await self._read_again([(subject_id, repository_id)], now)
 
     async def repair(self, now: datetime) -> None:
         """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
@@ -124,12 +136,24 @@ class Audit:
             if self.known.progress[key].repair is not None:
                 # It was cut off, by GitHub or by the repository's end: another run goes on.
                 continue
-            unseen = self._rows(_UNSEEN, key, progress.repair_after)
+            floor = progress.repair.floor if progress.repair else None
+            unseen = self._rows(_UNSEEN, key, progress.repair_after, floor)
             is_settled = True
             for start in range(0, len(unseen), AT_ONCE):
                 is_settled &= await self._read_again(unseen[start : start + AT_ONCE], now)
             if is_settled:
                 await self._end_repair(key, now)
+
+    def refresh(self, keys: Iterable[str]) -> None:
+        """Have `repair` walk over all that is loaded of these, or what is newer than `since`.
+
+        A walk that was cut off goes on.
+        """
+        for key in keys:
+            progress = self.known.progress[key]
+            if not progress.is_new() and progress.repair_after is None:
+                floors = filter(None, [progress.covered_from, self.stream.config.since])
+                self._begin_repair(key, max(floors, default=None))
 
     def _begin_repairs(self, now: datetime) -> None:
         whole = [key for key in sorted(self.seen) if self._is_within_reach(key)]
@@ -143,13 +167,17 @@ class Audit:
                 self.stream.failures.resolve_nameless(key, now)
             elif progress.repair_after is None and not self._is_looked_into(key, difference, now):
                 self._begin_difference(key, difference, now)
-                last = self._rows(_LAST_LOAD)[0][0]
-                update = {
-                    "repair": Walk(began_at=probed.at, target=probed.newest),
-                    "repair_after": last,
-                    "repair_of": _counted(probed),
-                }
-                self.known.progress[key] = progress.model_copy(update=update)
+                self._begin_repair(key)
+
+    def _begin_repair(self, key: str, floor: datetime | None = None) -> None:
+        probed, progress = self.seen[key], self.known.progress[key]
+        last = self._rows(_LAST_LOAD)[0][0]
+        update = {
+            "repair": Walk(began_at=probed.at, target=probed.newest, floor=floor),
+            "repair_after": last,
+            "repair_of": _counted(probed),
+        }
+        self.known.progress[key] = progress.model_copy(update=update)
 
     def _is_looked_into(self, key: str, difference: int, now: datetime) -> bool:
         known = self.known.differences.get(key)
@@ -219,7 +247,8 @@ class Audit:
 
     def _rows(self, query: str, *parameters: object) -> list[tuple[str, str]]:
         with self.database.session(INGEST) as connection:
-            return connection.execute(query.encode(), parameters or None).fetchall()
+            qualified = self.database.schemas.qualify(query)
+            return connection.execute(qualified, parameters or None).fetchall()
 
 
 def _counted(probed: Probed) -> Counted:

@@ -1,19 +1,24 @@
 """What a run is told: teams, repositories and the way into GitHub, checked all at once."""
 
 import hashlib
+import json
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TypeVar
 
 import httpx
 
 from dora.errors import ConfigurationError
 from dora.settings import Settings
+from ingest.delivery.incidents import Incident, IncidentRules, read_incident_rules, read_incidents
+from ingest.delivery.rules import DeploymentRule, read_deployments
 from ingest.github.credentials import read_credentials
+from ingest.github.models import Row
+from ingest.github.network import find_proxy, trusted
 from ingest.repositories import Selection, parse_repositories
+from ingest.rules import Rule, read_automation_logins, read_rules
 from ingest.teams import SOURCE, Team, over_allocations, read_teams
 
 T = TypeVar("T")
@@ -23,9 +28,11 @@ T = TypeVar("T")
 class Config:
     """A run's configuration.
 
-    `verify` is what TLS certificates are held against, `reserve` how many points of GitHub's hourly
-    quota are left alone; `only` narrows it to some of the repositories; `queue_url` is the dead
-    letter queue's.
+    `verify` is what TLS certificates are held against, `proxy` the way to GitHub; `reserve` is how
+    many points of GitHub's hourly quota are left alone. `only` narrows the run to some of the
+    repositories; `refresh` reads again what is loaded of them, down to `since` if given;
+    `queue_url` is the dead letter queue's. `incidents_of_file` are those of the file that
+    `incidents` names, null without one.
     """
 
     url: str
@@ -35,15 +42,33 @@ class Config:
     warnings: list[str]
     since: datetime | None = None
     only: frozenset[str] = frozenset()
+    refresh: bool = False
     queue_url: str | None = None
     verify: ssl.SSLContext | bool = True
+    proxy: httpx.Proxy | None = None
     reserve: int = 0
+    rules: Sequence[Rule] = ()
+    automation_logins: Sequence[str] = ()
+    deployments: Sequence[DeploymentRule] = ()
+    incidents: IncidentRules | None = None
+    incidents_of_file: Sequence[Incident] | None = None
 
     @property
     def teams_hash(self) -> str:
-        """What changes when the team configuration does."""
-        text = "\n".join(team.model_dump_json() for team in self.teams)
-        return hashlib.sha256(text.encode()).hexdigest()
+        """What changes when the team configuration or a setting of the marts does."""
+        parts = [team.model_dump_json() for team in self.teams]
+        parts += [json.dumps(row, sort_keys=True) for row in self.settings_rows()]
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def settings_rows(self) -> list[Row]:
+        """Return the rows of `raw.settings`."""
+        rules = [rule.model_dump(exclude_none=True) for rule in self.rules]
+        return [
+            {"name": "pull_requests", "value": rules},
+            {"name": "automation_logins", "value": list(self.automation_logins)},
+            {"name": "deployments", "value": [rule.value() for rule in self.deployments]},
+            {"name": "incidents", "value": self.incidents.value() if self.incidents else {}},
+        ]
 
 
 def read_config(
@@ -51,6 +76,7 @@ def read_config(
     *,
     since: datetime | None = None,
     only: Sequence[str] = (),
+    refresh: bool = False,
     faults: Sequence[str] = (),
 ) -> Config:
     """Check what an ingest is told; raise `ConfigurationError` with every fault of it all.
@@ -70,7 +96,15 @@ def read_config(
     selection = checked(lambda: parse_repositories(settings.repositories))
     narrowed = checked(lambda: parse_repositories(",".join(only), "--repository")) if only else None
     auth = checked(lambda: read_credentials(settings))
-    verify = checked(lambda: _trusted(settings.github_ca_bundle))
+    rules = checked(lambda: read_rules(settings.pull_requests))
+    automation = checked(lambda: read_automation_logins(settings.automation_logins))
+    deployments = checked(lambda: read_deployments(settings.deployments))
+    incidents = checked(lambda: read_incident_rules(settings.incidents))
+    file = incidents.file if incidents else None
+    of_file = checked(lambda: read_incidents(file)) if file else None
+    url = settings.github_api_url
+    verify = checked(lambda: trusted(url, settings.github_ca_bundle))
+    proxy = checked(lambda: find_proxy(url, verify or True))
     if since is not None and since > datetime.now(UTC):
         faults.append(f"--since {since:%Y-%m-%d} is in the future")
     if narrowed and (narrowed.owners or narrowed.left_out):
@@ -78,31 +112,24 @@ def read_config(
     if faults or teams is None or selection is None or auth is None or verify is None:
         raise ConfigurationError(faults)
     return Config(
-        url=settings.github_api_url,
+        url=url,
         auth=auth,
         selection=selection,
         teams=teams,
         warnings=over_allocations(teams),
         since=since,
         only=frozenset(name.casefold() for name in narrowed.names) if narrowed else frozenset(),
+        refresh=refresh,
         queue_url=settings.dlq_url,
         verify=verify,
+        proxy=proxy,
         reserve=settings.github_reserve,
+        rules=rules or (),
+        automation_logins=automation or (),
+        deployments=deployments or (),
+        incidents=incidents,
+        incidents_of_file=of_file,
     )
-
-
-def _trusted(ca_bundle: Path | None) -> ssl.SSLContext | bool:
-    """Return what TLS is verified against: a bundle of ours, else the public authorities."""
-    if ca_bundle is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=ca_bundle.expanduser())
-    except OSError as error:
-        is_no_pem = isinstance(error, ssl.SSLError)
-        reason = "it holds no certificate in PEM" if is_no_pem else error.strerror
-        raise ConfigurationError(
-            f"GITHUB_CA_BUNDLE '{ca_bundle}' cannot be read: {reason}"
-        ) from None
 
 
 def _teams(settings: Settings) -> list[Team]:

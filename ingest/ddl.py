@@ -1,4 +1,4 @@
-"""What `raw` has beyond the tables that dlt makes: indexes, and numbers that say what changed."""
+"""What `raw` has beyond the tables that dlt makes: indexes, numbers that say what changed, keys."""
 
 # A row of raw.pull_requests gets a new number whenever it lands: dlt deletes and inserts it, naming
 # its own columns, so that the default is taken. Reviews and draft events land with their pull
@@ -22,14 +22,17 @@ end $$;
 INDEXES_OF_DBT = r"""
 create unique index if not exists pull_requests_id on raw.pull_requests (id);
 create index if not exists pull_requests_change on raw.pull_requests (change_number);
-create index if not exists pull_requests_person on raw.pull_requests (
-    coalesce(author_id, 'login ' || regexp_replace(lower(author_login), '\[bot\]$', ''))
+create index if not exists pull_requests_author on raw.pull_requests (
+    coalesce(author_id, 'login ' || regexp_replace(lower(author_login collate "C"), '\[bot\]$', ''))
 );
+drop index if exists raw.pull_requests_person;
 create index if not exists pull_requests_repository on raw.pull_requests (repository_id, created_at)
     where vanished_at is null;
 create index if not exists reviews_pull_request on raw.pull_request_reviews (pull_request_id);
 create index if not exists draft_events_pull_request
     on raw.pull_request_draft_events (pull_request_id);
+create index if not exists deployment_statuses_deployment
+    on raw.deployment_statuses (deployment_id);
 """
 # What dlt's merges look up; dlt makes no index of its own.
 INDEXES_OF_DLT = """
@@ -38,4 +41,31 @@ create index if not exists reviews_root on raw.pull_request_reviews (_dlt_root_i
 create index if not exists draft_events_root on raw.pull_request_draft_events (_dlt_root_id);
 create unique index if not exists user_logins_id on raw.user_logins (user_id, login);
 create unique index if not exists repositories_id on raw.repositories (id);
+create unique index if not exists deployments_id on raw.deployments (id);
+create unique index if not exists deployments_dlt_id on raw.deployments (_dlt_id);
+create index if not exists deployment_statuses_root on raw.deployment_statuses (_dlt_root_id);
+create unique index if not exists releases_id on raw.releases (id);
+create unique index if not exists tags_id on raw.tags (id);
+create unique index if not exists workflow_runs_id on raw.workflow_runs (id);
+create unique index if not exists commits_sha on raw.commits (repository_id, sha);
+"""
+# dlt makes no primary keys. Where somebody publishes all tables (`create publication … for all
+# tables`), Postgres refuses to update and to delete rows of a table that has no other identity.
+# Asked first, as above; what somebody has chosen stays.
+IDENTITIES = """
+do $$
+declare
+    made regclass;
+begin
+    for made in
+        select oid
+        from pg_class
+        where
+            relnamespace in (to_regnamespace('raw'), to_regnamespace('raw_staging'))
+            and relkind = 'r'
+            and relreplident = 'd'
+    loop
+        execute format('alter table %s replica identity full', made);
+    end loop;
+end $$;
 """

@@ -14,7 +14,9 @@ from psycopg.rows import dict_row
 
 from dora.database import Database
 from dora.errors import StoppedEarly, UnavailableError
+from dora.plurals import counted
 from dora.roles import INGEST
+from dora.schemas import Schemas
 from ingest.failures import OPEN
 from ingest.lock import Lock
 
@@ -45,17 +47,18 @@ def tell_queue(database: Database, queue_url: str, at: datetime) -> None:
     from botocore.exceptions import BotoCoreError, ClientError
 
     sent = 0
+    qualify = database.schemas.qualify
     try:
         with database.connect(INGEST) as connection:
-            rows = connection.cursor(row_factory=dict_row).execute(OPEN).fetchall()
+            rows = connection.cursor(row_factory=dict_row).execute(qualify(OPEN)).fetchall()
             unsent = [row for row in rows if row["queued_at"] is None]
             for start in range(0, len(unsent), AT_ONCE):
                 ids = _send(queue_url, unsent[start : start + AT_ONCE])
-                connection.execute(_QUEUED, [at, ids])
+                connection.execute(qualify(_QUEUED), [at, ids])
                 connection.commit()
                 sent += len(ids)
     except (BotoCoreError, ClientError, UnavailableError, psycopg.OperationalError) as error:
-        logger.error("the dead letter queue took %d failures, then: %s", sent, error)
+        logger.error("the dead letter queue took %s, then: %s", counted(sent, "failure"), error)
 
 
 def ask_for_retry(database: Database, queue_url: str | None, at: datetime) -> int:
@@ -70,9 +73,9 @@ def ask_for_retry(database: Database, queue_url: str | None, at: datetime) -> in
         if not lock.is_held:
             raise StoppedEarly("an ingest run is under way; ask again once it has ended")
         if queue_url is None:
-            return connection.execute(_RETRY_ALL, [at]).rowcount
+            return connection.execute(database.schemas.qualify(_RETRY_ALL), [at]).rowcount
         try:
-            return _take_from(queue_url, connection, at)
+            return _take_from(queue_url, connection, database.schemas, at)
         except (BotoCoreError, ClientError) as error:
             raise UnavailableError(f"DLQ_URL {queue_url} is out of reach: {error}") from None
 
@@ -98,15 +101,16 @@ def _send(queue_url: str, failures: list[dict[str, Any]]) -> list[str]:
     return [taken["Id"] for taken in answer.get("Successful", [])]
 
 
-def _take_from(queue_url: str, connection: Connection[Any], at: datetime) -> int:
+def _take_from(queue_url: str, connection: Connection[Any], schemas: Schemas, at: datetime) -> int:
     queue = _queue()
+    retry = schemas.qualify(_RETRY_SOME)
     asked = 0
     others: list[str] = []
     while messages := queue.receive_message(
         QueueUrl=queue_url, MaxNumberOfMessages=AT_ONCE, WaitTimeSeconds=0
     ).get("Messages"):
         ours = {found: message for message in messages if (found := _id_in(message))}
-        asked += connection.execute(_RETRY_SOME, [at, list(ours)]).rowcount
+        asked += connection.execute(retry, [at, list(ours)]).rowcount
         connection.commit()
         for message in messages:
             handle = message["ReceiptHandle"]

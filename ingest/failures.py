@@ -1,21 +1,26 @@
-"""What could not be ingested for good: the open rows of `raw.ingest_failures`.
+"""What could not be ingested: the open rows of `raw.ingest_failures`.
 
-A failure is open until what failed has landed after all; the same thing failing again is the same
-row with one attempt more. `dora retry` asks for the open ones to be fetched again by the next run.
+A failure is open until what failed has landed after all; if the same thing fails again, its row
+gets one more attempt. Every run tries an open pull request again until a day after it first failed,
+or after `dora retry` asked for it; from then on it is read with the open ones, once a week.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 from psycopg import Connection
 from psycopg.rows import dict_row
 
+from dora.schemas import Schemas
 from ingest.github.models import Row
 
-Kind = Literal["pull_request", "repository"]
+RETRY_FOR = timedelta(days=1)
+Kind = Literal[
+    "pull_request", "repository", "deployment", "release", "tag", "incident", "workflow_run"
+]
 OPEN = """
     select id, run_id, kind, repository_id, repository, subject_id, number, reason, attempts,
         failed_at, queued_at, retry_at, resolved_at
@@ -38,9 +43,10 @@ class Failures:
     waiting: dict[str, Row] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, connection: Connection[Any], run_id: str) -> "Failures":
+    def read(cls, connection: Connection[Any], schemas: Schemas, run_id: str) -> "Failures":
         """Read what is open."""
-        rows = connection.cursor(row_factory=dict_row).execute(OPEN).fetchall()
+        cursor = connection.cursor(row_factory=dict_row)
+        rows = cursor.execute(schemas.qualify(OPEN)).fetchall()
         return cls(run_id, {row["id"]: row for row in rows})
 
     def add(
@@ -70,7 +76,7 @@ class Failures:
             "attempts": before["attempts"] + 1 if before else 1,
             "failed_at": at,
             "queued_at": before["queued_at"] if before else None,
-            "retry_at": None,
+            "retry_at": _retried_since(before, at) if subject_id else None,
             "resolved_at": None,
         }
         self.open[key] = self.waiting[key] = row
@@ -93,13 +99,29 @@ class Failures:
         """Return the names of the repositories of which something of this kind failed."""
         return [row["repository"] for row in self.open.values() if row["kind"] == kind]
 
-    def to_retry(self) -> Iterator[tuple[str, str]]:
-        """Yield node id and repository id of the pull requests that are to be fetched again."""
-        for row in self.open.values():
-            if row["retry_at"] and row["subject_id"] and row["repository_id"]:
-                yield row["subject_id"], row["repository_id"]
+    def to_retry(self, *kinds: Kind) -> list[tuple[str, str, Any]]:
+        """Return node id, repository id and kind of these kinds that are to be fetched again.
+
+        Those with the fewest attempts come first; what failed in this run is left to the next one.
+        """
+        rows = [
+            row
+            for row in sorted(self.open.values(), key=lambda row: int(row["attempts"]))
+            if row["retry_at"] and row["run_id"] != self.run_id and row["kind"] in kinds
+        ]
+        return [
+            (row["subject_id"], row["repository_id"], row["kind"])
+            for row in rows
+            if row["subject_id"]
+        ]
 
     def take_waiting(self) -> list[Row]:
         """Return the rows to land; they are no longer waiting."""
         rows, self.waiting = list(self.waiting.values()), {}
         return rows
+
+
+def _retried_since(before: Row | None, at: datetime) -> datetime | None:
+    """Return since when every run tries it again; None once that has been for a day."""
+    since: datetime | None = before["retry_at"] if before else at
+    return since if since and at < since + RETRY_FOR else None

@@ -1,8 +1,9 @@
 """The Lambda function: `{"action": "ingest"}` or `{"action": "retry"}`.
 
-An ingest's `since`, a date, bounds how far back it reads, as `dora ingest --since` does. It
-answers `{"status": "complete" | "continue" | "wait", "resume_at": …, "ended_at": …}` with its
-counts; the state machine calls it again on the last two. Whatever it writes is under /tmp.
+An ingest's `since`, a date, bounds how far back it reads, as `dora ingest --since` does, and
+`"refresh": true` has it read everything again. It answers `{"status": "complete" | "continue" |
+"wait", "resume_at": …, "ended_at": …}` with its counts; the state machine calls it again on the
+last two. Whatever it writes is under /tmp.
 """
 
 import logging
@@ -35,6 +36,7 @@ logger = Logger(service="ingest", level=os.environ.get("LOG_LEVEL", "INFO"))
 metrics = Metrics(namespace="dora-metrics", service="ingest")
 
 
+# Without `raise_on_empty_metrics`, which takes exactly 100 metrics for none.
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Do what the event asks for; raise what a retry by the state machine may mend."""
@@ -46,7 +48,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     settings = load_settings().model_copy(update={"dora_home": HOME})
     action = event.get("action", "ingest")
     if action == "ingest":
-        return _ingest(settings, context, _since(event.get("since")))
+        refresh = bool(event.get("refresh"))
+        return _ingest(settings, context, _since(event.get("since")), refresh)
     if action == "retry":
         return _retry(settings)
     raise ConfigurationError(f"action {action!r} is neither 'ingest' nor 'retry'")
@@ -59,12 +62,14 @@ def _since(said: str | None) -> datetime | None:
         raise ConfigurationError(f"since {said!r} is no date; write 2025-01-31") from None
 
 
-def _ingest(settings: Settings, context: LambdaContext, since: datetime | None) -> dict[str, Any]:
+def _ingest(
+    settings: Settings, context: LambdaContext, since: datetime | None, refresh: bool
+) -> dict[str, Any]:
     seconds = context.get_remaining_time_in_millis() / 1000 - MARGIN_SECONDS
     database = open_database(settings)
     run_id = uuid.uuid4().hex
     logger.set_correlation_id(run_id)
-    config = read_config(settings, since=since)
+    config = read_config(settings, since=since, refresh=refresh)
     result = run(config, database, HOME, seconds=seconds, run_id=run_id)
     if result is None:
         logger.info("another run is under way")

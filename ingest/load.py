@@ -4,56 +4,64 @@ import errno
 import hashlib
 import logging
 import os
-import re
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# Read by dlt on import: it phones nobody and names nested tables as `ingest.naming` says.
-os.environ.setdefault("RUNTIME__DLTHUB_TELEMETRY", "false")
-os.environ.setdefault("RUNTIME__LOG_LEVEL", "ERROR")
-os.environ.setdefault("LOAD__WORKERS", "4")
-# What it writes lives for a second: to compress it takes longer than to read it.
-os.environ.setdefault("DATA_WRITER__DISABLE_COMPRESSION", "true")
-os.environ.setdefault("LOAD__RAISE_ON_MAX_RETRIES", "1")
-os.environ["SCHEMA__NAMING"] = "ingest.naming"
+# Read when dlt is imported; in the environment they win over what is in files.
+os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
+# At ERROR it logs a traceback for every job that it tries again; what counts is raised.
+os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
 
 import dlt
 import dlt.common.storages.load_package as load_package
 import psycopg
 import psycopg2
-from dlt.common.destination.exceptions import DestinationTransientException
+from dlt.common.configuration.container import Container
+from dlt.common.configuration.providers import CustomLoaderDocProvider
+from dlt.common.configuration.specs import configspec
+from dlt.common.configuration.specs.pluggable_run_context import PluggableRunContext
+from dlt.common.destination.exceptions import DestinationException
 from dlt.common.schema import Schema
 from dlt.common.schema.typing import TColumnSchema, TTableSchema, TTableSchemaColumns
+from dlt.destinations.impl.postgres.configuration import PostgresCredentials
 from dlt.pipeline.exceptions import PipelineStepFailed
 from dlt.pipeline.pipeline import Pipeline
 
-from dora.database import Database
-from dora.errors import ConfigurationError, UnavailableError
+from dora.database import Database, may_pass
+from dora.errors import ConfigurationError, DoraError, UnavailableError
 from dora.roles import INGEST
-from ingest.ddl import CHANGES, INDEXES_OF_DBT, INDEXES_OF_DLT
+from ingest.ddl import CHANGES, IDENTITIES, INDEXES_OF_DBT, INDEXES_OF_DLT
 from ingest.github.source import NAME, Batch, every_table, github, resources
 from ingest.lock import Lock
-from ingest.tables import TABLES
+from ingest.tables import EVERY_COLUMN
 
 logger = logging.getLogger(__name__)
-# It logs a traceback for every job that it tries again; what counts is raised.
-logging.getLogger("dlt").setLevel(logging.CRITICAL)
 
-DATASET = "raw"
+_SETTINGS = {
+    "load": {"workers": 4, "raise_on_max_retries": 1},
+    # The files live for a second: compressing them takes longer than reading them.
+    "data_writer": {"disable_compression": True},
+    "schema": {"naming": "ingest.naming"},
+}
+# By default dlt also reads `.dlt/` in the current folder and in the user's home, and variables
+# such as LOAD__WORKERS: those are settings of other projects.
+Container()[PluggableRunContext].providers.providers = [
+    CustomLoaderDocProvider("dora", lambda: _SETTINGS, supports_secrets=False, locations=())
+]
+
 # How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
 ATTEMPTS = 4
-_AWAY = (DestinationTransientException, psycopg2.OperationalError, psycopg2.InterfaceError)
+CONNECT_SECONDS = "15"
+_DENIED = "42501"
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES}
-_DENIED = re.compile(r"permission denied for \w+ \w+")
 _COLUMNS = """
     select table_name, column_name
     from information_schema.columns
     where table_schema = 'raw'
 """
-_NEEDED = {(table, column) for table, columns in TABLES.items() for column in columns}
 # The columns that dlt gives every row, as its relational normaliser declares them.
 _KEY: TColumnSchema = {"data_type": "text", "nullable": False}
 _ROOT: TTableSchemaColumns = {
@@ -66,6 +74,26 @@ _NESTED: TTableSchemaColumns = {
     "_dlt_list_idx": {"data_type": "bigint", "nullable": False},
     "_dlt_id": {**_KEY, "unique": True, "row_key": True},
 }
+
+
+@configspec(init=False)
+class _Libpq(PostgresCredentials):
+    """Where libpq finds the database; dlt's own credentials demand a host and a password.
+
+    dlt connects with both of what the methods return, and adds its search path to the options.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self.host = self.database = str(database)
+        self._conninfo = database.conninfo(INGEST, connect_timeout=CONNECT_SECONDS)
+        self._options = database.options(INGEST)
+
+    def to_native_representation(self) -> str:
+        return self._conninfo
+
+    def get_query(self) -> dict[str, Any]:
+        return {"options": self._options}
 
 
 class Landing:
@@ -82,25 +110,29 @@ class Landing:
     def open(self) -> dict[str, Any]:
         """Make what is missing of the tables; return the state of the last landing.
 
-        Raises `UnavailableError` where the database goes away.
+        Raises `UnavailableError` where the database goes away, `ConfigurationError` where it
+        refuses.
         """
         try:
             return self._open()
-        except (PipelineStepFailed, *_AWAY, psycopg.OperationalError) as error:
-            if not _is_away(error):
-                raise
-            raise UnavailableError(
-                f"the database {self._database} went away: {_first_line(error)}"
-            ) from error
+        except (PipelineStepFailed, DestinationException, psycopg.Error) as error:
+            if told := self._told(error, "went away"):
+                raise told from error
+            raise
 
     def _open(self) -> dict[str, Any]:
+        qualify = self._database.schemas.qualify
         self._pipeline.sync_destination()
         with self._database.connect(INGEST) as connection:
-            columns = set(connection.execute(_COLUMNS).fetchall())
-        if not columns >= _NEEDED:
+            columns = set(connection.execute(qualify(_COLUMNS)).fetchall())
+        if not columns >= EVERY_COLUMN:
             self._make_tables()
+            # dlt goes on with the schema as it is stored now, without the packages of making it:
+            # aborting those would also take back their schema.
+            self._pipeline = self._fresh_pipeline()
+            self._pipeline.sync_destination()
         with self._database.connect(INGEST) as connection:
-            connection.execute((CHANGES + INDEXES_OF_DBT + INDEXES_OF_DLT).encode())
+            connection.execute(qualify(CHANGES + INDEXES_OF_DBT + INDEXES_OF_DLT + IDENTITIES))
         self._lock.landed()
         _go_on_after(self._lock.last_load)
         state: Mapping[str, Any] = self._pipeline.state.get("sources", {})
@@ -112,7 +144,8 @@ class Landing:
         dlt gives each table a transaction of its own. So what says that something is loaded lands
         in a package after it: the next batch's, or after the last batch one of its own.
         Tries again where the database goes away; raises `UnavailableError` where it stays away or
-        the disk is full, `StoppedEarly` where another run took over.
+        the disk is full, `ConfigurationError` where it refuses, `StoppedEarly` where another run
+        took over.
         """
         loaded, said = batch.split()
         if batch.has_data():
@@ -131,26 +164,35 @@ class Landing:
                 info = self._pipeline.run(github(batch))
                 self._lock.landed(info.loads_ids[-1])
                 return
-            except (PipelineStepFailed, UnavailableError, psycopg.OperationalError) as error:
+            except (PipelineStepFailed, UnavailableError, psycopg.Error) as error:
                 if disk := _disk_error(error):
                     raise UnavailableError(
                         f"{self._folder} cannot be written: {disk.strerror}"
                     ) from error
-                if denied := _DENIED.search(str(error)):
-                    raise ConfigurationError(
-                        f"the database {self._database} refuses what was read: {denied[0]}; "
-                        "`dora db init` gives dora_ingest its rights"
-                    ) from error
-                if not _is_away(error):
+                told = self._told(error, "does not take what was read")
+                if told is None:
                     raise
-                reason = _first_line(error)
-                logger.warning("landing failed, attempt %d: %s", attempt, reason)
-                if attempt == ATTEMPTS:
-                    raise UnavailableError(
-                        f"the database {self._database} does not take what was read: {reason}"
-                    ) from error
+                if attempt == ATTEMPTS or not isinstance(told, UnavailableError):
+                    raise told from error
+                logger.warning("landing failed, attempt %d: %s", attempt, told)
             time.sleep(2 ** (attempt - 1))
             self._pipeline = self._fresh_pipeline()
+
+    def _told(self, error: Exception, away: str) -> DoraError | None:
+        """Return what to tell of an error that the database is behind."""
+        found = next(
+            (each for each in _chain(error) if isinstance(each, (psycopg2.Error, psycopg.Error))),
+            None,
+        )
+        if found is None:
+            return None
+        sqlstate = found.sqlstate if isinstance(found, psycopg.Error) else found.pgcode
+        reason = str(found).strip().partition("\n")[0]
+        if may_pass(sqlstate):
+            return UnavailableError(f"the database {self._database} {away}: {reason}")
+        if sqlstate == _DENIED:
+            reason += "; `dora db init` gives dora_ingest its rights"
+        return ConfigurationError(f"the database {self._database} refuses: {reason}")
 
     def close(self) -> None:
         """Leave nothing behind."""
@@ -170,11 +212,13 @@ class Landing:
             NAME,
             pipelines_dir=str(self._folder),
             destination=dlt.destinations.postgres(
-                self._database.url_for(INGEST),
+                _Libpq(self._database).resolve(),
                 create_indexes=False,
                 replace_strategy="insert-from-staging",
+                # It would make one underscore of two.
+                enable_dataset_name_normalization=False,
             ),
-            dataset_name=DATASET,
+            dataset_name=self._database.schemas.raw,
         )
 
     def _make_tables(self) -> None:
@@ -184,7 +228,6 @@ class Landing:
         for table in _declared(schema).values():
             schema.update_table({**table, "x-normalizer": {"seen-data": True}})
         self._pipeline.sync_schema()
-        self._pipeline.abort_packages()
 
 
 def _declared(schema: Schema) -> dict[str, TTableSchema]:
@@ -205,13 +248,17 @@ def _with_columns(table: TTableSchema, system: TTableSchemaColumns) -> TTableSch
     return table
 
 
-def _disk_error(error: BaseException | None) -> OSError | None:
-    """Return what the disk refused, if that is behind an error."""
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what is behind it."""
     while error is not None:
-        if isinstance(error, OSError) and error.errno in _DISK:
-            return error
+        yield error
         error = getattr(error, "exception", None) or error.__cause__ or error.__context__
-    return None
+
+
+def _disk_error(error: Exception) -> OSError | None:
+    """Return what the disk refused, if that is behind an error."""
+    refusals = (e for e in _chain(error) if isinstance(e, OSError) and e.errno in _DISK)
+    return next(refusals, None)
 
 
 def _go_on_after(load_id: str | None) -> None:
@@ -224,18 +271,5 @@ def _go_on_after(load_id: str | None) -> None:
         clock._last = float(load_id)
 
 
-def _is_away(error: BaseException) -> bool:
-    if isinstance(error, PipelineStepFailed):
-        return isinstance(error.exception, _AWAY) or isinstance(error.__context__, _AWAY)
-    return True
-
-
-def _first_line(error: BaseException) -> str:
-    """Return what the database said, without dlt's advice."""
-    cause = error.exception if isinstance(error, PipelineStepFailed) else error
-    said = re.search(r"^psycopg2\.\S+: (.+)$", str(cause), re.MULTILINE)
-    return said[1] if said else str(cause).strip().partition("\n")[0]
-
-
 def _name_of(database: Database) -> str:
-    return hashlib.sha256(database.url.encode()).hexdigest()[:16]
+    return hashlib.sha256(f"{database.schemas.raw} {database.url}".encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""One ingest run at a time per database, on whatever machines: a Postgres advisory lock."""
+"""One ingest run at a time per installation, on whatever machines: a Postgres advisory lock."""
 
 from contextlib import suppress
 from types import TracebackType
@@ -69,13 +69,15 @@ class Lock:
     def _take(self) -> None:
         # It is idle for long: what lies between may drop it, and the server would keep the lock.
         self._connection = self._database.connect(autocommit=True, **_ALIVE)
-        row = self._connection.execute("select pg_try_advisory_lock(%s)", [KEY]).fetchone()
+        lock = [self._database.schemas.lock(KEY)]
+        row = self._connection.execute("select pg_try_advisory_lock(%s)", lock).fetchone()
         self.is_held = row == (True,)
 
     def _last_landed(self) -> str | None:
         assert self._connection is not None
         try:
-            row = self._connection.execute(_LAST_LOAD).fetchone()
+            query = self._database.schemas.qualify(_LAST_LOAD)
+            row = self._connection.execute(query).fetchone()
         except psycopg.OperationalError as error:
             raise UnavailableError(f"the database {self._database} went away") from error
         return row[0] if row else None

@@ -5,11 +5,15 @@ dlt's own convention would say `pull_requests__reviews`, which readers of `raw` 
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention as SnakeCase
 
-_ONE_ROW_OF = {"pull_requests": "pull_request_", "teams": "team_"}
+_ONE_ROW_OF = {
+    "pull_requests": "pull_request_",
+    "deployments": "deployment_",
+    "teams": "team_",
+}
 
 
 class NamingConvention(SnakeCase):
-    """dlt's snake case but for the tables nested in `pull_requests` and `teams`."""
+    """dlt's snake case but for the tables nested in those above."""
 
     def make_path(self, *identifiers: str) -> str:
         """Join a path of table names: `pull_requests`, `reviews` → `pull_request_reviews`."""

@@ -19,6 +19,7 @@ from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
 from ingest.dead_letters import tell_queue
+from ingest.delivery.load import Deliveries
 from ingest.failures import Failures
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, probe
@@ -37,7 +38,7 @@ logger = logging.getLogger(__name__)
 # How often a run goes round again for what changed while it walked.
 ROUNDS = 3
 _REPOSITORIES = """
-    select id, repository, is_archived, is_configured, pull_requests,
+    select id, repository, is_archived, default_branch, is_configured, pull_requests,
         covered_from, covered_to, unreachable_since, unreachable_reason
     from raw.repositories
 """
@@ -77,6 +78,7 @@ def run(
             result.usage,
             reserve=config.reserve,
             verify=config.verify,
+            proxy=config.proxy,
         )
         try:
             return _run(config, database, landing, github, result, reporter or LogReporter())
@@ -103,8 +105,9 @@ def _run(
 ) -> RunResult:
     state = landing.open()
     with database.session(INGEST) as connection:
-        rows = connection.cursor(row_factory=dict_row).execute(_REPOSITORIES).fetchall()
-        failures = Failures.read(connection, result.run_id)
+        cursor = connection.cursor(row_factory=dict_row)
+        rows = cursor.execute(database.schemas.qualify(_REPOSITORIES)).fetchall()
+        failures = Failures.read(connection, database.schemas, result.run_id)
     known = Known.from_state(state, rows)
     stream = Stream(config, known, Walker(github), landing, failures, result, reporter)
     return asyncio.run(_Run(stream, database).run())
@@ -117,6 +120,7 @@ class _Run:
         self.stream = stream
         self.seen: dict[str, Probed] = {}
         self.audit = Audit(stream, database, self.seen)
+        self.deliveries = Deliveries(stream, database, self.seen)
         self.config = stream.config
         self.known = stream.known
         self.result = stream.result
@@ -151,18 +155,25 @@ class _Run:
             tell_queue(self.audit.database, self.config.queue_url, result.finished_at)
 
     async def _follow(self) -> None:
-        found = await discover(self.github, self.config, self.known)
+        self.deliveries.want_known()
+        found = await discover(self.github, self.config, self.known, self.deliveries.listed)
         self._note(found)
+        self.deliveries.want_seen()
         self._forget_faults(found)
-        fresh = self._begin_backfills(found)
         ids = list(found.repositories)
+        if self.config.refresh:
+            self.audit.refresh(ids)
+        fresh = self._begin_backfills(found)
         behind = [key for key in ids if self._is_behind(key, found)]
         unread = [key for key in ids if self.known.progress[key].has_backfill()]
         self.result.repositories = len(ids)
         self.stream.reporter.planned(
             len(ids),
             len({*behind, *unread}),
-            sum(found.repositories[key].pull_requests for key in fresh),
+            sum(
+                found.repositories[key].pull_requests
+                for key in (ids if self.config.refresh else fresh)
+            ),
         )
         await self._catch_up(behind, found)
         await self.stream.drain(
@@ -173,11 +184,12 @@ class _Run:
         await self.audit.repair(now)
         await self.audit.retry(now)
         await self.audit.reread_open(now)
+        await self.deliveries.load()
 
     async def _look_again(self, walked: set[str]) -> None:
         """Go round again for what changed while it was walked."""
         for _ in range(ROUNDS):
-            found = Found()
+            found = Found(listed=self.deliveries.listed)
             out = {*self.walker.lost, *self.walker.unclear}
             await probe(self.github, sorted(walked - out), found)
             self._note(found)

@@ -7,10 +7,13 @@ from typing import Any
 
 from dora.errors import ConfigurationError
 from ingest.config import Config
+from ingest.delivery.progress import Delivered, Round
 from ingest.github.client import GitHub
 from ingest.github.discover import Found, owned, probe, resolve
+from ingest.github.listed import Listed
 from ingest.github.models import Probed, Row
 from ingest.github.progress import Difference, Progress, Reread
+from ingest.github.responses import refused_token
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Repository:
     id: str
     repository: str
     is_archived: bool | None = None
+    default_branch: str | None = None
     is_configured: bool = True
     pull_requests: int | None = None
     covered_from: datetime | None = None
@@ -34,7 +38,9 @@ class Known:
 
     `names` leads from a configured name to an id, `unresolved` says since when a name leads to
     nothing. `differences` are the numbers of rows that were not GitHub's and have been looked into.
-    `landed` is what `raw.repositories` holds.
+    `landed` is what `raw.repositories` holds. `deliveries` is what is loaded of each repository's
+    deployments and the like, `rounds` when single ones were last read again, `incident_sources`
+    are those of a file.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -45,6 +51,9 @@ class Known:
     reread: Reread = field(default_factory=Reread)
     differences: dict[str, Difference] = field(default_factory=dict)
     landed: dict[str, Repository] = field(default_factory=dict)
+    deliveries: dict[str, Delivered] = field(default_factory=dict)
+    rounds: dict[str, Round] = field(default_factory=dict)
+    incident_sources: list[str] = field(default_factory=list)
 
     @classmethod
     def from_state(cls, state: dict[str, Any], rows: Iterable[Row]) -> "Known":
@@ -67,6 +76,14 @@ class Known:
                 # Until November 2026 a bare number.
                 if isinstance(value, dict)
             },
+            deliveries={
+                key: Delivered.model_validate(value)
+                for key, value in state.get("deliveries", {}).items()
+            },
+            rounds={
+                name: Round.model_validate(value) for name, value in state.get("rounds", {}).items()
+            },
+            incident_sources=list(state.get("incident_sources", ())),
         )
 
     def state(self) -> dict[str, Any]:
@@ -84,6 +101,12 @@ class Known:
                 key: difference.model_dump(mode="json")
                 for key, difference in self.differences.items()
             },
+            "deliveries": {
+                key: delivered.model_dump(mode="json", exclude_defaults=True)
+                for key, delivered in self.deliveries.items()
+            },
+            "rounds": {name: each.model_dump(mode="json") for name, each in self.rounds.items()},
+            "incident_sources": self.incident_sources,
         }
 
     def as_of(self) -> datetime | None:
@@ -114,6 +137,7 @@ class Known:
             row,
             repository=probed.repository,
             is_archived=probed.is_archived,
+            default_branch=probed.default_branch,
             is_configured=True,
             pull_requests=probed.pull_requests,
             covered_from=progress.covered_from,
@@ -146,13 +170,19 @@ def _latest(*instants: datetime | None) -> datetime | None:
     return max(filter(None, instants), default=None)
 
 
-async def discover(github: GitHub, config: Config, known: Known) -> Found:
+async def discover(
+    github: GitHub, config: Config, known: Known, listed: Listed | None = None
+) -> Found:
     """Ask GitHub for every configured repository, or for those that `--repository` names.
 
     One request for 100 repositories, and one more for every 100 names not seen before, or whose
     repository has another name by now: somebody may have made a new one under the old name.
+    `listed` is what else these requests ask for.
     """
-    found = Found()
+    found = Found(
+        known_names={key: row.repository for key, row in known.repositories.items()},
+        listed=listed or Listed(),
+    )
     configured: set[str] = set()
     for owner in config.selection.owners:
         configured |= await _discover_owned(github, owner, config, known, found)
@@ -171,6 +201,9 @@ async def discover(github: GitHub, config: Config, known: Known) -> Found:
         for key, probed in found.repositories.items()
         if key in configured and _is_wanted(probed.repository, config, *_names_of(key, known))
     }
+    if not found.repositories and not found.unclear and len(found.refusals) >= len(found.away) > 0:
+        name, refusal = next(iter(found.refusals.items()))
+        raise refused_token(f"any of the repositories, such as {name}", refusal)
     if config.only and not found.repositories and not found.away:
         raise ConfigurationError(
             f"--repository {', '.join(sorted(config.only))} is not among the REPOSITORIES"

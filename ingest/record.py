@@ -10,6 +10,11 @@ from ingest.github.models import Row
 
 PARTLY_FAILED = 1
 INTERRUPTED = 130
+# So many pull requests that could not be read are named in a run's messages.
+NAMED = 5
+_UNSTORED = (
+    *("messages", "database_seconds", "as_of", "pull_requests_failed", "deliveries_failed"),
+)
 
 
 @dataclass
@@ -30,6 +35,8 @@ class RunResult:
     reviews: int = 0
     draft_events: int = 0
     failures: int = 0
+    pull_requests_failed: int = 0
+    deliveries_failed: int = 0
     usage: Usage = field(default_factory=Usage)
     database_seconds: float = 0.0
     as_of: datetime | None = None
@@ -64,18 +71,48 @@ class RunResult:
         if self.exit_code == 0:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
+    def incomplete(self, message: str) -> None:
+        """Note something that could not be loaded, while the rest goes on."""
+        self.messages.append(message)
+        if self.exit_code == 0:
+            self.exit_code, self.status = PARTLY_FAILED, "partial"
+
     def count(self, pull_requests: list[Row], failures: list[Row]) -> None:
         """Count what lands, and what failed to."""
         self.pull_requests += len(pull_requests)
         self.reviews += sum(len(row["reviews"]) for row in pull_requests)
         self.draft_events += sum(len(row["draft_events"]) for row in pull_requests)
-        self.failures += sum(row["resolved_at"] is None for row in failures)
+        for row in failures:
+            if row["resolved_at"] is None:
+                self.failures += 1
+                if row["kind"] == "pull_request":
+                    self._pull_request_failed(row)
+                elif row["kind"] != "repository":
+                    self._delivery_failed(row)
+
+    def _pull_request_failed(self, row: Row) -> None:
+        """Note a pull request that could not be read: a failure for as long as runs try it."""
+        self.pull_requests_failed += 1
+        if self.pull_requests_failed <= NAMED:
+            name = f"#{row['number']}" if row["number"] else f" {row['subject_id'] or ''}"
+            self.messages.append(f"{row['repository']}{name} could not be read: {row['reason']}")
+        if self.exit_code == 0 and (row["retry_at"] or not row["subject_id"]):
+            self.exit_code, self.status = PARTLY_FAILED, "partial"
+
+    def _delivery_failed(self, row: Row) -> None:
+        """Note a deployment, release or the like that could not be read."""
+        self.deliveries_failed += 1
+        if self.deliveries_failed <= NAMED:
+            what = f"{row['kind'].replace('_', ' ')} {row['subject_id']} of {row['repository']}"
+            self.messages.append(f"{what} could not be read: {row['reason']}")
+        if self.exit_code == 0 and row["retry_at"]:
+            self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def row(self) -> Row:
         """Return the row of `raw.ingest_runs`."""
         columns = vars(self).copy()
         usage: Usage = columns.pop("usage")
-        for name in ("messages", "database_seconds", "as_of"):
+        for name in _UNSTORED:
             del columns[name]
         return columns | {
             "requests": usage.requests,

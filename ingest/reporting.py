@@ -3,6 +3,8 @@
 import logging
 from typing import Protocol
 
+from dora.plurals import counted
+
 logger = logging.getLogger(__name__)
 
 
@@ -22,7 +24,7 @@ class LogReporter:
     def planned(self, repositories: int, behind: int, pull_requests: int) -> None:
         """Log the plan."""
         logger.info(
-            "%d of %d repositories have changed; %d pull requests in new ones",
+            "repositories that have changed: %d of %d; pull requests in new ones: %d",
             behind,
             repositories,
             pull_requests,
@@ -30,4 +32,4 @@ class LogReporter:
 
     def landed(self, pull_requests: int) -> None:
         """Log a landing."""
-        logger.info("%d pull requests landed", pull_requests)
+        logger.info("%s landed", counted(pull_requests, "pull request"))

@@ -5,8 +5,10 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Self
 
+from dora.errors import ConfigurationError
 from ingest.clock import Clock
 from ingest.config import Config
 from ingest.failures import Failures
@@ -51,7 +53,7 @@ class Stream:
         self._pages: list[Page] = []
         # Repositories of which a page could not be completed: nothing further of them may land.
         self._cut: set[str] = set()
-        self._logins: set[tuple[str, str]] = set()
+        self._logins: set[tuple[str, str, str]] = set()
         self._landed_at = self._clock.now()
         self.mender = Mender(walker.github)
         self._is_broken = False
@@ -86,6 +88,11 @@ class Stream:
                 if self._is_landing_due():
                     await self.land()
             await producer
+        except ConfigurationError:
+            if not self.has_landed:
+                # The token is refused: what it could read does not land either.
+                self._pages = []
+            raise
         finally:
             producer.cancel()
             await self.land()
@@ -105,6 +112,22 @@ class Stream:
         """Land pages that come from no walk."""
         self._pages += pages
         await self.land()
+
+    async def land_rows(self, batch: Batch) -> None:
+        """Land rows that are no pull requests, with the progress as it is."""
+        if self._is_broken:
+            return
+        has_new_config = self._has_new_config()
+        await self._load(
+            replace(
+                batch,
+                repositories=self.known.changed_rows(),
+                ingest_failures=self.failures.take_waiting(),
+                teams=[team.row() for team in self.config.teams] if has_new_config else None,
+                settings=self.config.settings_rows() if has_new_config else None,
+                state=self.known.state(),
+            )
+        )
 
     async def _load(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
@@ -163,7 +186,7 @@ class Stream:
 
     def _batch(self, pages: Sequence[Page], runs: Sequence[Row]) -> Batch:
         rows: dict[str, Row] = {}
-        logins: set[tuple[str, str]] = set()
+        logins: set[tuple[str, str, str]] = set()
         for page in pages:
             for pr in page.pull_requests:
                 rows[pr.id] = pr.row(page.repository_id, page.repository)
@@ -173,14 +196,20 @@ class Stream:
         self.failures.resolve("pull_request", rows, self._clock.now())
         failures = self.failures.take_waiting()
         new_logins = sorted(logins - self._logins)
+        seen_at = self._clock.now()
         self._logins |= logins
+        has_new_config = self._has_new_config()
         return Batch(
             pull_requests=list(rows.values()),
-            user_logins=[{"user_id": key, "login": login} for key, login in new_logins],
+            user_logins=[
+                {"user_id": key, "login": login, "account_type": account_type, "seen_at": seen_at}
+                for key, login, account_type in new_logins
+            ],
             repositories=self.known.changed_rows(),
             ingest_runs=list(runs),
             ingest_failures=failures,
-            teams=self._teams(),
+            teams=[team.row() for team in self.config.teams] if has_new_config else None,
+            settings=self.config.settings_rows() if has_new_config else None,
             state=self.known.state(),
         )
 
@@ -198,9 +227,7 @@ class Stream:
                 number=rejected.number,
             )
 
-    def _teams(self) -> list[Row] | None:
-        """Return the teams' rows where the configuration has changed since they landed."""
-        if self.known.teams_hash == self.config.teams_hash:
-            return None
-        self.known.teams_hash = self.config.teams_hash
-        return [team.row() for team in self.config.teams]
+    def _has_new_config(self) -> bool:
+        """Whether the teams or the settings of the marts have changed since they landed."""
+        before, self.known.teams_hash = self.known.teams_hash, self.config.teams_hash
+        return before != self.known.teams_hash

@@ -5,9 +5,13 @@ tables of `pull_requests`, `team_memberships` of `teams`: dlt replaces a row tog
 nested in it, in one transaction. The names of nested tables come from `ingest.naming`.
 """
 
-from typing import Any
+from __future__ import annotations
 
-from dlt.common.schema.typing import TColumnSchema, TTableSchemaColumns
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    # dlt takes a second to import, and `dora build` needs only the names.
+    from dlt.common.schema.typing import TColumnSchema, TTableSchemaColumns
 
 
 def _columns(**types: str) -> TTableSchemaColumns:
@@ -29,6 +33,7 @@ REPOSITORIES = _columns(
     id="text!",
     repository="text!",
     is_archived="bool",
+    default_branch="text",
     is_configured="bool!",
     pull_requests="bigint",
     covered_from="timestamp",
@@ -57,6 +62,9 @@ PULL_REQUESTS = _columns(
     merge_commit_sha="text",
     base_ref="text",
     head_ref="text",
+    head_sha="text",
+    # What title, body and branch say that it reverts: `#12` or a commit, separated by spaces.
+    reverts="text",
     first_commit_at="timestamp",
     commits="bigint",
     additions="bigint",
@@ -84,8 +92,124 @@ DRAFT_EVENTS = _columns(
     position="bigint!",
 )
 
-# Every login ever seen for a node id: a membership that names any of them holds for the person.
-USER_LOGINS = _columns(user_id="text!", login="text!")
+# What may be a deployment, by the source of DELIVERY's rules. A row that GitHub shows no longer has
+# `vanished_at` and stays. `commit_sha` is the commit behind the tag or the deployment.
+DEPLOYMENTS = _columns(
+    id="text!",
+    repository_id="text!",
+    environment="text",
+    original_environment="text",
+    task="text",
+    state="text",
+    commit_sha="text",
+    ref="text",
+    created_at="timestamp!",
+    updated_at="timestamp",
+    vanished_at="timestamp",
+)
+
+DEPLOYMENT_STATUSES = _columns(
+    id="text!",
+    deployment_id="text!",
+    state="text!",
+    environment="text",
+    url="text",
+    created_at="timestamp!",
+    position="bigint!",
+)
+
+RELEASES = _columns(
+    id="text!",
+    repository_id="text!",
+    tag="text!",
+    name="text",
+    url="text!",
+    commit_sha="text",
+    is_draft="bool!",
+    is_prerelease="bool!",
+    created_at="timestamp!",
+    published_at="timestamp",
+    vanished_at="timestamp",
+)
+
+# `id` is that of the ref, `tagged_at` null where the tag is a lightweight one.
+TAGS = _columns(
+    id="text!",
+    repository_id="text!",
+    tag="text!",
+    url="text",
+    commit_sha="text",
+    tagged_at="timestamp",
+    vanished_at="timestamp",
+)
+
+# `succeeded_at` is the end of the first attempt that concluded `success`.
+WORKFLOW_RUNS = _columns(
+    id="text!",
+    repository_id="text!",
+    workflow="text!",
+    workflow_path="text",
+    branch="text",
+    event="text",
+    status="text",
+    conclusion="text",
+    commit_sha="text",
+    url="text!",
+    created_at="timestamp!",
+    run_started_at="timestamp",
+    updated_at="timestamp",
+    attempts="bigint",
+    succeeded_at="timestamp",
+    vanished_at="timestamp",
+)
+
+# `parents` are separated by spaces, the first parent first. The last five columns say where in the
+# graph the commit is (ingest.graph).
+COMMITS = _columns(
+    repository_id="text!",
+    sha="text!",
+    parents="text!",
+    authored_at="timestamp",
+    committed_at="timestamp!",
+    landed="bigint",
+    fork="bigint",
+    line="text",
+    line_position="bigint",
+    reach="json",
+)
+
+# The columns of docs/delivery.md; `repository` is a name, `target` that of a rule. Other loaders
+# may write rows of sources of their own.
+INCIDENTS = _columns(
+    source="text!",
+    id="text!",
+    title="text",
+    url="text",
+    severity="text",
+    started_at="timestamp!",
+    resolved_at="timestamp",
+    repository="text",
+    target="text",
+    deployment_id="text",
+    commit_sha="text",
+    pull_request="text",
+    caused_by_change="bool",
+    fixed_by="text",
+)
+
+# What of a repository's deliveries is loaded: one row per repository and kind (`deployments`,
+# `releases`, `tags`, `workflow_runs`, `commits`). `unreadable_reason` says why it could not be.
+DELIVERY_COVERAGE = _columns(
+    repository_id="text!",
+    kind="text!",
+    covered_to="timestamp",
+    unreadable_since="timestamp",
+    unreadable_reason="text",
+)
+
+# Every login ever seen for an account, and when last: the latest one is its current login. The last
+# two columns are null in rows of before they were added, until the login is seen again.
+USER_LOGINS = _columns(user_id="text!", login="text!", account_type="text", seen_at="timestamp")
 
 TEAMS = _columns(team_id="text!", name="text!", description="text")
 
@@ -95,7 +219,12 @@ TEAM_MEMBERSHIPS = _columns(
     allocation_weight="decimal!",
     joined_at="timestamp!",
     left_at="timestamp",
+    # Logins of the same person's other accounts, separated by commas.
+    also="text",
 )
+
+# Settings that the marts are made with, so that a build by bare dbt has them too.
+SETTINGS = _columns(name="text!", value="json!")
 
 INGEST_RUNS = _columns(
     run_id="text!",
@@ -139,8 +268,19 @@ TABLES = {
     "pull_request_reviews": REVIEWS,
     "pull_request_draft_events": DRAFT_EVENTS,
     "user_logins": USER_LOGINS,
+    "deployments": DEPLOYMENTS,
+    "deployment_statuses": DEPLOYMENT_STATUSES,
+    "releases": RELEASES,
+    "tags": TAGS,
+    "workflow_runs": WORKFLOW_RUNS,
+    "commits": COMMITS,
+    "incidents": INCIDENTS,
+    "delivery_coverage": DELIVERY_COVERAGE,
     "teams": TEAMS,
     "team_memberships": TEAM_MEMBERSHIPS,
+    "settings": SETTINGS,
     "ingest_runs": INGEST_RUNS,
     "ingest_failures": INGEST_FAILURES,
 }
+# Every column of them, as (table, column).
+EVERY_COLUMN = {(table, column) for table, columns in TABLES.items() for column in columns}

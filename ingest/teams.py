@@ -19,13 +19,15 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from slugify import slugify
 
 from dora.errors import ConfigurationError
 from dora.references import read_reference
 
 SOURCE = "TEAM_CONFIG_JSON"
 RESERVED = "unassigned"
-_SLUG = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
@@ -51,6 +53,10 @@ def _exact(value: Any) -> Any:
     """Take the decimal that was written, not the binary fraction nearest to it."""
     if isinstance(value, bool):
         raise ValueError("should be a number")
+    percent = _PERCENT.fullmatch(str(value))
+    if percent and (percent[2] or 2 <= Decimal(percent[1]) <= 100):
+        share = (Decimal(percent[1]) / 100).normalize()
+        raise ValueError(f"should be from 0.00 to 1.00: {percent[1]} % is {share:f}")
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
@@ -67,12 +73,19 @@ def person(login: str) -> str:
     return login.casefold().removesuffix("[bot]")
 
 
+Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$")]
+
+
 class Member(BaseModel):
-    """One window of one person in one team, `[joined_at, left_at)`."""
+    """One window of one person in one team, `[joined_at, left_at)`.
+
+    `also` are the logins of the person's other accounts. They hold for every window of the person.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    github_username: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$")
+    github_username: Login
+    also: list[Login] = Field(default_factory=list)
     allocation_weight: Weight = Decimal("1.00")
     joined_at: Instant
     left_at: Instant | None = None
@@ -86,6 +99,17 @@ class Member(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _names_each_account_once(self) -> Self:
+        logins = [person(login) for login in (self.github_username, *self.also)]
+        if twins := sorted({login for login in logins if logins.count(login) > 1}):
+            raise ValueError(f"{self.github_username} and its `also` name {twins[0]!r} twice")
+        return self
+
+    def row(self) -> dict[str, Any]:
+        """Return the row of `raw.team_memberships`, without its team."""
+        return {**self.model_dump(), "also": ",".join(self.also) or None}
+
     @property
     def end(self) -> datetime:
         """`left_at`, or the end of time."""
@@ -94,7 +118,10 @@ class Member(BaseModel):
 
 def _usable_id(value: str) -> str:
     if value and not _SLUG.fullmatch(value):
-        raise ValueError("should be lower-case words joined by hyphens")
+        raise ValueError(
+            "should start with a lower-case letter or a digit,"
+            " and hold only those, '.', '_' and '-'"
+        )
     if value == RESERVED:
         raise ValueError(f"id {RESERVED!r} is reserved for what no team has")
     return value
@@ -112,7 +139,7 @@ class Team(BaseModel):
 
     @model_validator(mode="after")
     def _has_a_usable_id(self) -> Self:
-        self.id = self.id or "-".join(re.findall(r"[a-z0-9]+", self.name.casefold()))
+        self.id = self.id or slugify(self.name)
         if not self.id:
             raise ValueError("name has nothing that an id could be made of: give it an id")
         _usable_id(self.id)
@@ -124,7 +151,7 @@ class Team(BaseModel):
             "team_id": self.id,
             "name": self.name,
             "description": self.description,
-            "memberships": [{"team_id": self.id, **member.model_dump()} for member in self.members],
+            "memberships": [{"team_id": self.id, **member.row()} for member in self.members],
         }
 
 
@@ -152,7 +179,7 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     except ValidationError as error:
         faults = [_fault(fault, document) for fault in error.errors(include_url=False)]
         teams = _salvaged(document)
-    if faults := [*faults, *_twin_ids(teams), *_overlaps(teams)]:
+    if faults := [*faults, *_twin_ids(teams), *_shared_accounts(teams), *_overlaps(teams)]:
         raise ConfigurationError([f"{source}: {fault}" for fault in faults])
     return teams
 
@@ -225,6 +252,8 @@ def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # What pydantic says in words of its own, in those of whoever wrote the file.
 _PLAIN = {
     "extra_forbidden": "there is no such field",
+    "greater_than_equal": "should be from 0.00 to 1.00",
+    "less_than_equal": "should be from 0.00 to 1.00",
     "list_type": "should be a JSON array",
     "model_type": "should be a JSON object",
     "missing": "is missing",
@@ -259,8 +288,22 @@ def _has(node: Any, step: Any) -> bool:
 def _twin_ids(teams: list[Team]) -> list[str]:
     ids = [team.id for team in teams]
     return [
-        f"{ids.count(twin)} teams have the id {twin!r}"
+        f"{ids.count(twin)} teams have the id {twin!r}; give each a separate id"
         for twin in sorted({team_id for team_id in ids if ids.count(team_id) > 1})
+    ]
+
+
+def _shared_accounts(teams: list[Team]) -> list[str]:
+    """Say which `also` login would belong to two people."""
+    owners: dict[str, dict[str, str]] = defaultdict(dict)
+    for member in (member for team in teams for member in team.members):
+        for login in (member.github_username, *member.also):
+            owners[person(login)].setdefault(person(member.github_username), member.github_username)
+    return [
+        f"{login} is an account of {' and of '.join(sorted(owned.values()))}: list each person "
+        f"under one login, and that login's other accounts in its `also`"
+        for login, owned in sorted(owners.items())
+        if len(owned) > 1
     ]
 
 

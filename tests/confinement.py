@@ -16,8 +16,15 @@ done < /proc/self/mounts
 {after}
 exec "$@"
 """
-# The machine's own /tmp stays; it may be no mount of its own.
-_OWN_TMP = _READ_ONLY.format(before="mount --bind /tmp /tmp", kept="/tmp", after="")
+# The machine's /tmp stays writable, but for a clone in it, which becomes a separate mount.
+_OWN_TMP = _READ_ONLY.format(
+    before="""
+mount --bind /tmp /tmp
+case "$PWD" in /tmp/*) mount --bind "$PWD" "$PWD" ;; esac
+""",
+    kept="/tmp",
+    after="",
+)
 # A new /tmp, and folders of the machine's at the places where Lambda has them, or beside.
 _NEW_TMP = _READ_ONLY.format(
     before="""

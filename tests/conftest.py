@@ -151,6 +151,7 @@ def new_home(request: pytest.FixtureRequest) -> Iterator[Path]:
 
 home = pytest.fixture(new_home)
 module_home = pytest.fixture(new_home, scope="module")
+session_home = pytest.fixture(new_home, scope="session")
 
 
 @pytest.fixture

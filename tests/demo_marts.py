@@ -4,14 +4,13 @@ import json
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import pytest
 from pydantic import SecretStr
 
 from demo.github import GitHub
 from demo.organisation import generate
 from demo.server import serve
-from dora.cli.build import build_once
 from dora.database import Database, initialise
+from dora.dbt import build_marts
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
@@ -34,7 +33,4 @@ def make(database: Database, home: Path) -> None:
             team_config_json=json.dumps(organisation.team_config()),
         )
         assert run(read_config(settings), database, home) is not None
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("DORA_HOME", str(home))
-        # Its unit tests say nothing of these rows.
-        build_once(database, ["--exclude", "test_type:unit"])
+    build_marts(database, home)

@@ -1,4 +1,4 @@
-"""What holds the house together: the lock, the boundaries, the one definition of the figures."""
+"""What holds the house together: the lock, the boundaries."""
 
 import re
 import subprocess
@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = ROOT.parent / "shared"
 
 
 def locked(name: str) -> set[str]:
@@ -51,9 +50,3 @@ def test_importing_one_side_imports_nothing_of_the_other(package: str, never: li
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
-
-
-@pytest.mark.skipif(not SHARED.is_dir(), reason="the house's own papers are not beside this clone")
-def test_the_definition_of_the_figures_is_the_house_s() -> None:
-    ours = (ROOT / "docs" / "metrics.md").read_text("utf-8")
-    assert ours == (SHARED / "METRICS.md").read_text("utf-8")

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dora.database import open_database
-from dora.dbt import LOCK, run
+from dora.dbt import build_marts
 from dora.settings import load_settings
 
 HOME = Path("/tmp/dora")
@@ -13,9 +13,6 @@ LOGGING = ("--log-format", "json", "--no-use-colors", "--log-level-file", "none"
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Run `dbt build`, after another one that is under way; raise `TransformError` if it fails."""
-    database = open_database(load_settings())
-    with database.connect(autocommit=True) as connection:
-        connection.execute("select pg_advisory_lock(%s)", [LOCK])
-        run(database, [*LOGGING, "build"], HOME)
+    """Build the marts, after another build; raise `TransformError` if it fails."""
+    build_marts(open_database(load_settings()), HOME, LOGGING)
     return {"status": "complete"}

@@ -6,21 +6,53 @@ It alone reads the administrator's secret.
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from psycopg import Connection, errors, sql
 
-from dora.database import initialise, open_database
+from dora.database import Database, initialise, open_database
 from dora.errors import ConfigurationError
 from dora.instants import whole_seconds
-from dora.roles import INGEST, READER, TRANSFORM
+from dora.roles import INGEST, READER, SET_TIME_ZONE, TRANSFORM
 from dora.secrets import read_secret_object
 from dora.settings import Settings, load_settings
 
 logger = logging.getLogger(__name__)
 
-Login = tuple[str, str, str]
-"""A role, the name of the login that is in it, and that login's password."""
+
+class Login(NamedTuple):
+    """A login of a function, which is in one of the roles (`dora_ingest`)."""
+
+    role: str
+    name: str
+    password: str
+
+
+_OTHER_DATABASES = """
+select
+    rolname,
+    string_agg(distinct datname, ', ')
+from pg_shdepend
+inner join pg_roles on refobjid = pg_roles.oid
+inner join pg_database on dbid = pg_database.oid
+where
+    refclassid = 'pg_authid'::regclass
+    and rolname = any(%s)
+    and datname <> current_database()
+group by rolname
+order by rolname
+"""
+_OTHERS_LOGINS = """
+select login.rolname
+from pg_roles as login
+where
+    login.rolname = %s
+    and not exists (
+        select from pg_auth_members as membership
+        inner join pg_roles as role on membership.roleid = role.oid
+        where membership.member = login.oid and role.rolname = %s
+    )
+"""
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
@@ -33,11 +65,13 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
     settings = load_settings()
     logins = _logins(settings)
     database = open_database(settings)
+    with database.connect() as connection:
+        _expect_no_strangers(connection, database, logins)
     for note in initialise(database):
         logger.warning("%s", note)
     with database.connect() as connection:
         for login in logins:
-            _make_login(connection, login)
+            _make_login(connection, database.schemas.role(login.role), login)
     said = event.get("started_at")
     started_at = datetime.fromisoformat(said) if said else datetime.now(UTC)
     until = started_at + timedelta(seconds=event.get("seconds", 0))
@@ -62,7 +96,7 @@ def _logins(settings: Settings) -> list[Login]:
         secret = (read_secret_object(arn, setting) if arn else None) or {}
         name, password = secret.get("username"), secret.get("password")
         if name and password:
-            found.append((role, str(name), str(password)))
+            found.append(Login(role, str(name), str(password)))
         else:
             faults.append(f"{setting} {arn!r} holds no username and password")
     if faults:
@@ -70,21 +104,44 @@ def _logins(settings: Settings) -> list[Login]:
     return found
 
 
-def _make_login(connection: Connection[Any], login: Login) -> None:
-    role, name, _ = login
+def _expect_no_strangers(
+    connection: Connection[Any], database: Database, logins: list[Login]
+) -> None:
+    """Raise `ConfigurationError` for roles and logins that are there for something else.
+
+    They belong to all databases of a server: another stage's login would get this one's password.
+    """
+    schemas = database.schemas
+    faults = [
+        f"the role {role} has rights in the database {names} of the same server: set another "
+        "DORA_SCHEMA_PREFIX for each installation (`schema_prefix` of the stage)"
+        for role, names in connection.execute(_OTHER_DATABASES, [schemas.roles])
+    ]
+    for login in logins:
+        role = schemas.role(login.role)
+        faults += [
+            f"the login {name} is there already and is not in {role}: name another in its secret, "
+            f"or, if it is meant, grant {role} to {name}"
+            for (name,) in connection.execute(_OTHERS_LOGINS, [login.name, role])
+        ]
+    if faults:
+        raise ConfigurationError(faults)
+
+
+def _make_login(connection: Connection[Any], role: str, login: Login) -> None:
     try:
-        for statement in _statements(connection, login):
+        for statement in _statements(connection, role, login):
             connection.execute(statement)
     except (errors.InsufficientPrivilege, errors.UndefinedObject) as error:
         user = connection.info.user
         raise ConfigurationError(
-            f"the login {user} may not make the login {name} of {role}: "
+            f"the login {user} may not make the login {login.name} of {role}: "
             f"{error.diag.message_primary}; allow it to create roles"
         ) from None
 
 
-def _statements(connection: Connection[Any], login: Login) -> Iterator[sql.Composed]:
-    role, name, password = login
+def _statements(connection: Connection[Any], role: str, login: Login) -> Iterator[sql.Composed]:
+    _, name, password = login
     query = "select exists (select from pg_roles where rolname = %s)"
     identifier = sql.Identifier(name)
     if connection.execute(query, [name]).fetchone() == (False,):
@@ -95,3 +152,4 @@ def _statements(connection: Connection[Any], login: Login) -> Iterator[sql.Compo
     ).decode()
     yield sql.SQL("alter role {} login password {}").format(identifier, sql.Literal(verifier))
     yield sql.SQL("grant {} to {}").format(sql.Identifier(role), identifier)
+    yield sql.SQL(SET_TIME_ZONE).format(identifier, sql.Identifier(connection.info.dbname))

@@ -2,14 +2,16 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Annotated, Any, LiteralString
+from typing import Annotated, Any, Literal, LiteralString, NamedTuple
 
 from fastapi import APIRouter, Depends, Query, Response
 from psycopg.rows import DictRow
+from pydantic import Field
 
 from api import described
 from api.access import Reader, expect_reader_of
-from api.answers import Head, InPeriod, Team, TeamOf, storable, unknown_team
+from api.answers import DaysHead, InPeriod, Team, TeamOf, Unit, hull, storable, unknown_team
+from api.problems import ParameterError
 from api.replies import Found, Reply, spliced
 from api.routes.lead_time import MONTHS, LeadTimeMonth
 from api.routes.velocity import WEEKS, VelocityWeek
@@ -23,7 +25,7 @@ QUERY: LiteralString = (
 select
     build.build_id,
     build.as_of,
-    build.snapshot,
+    build.reporting_timezone,
     dim_teams.team_id as id,
     dim_teams.team_name as name,
     weeks.data as velocity,
@@ -52,22 +54,31 @@ order by asked.place
 class TeamFigures(TeamOf):
     """A team's weeks and months, each oldest first."""
 
-    velocity: list[VelocityWeek]
-    lead_time: list[LeadTimeMonth]
+    velocity: list[VelocityWeek] | None = Field(
+        None, description="Its weeks; not there with `unit=month`."
+    )
+    lead_time: list[LeadTimeMonth] | None = Field(
+        None, description="Its months; not there with `unit=week`."
+    )
 
 
-class Comparison(Head):
+class Comparison(DaysHead):
     """Several teams, in the order in which they were asked for."""
 
     data: list[TeamFigures]
 
 
-# As CSV: a line is a week or a month of a team and has nothing in the other's columns.
-COLUMNS = tuple(
-    dict.fromkeys(
-        ("team_id", "week", "month", *VelocityWeek.model_fields, *LeadTimeMonth.model_fields)
-    )
-)
+class _Figure(NamedTuple):
+    """What a unit is called in an answer, and its columns."""
+
+    name: str
+    columns: list[str]
+
+
+_FIGURES: dict[Unit, _Figure] = {
+    "week": _Figure("velocity", list(VelocityWeek.model_fields)),
+    "month": _Figure("lead_time", list(LeadTimeMonth.model_fields)),
+}
 
 
 async def compared(
@@ -94,13 +105,23 @@ async def compared(
     responses=described.rows(401, 403, 404, 422, 429, 503),
 )
 def compare(
-    teams: Annotated[list[str], Depends(compared)], period: InPeriod, reply: Reply
+    teams: Annotated[list[str], Depends(compared)],
+    period: InPeriod,
+    reply: Reply,
+    unit: Annotated[
+        Literal["week", "month"] | None,
+        Query(description="`week` for velocity alone, `month` for lead time alone; CSV needs it."),
+    ] = None,
 ) -> Response:
     """Velocity by week and lead time by month of several teams, all of one build.
 
-    `from` and `to` are compared with the first day of each week and month. As CSV a line is a
-    week or a month of a team.
+    `from` and `to` are compared with the first day of each week and month. CSV has rows of one
+    kind, so it needs `unit`.
     """
+    if unit is None and reply.is_csv:
+        raise ParameterError("unit", "CSV holds weeks or months: add unit=week or unit=month")
+    units: list[Unit] = ["week", "month"] if unit is None else [unit]
+    figures = [_FIGURES[each] for each in units]
 
     def find() -> Found:
         asked = [storable(team_id) for team_id in teams]
@@ -108,22 +129,27 @@ def compare(
         for team_id, row in zip(teams, rows, strict=True):
             if row["id"] is None:
                 raise unknown_team(team_id)
-        figures = [
+        data = [
             spliced(
                 TeamOf(team=Team(id=row["id"], name=row["name"])),
-                velocity=row["velocity"],
-                lead_time=row["lead_time"],
+                **{figure.name: row[figure.name] for figure in figures},
             )
             for row in rows
         ]
-        head = Head(as_of=rows[0]["as_of"])
-        text = spliced(head, data=f"[{','.join(figures)}]")
-        return Found(rows[0]["build_id"], text, lambda: _lines(rows))
+        days = hull(period.covered(each) for each in units)
+        head = DaysHead(
+            as_of=rows[0]["as_of"],
+            reporting_timezone=rows[0]["reporting_timezone"],
+            **days._asdict(),
+        )
+        text = spliced(head, data=f"[{','.join(data)}]")
+        return Found(rows[0]["build_id"], text, lambda: _lines(rows, figures[0].name), days=days)
 
-    return reply.reply(COLUMNS, find)
+    columns = [column for figure in figures for column in figure.columns]
+    return reply.reply(["team_id", *columns], find)
 
 
-def _lines(teams: Iterable[DictRow]) -> Iterator[dict[str, Any]]:
+def _lines(teams: Iterable[DictRow], figure: str) -> Iterator[dict[str, Any]]:
     for team in teams:
-        for row in (*json.loads(team["velocity"]), *json.loads(team["lead_time"])):
+        for row in json.loads(team[figure]):
             yield {"team_id": team["id"], **row}

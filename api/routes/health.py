@@ -8,11 +8,11 @@ from pydantic import BaseModel, Field
 from api import described
 from api.answers import AsOf
 from api.marts import FromMarts
-from api.problems import NoBuildError
+from api.problems import NoBuildError, expect_known_parameters
 
 router = APIRouter(tags=["health"])
 
-QUERY = "select build.as_of, build.snapshot from build"
+QUERY = "select build.as_of from build"
 
 
 class Health(BaseModel):
@@ -25,9 +25,10 @@ class Health(BaseModel):
     )
 
 
-@router.get("/health", response_model_exclude_unset=True, responses=described.fresh(503))
+@router.get("/health", response_model_exclude_unset=True, responses=described.fresh(422, 503))
 def health(marts: FromMarts, request: Request, response: Response) -> Health:
     """Whether the API and its database are there; `as_of` is null before the first build."""
+    expect_known_parameters(request)
     try:
         as_of = marts.of_one_build(QUERY)[0]["as_of"]
     except NoBuildError:

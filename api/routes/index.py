@@ -1,9 +1,10 @@
-"""`GET /`: the dashboard for a browser, for a program where to go from here; `GET /docs`."""
+"""`GET /`: the dashboard for a browser, for a program the paths; `GET /docs`, `/openapi.json`."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from api import dashboard
+from api.problems import expect_known_parameters
 
 router = APIRouter()
 
@@ -11,7 +12,7 @@ router = APIRouter()
 @router.get("/", include_in_schema=False)
 async def index(request: Request) -> Response:
     root = request.scope.get("root_path", "")
-    if "text/html" in request.headers.get("accept", ""):
+    if dashboard.wants_page(request):
         # The page's addresses are relative: below a stage they need the slash.
         if root and not request.url.path.endswith("/"):
             return RedirectResponse(f"{root}/")
@@ -30,5 +31,18 @@ async def index(request: Request) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    """What /openapi.json says, as a page for people."""
+    """What /openapi.json says, as a page for people.
+
+    Like the front page it answers with any query: no figures depend on it, and links that are
+    passed around gain parameters such as `utm_source`.
+    """
     return dashboard.page("docs")
+
+
+@router.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    expect_known_parameters(request)
+    document = request.app.openapi()
+    if root := request.scope.get("root_path", ""):
+        document = document | {"servers": [{"url": root}]}
+    return JSONResponse(document)

@@ -99,6 +99,6 @@ def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.
 
     `from` and `to` are compared with each month's first day. This is not DORA's change lead time
-    (commit to production), which needs deployments.
+    (commit to production), which `/delivery` has.
     """
-    return reply_with_periods(reply, LeadTimeMonth, QUERY, team_id, period)
+    return reply_with_periods(reply, LeadTimeMonth, QUERY, team_id, period, "month")

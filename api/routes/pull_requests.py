@@ -8,8 +8,8 @@ from pydantic import BaseModel, Field
 
 from api import cursors, described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, of_team, team_row
-from api.replies import Found, Reply, found_rows
+from api.answers import InPeriod, TeamHead, found_rows_of_team, of_team, team_row
+from api.replies import Found, Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -142,7 +142,7 @@ class PullRequests(TeamHead):
 @router.get(
     "/metrics/team/{team_id}/pull-requests",
     response_model=PullRequests,
-    responses=described.rows(401, 403, 404, 422, 429, 503, is_paged=True),
+    responses=described.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
 )
 def pull_requests(
     team_id: TeamId,
@@ -164,7 +164,8 @@ def pull_requests(
             reply.marts,
             QUERY,
             team_id,
-            **period._asdict(),
+            period,
+            "day",
             after_merged_at=after and after.merged_at,
             after_id=after and after.pull_request_id,
             limit=limit,
@@ -173,6 +174,6 @@ def pull_requests(
         if found.row["has_more"]:
             last = cursors.Position(found.row["last_merged_at"], found.row["last_id"])
             following = cursors.encode(last)
-        return found_rows(found.build_id, found.head, found.row["data"], following)
+        return found_rows_of_team(found, following)
 
-    return reply.reply(MergedPullRequest.model_fields, find)
+    return reply.reply(["team_id", *MergedPullRequest.model_fields], find)

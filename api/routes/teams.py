@@ -13,7 +13,7 @@ QUERY = """
 select
     build.build_id,
     build.as_of,
-    build.snapshot,
+    build.reporting_timezone,
     teams.data
 from build
 left join lateral (
@@ -32,7 +32,7 @@ left join lateral (
                         'github_username', dim_team_memberships.github_username,
                         'allocation_weight', dim_team_memberships.allocation_weight
                     )
-                    order by lower(dim_team_memberships.github_username) collate "C"
+                    order by lower(dim_team_memberships.github_username collate "C")
                 ) as members
             from marts.dim_team_memberships
             where
@@ -75,13 +75,14 @@ class Teams(Head):
     data: list[TeamOverview]
 
 
-@router.get("/teams", response_model=Teams, responses=described.rows(401, 429, 503))
+@router.get("/teams", response_model=Teams, responses=described.rows(401, 422, 429, 503, more=()))
 def teams(reply: Reply) -> Response:
     """The teams that the key may read, each with its members at `as_of`."""
     allowed = None if reply.reader.teams is None else sorted(reply.reader.teams)
 
     def find() -> Found:
         (row,) = reply.marts.of_one_build(QUERY, {"teams": allowed})
-        return found_rows(row["build_id"], Head(as_of=row["as_of"]), row["data"])
+        head = Head(as_of=row["as_of"], reporting_timezone=row["reporting_timezone"])
+        return found_rows(row["build_id"], head, row["data"])
 
     return reply.reply(TeamOverview.model_fields, find)

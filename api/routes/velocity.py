@@ -70,4 +70,4 @@ class Velocity(TeamHead):
 )
 def velocity(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's velocity by week; `from` and `to` are compared with each week's Monday."""
-    return reply_with_periods(reply, VelocityWeek, QUERY, team_id, period)
+    return reply_with_periods(reply, VelocityWeek, QUERY, team_id, period, "week")

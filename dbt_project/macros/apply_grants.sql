@@ -2,7 +2,7 @@
     a role that was never made is left out, and one that is there is let into the
     schema too; but not into one for trial builds, which is not the model's own. -#}
 {% macro postgres__apply_grants(relation, grant_config, should_revoke) -%}
-    {%- if not grant_config or relation.schema != config.get("schema") -%}
+    {%- if not grant_config or var("scratch_schema", none) -%}
         {{ return("") }}
     {%- endif -%}
     {%- set grantees = grant_config.values() | sum(start=[]) | unique | list -%}

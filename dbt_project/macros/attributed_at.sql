@@ -1,11 +1,11 @@
-{#- `instant` is var('attribution_instant'); the model passes it so that unit tests
-    can override it. -#}
+{#- `instant` is attribution_instant(); the model passes it so that unit tests can
+    override it. -#}
 {% macro attributed_at(instant) -%}
     {%- if instant == "merged_at" -%} coalesce(merged_at, closed_at, created_at)
     {%- elif instant == "created_at" -%} created_at
     {%- else -%}
         {{ exceptions.raise_compiler_error(
-            "var attribution_instant is '" ~ instant
+            "attribution_instant is '" ~ instant
             ~ "'; use 'merged_at' or 'created_at'"
         ) }}
     {%- endif -%}

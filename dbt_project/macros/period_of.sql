@@ -1,4 +1,4 @@
-{#- `unit` is week (from Monday) or month; `timezone` is var('reporting_timezone'),
+{#- `unit` is week (from Monday) or month; `timezone` is reporting_timezone(),
     passed by the model so that unit tests can override it. -#}
 {% macro period_of(instant, unit, timezone) -%}
     date_trunc('{{ unit }}', {{ instant }} at time zone '{{ timezone }}')::date

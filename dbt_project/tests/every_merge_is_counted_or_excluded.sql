@@ -4,23 +4,24 @@
 with
 
 pull_requests as (
-    select * from {{ ref('stg_github__pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_measured')) }} as audited
 ),
 
 attributions as (
-    select * from {{ ref('fct_team_pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_attributed')) }} as audited
+    where is_current
 ),
 
 weeks as (
-    select * from {{ ref('fct_team_velocity_weekly') }}
+    select * from {{ ref('int_team_weeks_filled') }}
 ),
 
 months as (
-    select * from {{ ref('fct_team_lead_time_monthly') }}
+    select * from {{ ref('int_team_months_filled') }}
 ),
 
 excluded as (
-    select * from {{ ref('int_pull_requests_excluded') }}
+    select * from {{ audited(ref('int_pull_requests_excluded')) }} as audited
 ),
 
 accounts as (
@@ -56,6 +57,7 @@ accounts as (
             'author_deleted',
             'bot_not_listed',
             'author_never_tracked',
+            'excluded_by_rule',
             'outside_windows',
             'nothing_covered',
             'team_not_begun',

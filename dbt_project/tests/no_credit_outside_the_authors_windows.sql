@@ -1,29 +1,35 @@
 with
 
 attributions as (
-    select * from {{ ref('fct_team_pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_attributed')) }} as audited
+    where is_current
 ),
 
 pull_requests as (
-    select * from {{ ref('fct_pull_requests') }}
+    select * from {{ ref('int_pull_requests_tracked') }}
 ),
 
 memberships as (
-    select * from {{ ref('dim_team_memberships') }}
+    select * from {{ ref('stg_teams__memberships') }}
 ),
 
 logins as (
     select * from {{ ref('int_logins_identified') }}
 ),
 
+accounts as (
+    select * from {{ ref('int_accounts_identified') }}
+),
+
 windows as (
     select
         memberships.team_id,
-        logins.person_id,
+        accounts.person_id,
         tstzrange(memberships.joined_at, memberships.left_at) as held_during
     from memberships
     inner join logins
         on {{ login_key('memberships.github_username') }} = logins.login_key
+    inner join accounts on logins.account_id = accounts.account_id
 ),
 
 covered as (

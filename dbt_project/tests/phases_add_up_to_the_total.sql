@@ -1,7 +1,7 @@
 with
 
 pull_requests as (
-    select * from {{ ref('fct_pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_tracked')) }} as audited
 )
 
 select

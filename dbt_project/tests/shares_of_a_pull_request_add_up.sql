@@ -1,17 +1,20 @@
--- A tracked pull request is shared out whole: 1, or more where the weights say so.
+-- A tracked pull request is shared out whole: 1, or more if the weights say so. One
+-- that a rule excludes is not shared out at all.
 with
 
 pull_requests as (
-    select * from {{ ref('fct_pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_tracked')) }} as audited
 ),
 
 attributions as (
-    select * from {{ ref('fct_team_pull_requests') }}
+    select * from {{ audited(ref('int_pull_requests_attributed')) }} as audited
+    where is_current
 ),
 
 shared as (
     select
         pull_requests.pull_request_id,
+        pull_requests.excluded_by,
         coalesce(sum(attributions.weight), 0) as total_weight,
         coalesce(
             sum(attributions.weight) filter (
@@ -21,9 +24,11 @@ shared as (
     from pull_requests
     left join attributions
         on pull_requests.pull_request_id = attributions.pull_request_id
-    group by pull_requests.pull_request_id
+    group by pull_requests.pull_request_id, pull_requests.excluded_by
 )
 
 select *
 from shared
-where total_weight <> greatest(1, team_weight)
+where
+    total_weight
+    <> case when excluded_by is null then greatest(1, team_weight) else 0 end

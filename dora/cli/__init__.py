@@ -7,6 +7,8 @@ import typer
 
 from dora.cli.build import build
 from dora.cli.db import app as db
+from dora.cli.deployments import app as deployments
+from dora.cli.incidents import app as incidents
 from dora.cli.ingest import ingest
 from dora.cli.keys import app as keys
 from dora.cli.retry import retry
@@ -15,7 +17,7 @@ from dora.cli.serve import serve
 from dora.cli.teams import app as teams
 
 app = typer.Typer(
-    help="How a team's pull requests flow, from GitHub to figures.",
+    help="Team velocity and lead time from GitHub pull requests.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -27,4 +29,6 @@ app.command()(retry)
 app.command()(serve)
 app.add_typer(db, name="db")
 app.add_typer(teams, name="teams")
+app.add_typer(deployments, name="deployments")
+app.add_typer(incidents, name="incidents")
 app.add_typer(keys, name="keys")

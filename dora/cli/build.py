@@ -1,11 +1,8 @@
 """`dora build`: `dbt build` against the configured database."""
 
-import json
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -14,12 +11,14 @@ from rich.progress import Progress, TaskID
 from dora.cli.console import bars, log, say, set_up_logging, tell
 from dora.cli.db import prepare
 from dora.cli.ending import ended_in_order
+from dora.cli.team_report import report_built
 from dora.database import Database
-from dora.dbt import LOCK
-from dora.errors import ConfigurationError, TransformError
-from dora.roles import TRANSFORM
+from dora.dbt import build_marts
+from dora.plurals import counted
 from dora.settings import load_settings
-from dora.standing import standing
+
+# What dbt would print; a failed build is told by its error.
+QUIET = ("--log-level", "none")
 
 SAY_EVERY = 50
 _RESULTS = {"LogModelResult", "LogTestResult", "LogSnapshotResult", "LogSeedResult"}
@@ -28,111 +27,75 @@ _WARNINGS = {"NoNodesForSelectionCriteria", "JinjaLogWarning"}
 
 
 def build(context: typer.Context) -> None:
-    """Run `dbt build`; what follows is handed to dbt (`dora build --select marts`)."""
+    """Build the marts with `dbt build`; further arguments go to dbt (`--select marts`)."""
     settings = load_settings()
     set_up_logging(settings.log_level)
-    build_once(prepare(settings), context.args)
+    build_once(prepare(settings), settings.dora_home, context.args)
 
 
-def build_once(database: Database, arguments: Sequence[str] = ()) -> None:
+def build_once(database: Database, home: Path, arguments: Sequence[str] = ()) -> None:
     """Build the marts of a database, after another build that is under way.
 
-    Raises `TransformError` with what failed, `ConfigurationError` where dbt refuses its arguments.
+    dbt's files are below `home`. Raises `TransformError` with what failed, `ConfigurationError` if
+    dbt refuses its arguments.
     """
-    with database.connect(autocommit=True) as connection:
-        if connection.execute("select pg_try_advisory_lock(%s)", [LOCK]).fetchone() != (True,):
-            say("another build is under way; waiting for its end")
-            connection.execute("select pg_advisory_lock(%s)", [LOCK])
-        with ended_in_order(), standing(database):
-            watch = run_dbt(database, ["build", *arguments], "dbt build")
+    with bars() as progress, ended_in_order():
+        watch = Watch(progress, "dbt build")
+        build_marts(
+            database,
+            home,
+            [*QUIET, *arguments],
+            on_event=watch.on_event,
+            on_wait=lambda: say("another build is under way; waiting for its end"),
+        )
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
-    counts = ", ".join(f"{count} {status}" for status, count in watch.statuses.most_common())
+    counts = ", ".join(
+        counted(count, *_WORDS.get(status, (status, status)))
+        for status, count in watch.statuses.most_common()
+    )
     tell(f"dbt build: {counts or 'nothing to do'}")
-
-
-def run_dbt(database: Database, arguments: Sequence[str], title: str) -> "Watch":
-    """Run dbt as `dora_transform`, under a bar with a title; it ends with us, whatever ends us.
-
-    Raises `TransformError` with what failed, `ConfigurationError` where dbt refuses its arguments.
-    """
-    with bars() as progress:
-        watch = Watch(progress, title)
-        code = _dbt(database, arguments, watch)
-    failures = "\n".join(watch.failures) or "dbt gave no reason"
-    if any(line.startswith("Usage:") for line in watch.failures):
-        raise ConfigurationError(watch.failures[-1])
-    if code != 0:
-        raise TransformError(f"{title} failed:\n{failures}")
-    return watch
-
-
-def _dbt(database: Database, arguments: Sequence[str], watch: "Watch") -> int:
-    command = [
-        *(sys.executable, "-m", "dora.dbt"),
-        *("--log-format", "json", "--no-use-colors"),
-        *arguments,
-    ]
-    environment = os.environ | database.environment(TRANSFORM)
-    with subprocess.Popen(
-        command,
-        env=environment,
-        text=True,
-        encoding="utf-8",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    ) as process:
-        assert process.stdout is not None
-        try:
-            for line in process.stdout:
-                watch.line(line)
-        except BaseException:
-            process.terminate()
-            process.wait()
-            raise
-    return process.returncode
+    for line in report_built(database):
+        say(f"teams: {line}", "yellow")
 
 
 class Watch:
-    """Reads dbt's JSON log: moves the bar, keeps what went wrong."""
+    """Follows dbt's events: moves the bar, keeps counts and warnings."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
         self._title = title
         self._task: TaskID = progress.add_task(title, total=None, note="starting")
         self.statuses: Counter[str] = Counter()
-        self.failures: list[str] = []
         self.warnings: list[str] = []
 
-    def line(self, line: str) -> None:
-        """Take in a line; one that is no JSON is dbt dying before it could log."""
-        try:
-            event = json.loads(line)
-            info, data = event["info"], event.get("data", {})
-        except (ValueError, KeyError, TypeError):
-            self.failures.append(line.rstrip())
-            return
-        if info["name"] in _RESULTS:
-            self._result(data)
-        elif info["level"] == "error":
-            self.failures.append(info["msg"])
-        elif info["name"] in _WARNINGS:
-            self.warnings.append(info["msg"])
+    def on_event(self, event: Any) -> None:
+        """Take in an event of dbt's, an `EventMsg`."""
+        if event.info.name in _RESULTS:
+            is_test = event.info.name == "LogTestResult"
+            self._result(event.data, event.data.num_models if is_test else event.data.total)
+        elif event.info.name in _WARNINGS:
+            self.warnings.append(event.info.msg)
 
-    def _result(self, data: dict[str, Any]) -> None:
-        status = str(data.get("status", "")).split(" ")[0].lower()
-        node = data.get("node_info", {})
-        self.statuses[_WORDS.get(status, status)] += 1
-        name = str(node.get("node_name", ""))
+    def _result(self, data: Any, total: int) -> None:
+        status = data.status.split(" ")[0].lower()
+        # Of a model that was built, the status is the tag of its last statement: `INSERT 0 5`.
+        self.statuses[status if status in _WORDS else "model"] += 1
+        name = data.node_info.node_name
         if status == "warn":
-            self.warnings.append(f"{name}: {data.get('num_failures', 0)} rows")
+            self.warnings.append(f"{name}: {counted(data.num_failures, 'row')}")
         done = sum(self.statuses.values())
-        total = data.get("total") or data.get("num_models")
         self._progress.update(self._task, completed=done, total=total, note=name)
         if done % SAY_EVERY == 0:
             log(f"{self._title}: {done} done")
 
 
-_WORDS = {"pass": "tests passed", "warn": "tests warn", "fail": "failed", "error": "errors"}
-_WORDS |= {"create": "models built", "select": "models built", "insert": "models built"}
-_WORDS |= {"merge": "models built", "skip": "skipped", "success": "built"}
+_WORDS = {
+    "model": ("model built", "models built"),
+    "pass": ("test passed", "tests passed"),
+    "warn": ("test warns", "tests warn"),
+    "error": ("error", "errors"),
+    "fail": ("failed", "failed"),
+    "skip": ("skipped", "skipped"),
+    "success": ("snapshot built", "snapshots built"),
+}

@@ -9,11 +9,11 @@ import typer
 
 from dora import embedded
 from dora.cli.console import say, set_up_logging
-from dora.database import Database, address, initialise, open_database
-from dora.demo import with_demo_database
+from dora.database import SERVICE, Database, address, initialise, open_database
+from dora.demo import with_demo_database, with_shown_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.place import installed_programs
-from dora.roles import OWNERS, TRANSFORM
+from dora.roles import TRANSFORM
 from dora.settings import Settings, load_settings
 
 app = typer.Typer(help="The database: its schemas, its address, the embedded server.")
@@ -22,14 +22,14 @@ Demo = Annotated[bool, typer.Option("--demo", help="The demo organisation's data
 
 @app.command()
 def init() -> None:
-    """Make the schemas and roles of the configured database where they are missing."""
+    """Create the schemas and roles that the configured database lacks."""
     database = prepare(_settings())
-    typer.echo(f"{database}: schemas {', '.join(OWNERS)}")
+    typer.echo(f"{database} is ready; schemas: {', '.join(database.schemas.owners)}")
 
 
 @app.command()
 def start() -> None:
-    """Start the embedded server, unless it runs; it goes on running."""
+    """Start the embedded server; it runs until `dora db stop`."""
     server = embedded.start(_embedded_settings().dora_home)
     typer.echo(f"{embedded.HOST}:{server.port}")
 
@@ -38,7 +38,7 @@ def start() -> None:
 def stop() -> None:
     """Stop the embedded server."""
     was_running = embedded.stop(_embedded_settings().dora_home)
-    typer.echo("stopped" if was_running else "it was not running")
+    typer.echo("stopped" if was_running else "the embedded server was not running")
 
 
 @app.command()
@@ -48,22 +48,36 @@ def url(demo: Demo = False) -> None:
 
 
 @app.command()
-def env(demo: Demo = False) -> None:
-    """Print `export PG…` lines, for dbt and libpq's programs: eval "$(dora db env)"."""
-    for name, value in prepare(_settings(demo)).environment(TRANSFORM).items():
+def env(
+    demo: Demo = False,
+    as_run: Annotated[
+        bool, typer.Option("--as-run", help="The demo's, if nothing is configured; as `dora run`.")
+    ] = False,
+) -> None:
+    """Print `export` lines for libpq's programs and dbt, in any folder: eval "$(dora db env)"."""
+    from dora.dbt import environment
+
+    if SERVICE:
+        typer.echo("unset PGSERVICE")
+    settings = _settings(demo)
+    shown = with_shown_database(settings) if as_run else settings
+    variables = prepare(shown).environment(TRANSFORM) | environment(settings)
+    for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
-    role: Annotated[str | None, typer.Option(help="Become this role first.")] = None,
+    role: Annotated[str | None, typer.Option(help="Take on this role first.")] = None,
     demo: Demo = False,
 ) -> None:
-    """Open psql on the configured database; what follows is handed to it."""
+    """Open psql on the configured database; further arguments go to psql."""
     database = open_database(_settings(demo))
-    if role is not None and database.role_or_none(role) is None:
-        raise ConfigurationError(f"--role {role}: the login of {database} may not become that")
+    if role is not None:
+        role = role.removeprefix(database.schemas.prefix)
+        if database.role_or_none(role) is None:
+            raise ConfigurationError(f"--role {role}: the login of {database} may not become that")
     program = _psql()
     os.execve(program, [program, *context.args], os.environ | database.environment(role))
 
@@ -71,7 +85,7 @@ def psql(
 def prepare(settings: Settings) -> Database:
     """Open the configured database and make in it what is missing; say what could not be made.
 
-    The tables of `raw` too: dlt is imported only where they are not there yet.
+    The tables and columns of `raw` too; dlt is imported only if some are missing.
     """
     database = open_database(settings)
     if notes := initialise(database):
@@ -86,9 +100,20 @@ def prepare(settings: Settings) -> Database:
 
 
 def _has_raw_tables(database: Database) -> bool:
+    """Whether every table of `raw` has every column, also those of the newest release."""
+    from ingest.tables import EVERY_COLUMN
+
     with database.connect() as connection:
-        found = connection.execute("select to_regclass('raw.pull_requests') is not null")
-        return found.fetchone() == (True,)
+        found = connection.execute(database.schemas.qualify(_RAW_COLUMNS)).fetchall()
+    return set(found) >= EVERY_COLUMN
+
+
+_RAW_COLUMNS = """
+    select relname, attname
+    from pg_attribute
+    inner join pg_class on attrelid = pg_class.oid
+    where relnamespace = to_regnamespace('raw') and attnum > 0 and not attisdropped
+"""
 
 
 def _psql() -> str:
@@ -100,13 +125,13 @@ def _psql() -> str:
         return str(bundled)
     if found := shutil.which("psql"):
         return found
-    raise ConfigurationError("there is no psql on PATH: install PostgreSQL's client programs")
+    raise ConfigurationError("psql is not on PATH: install PostgreSQL's client programs")
 
 
 def _embedded_settings() -> Settings:
     settings = _settings()
     if settings.db_url is not None:
-        raise ConfigurationError("DB_URL is set: its server is not this command's to start or stop")
+        raise ConfigurationError("DB_URL is set: unset it to start or stop the embedded server")
     return settings
 
 

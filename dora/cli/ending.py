@@ -13,7 +13,7 @@ _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(s
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP raise `SystemExit` in the block, as Ctrl-C raises.
+    """Have SIGTERM and SIGHUP end the block as Ctrl-C does, and then the process.
 
     Only the main thread may ask for that; in another, the block is run as it is.
     """
@@ -23,10 +23,22 @@ def ended_in_order() -> Iterator[None]:
     before = {number: signal.signal(number, _end) for number in _SIGNALS}
     try:
         yield
+    except KeyboardInterrupt as interrupt:
+        for note in getattr(interrupt, "__notes__", ()):
+            print(f"dora: {note}", file=sys.stderr)
+        if isinstance(interrupt, _SignalInterrupt):
+            sys.exit(128 + interrupt.number)
+        raise
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
+class _SignalInterrupt(KeyboardInterrupt):
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
 def _end(number: int, _: FrameType | None) -> None:
-    sys.exit(128 + number)
+    raise _SignalInterrupt(number)

@@ -12,24 +12,27 @@ from dora.cli.ingest import ingest_once
 from dora.cli.serve import HOST, PORT, listen, serve_marts
 from dora.cli.summary import print_summary
 from dora.errors import StoppedEarly
-from dora.settings import Settings, has_credentials, load_settings
+from dora.settings import Settings, is_unconfigured, load_settings
 
 _LANDED = {0, 1, StoppedEarly.exit_code}
 
 
 def run(
-    demo: Annotated[bool, typer.Option("--demo", help="Show the demo organisation.")] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="Use the demo organisation.")] = False,
     serve: Annotated[bool, typer.Option(help="Serve API and dashboard at the end.")] = True,
     port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = PORT,
 ) -> None:
-    """Start the database, ingest, build the marts, show every team's weeks, serve."""
+    """Ingest, build the marts, print each team's last weeks, and serve them."""
     from dora.demo import demo_github, with_demo_database
 
     faults: list[str] = []
     settings = load_settings(faults)
     set_up_logging(settings.log_level)
-    if not demo and not has_credentials(settings) and not faults:
-        say("No GITHUB_PAT is set: showing the demo organisation, in a database of its own.")
+    if not demo and is_unconfigured(settings) and not faults:
+        say(
+            "GITHUB_PAT, REPOSITORIES and TEAM_CONFIG_JSON are not set:"
+            " showing the demo organisation, in a separate database."
+        )
         demo = True
     listening = listen(HOST, port) if serve else None
     source: AbstractContextManager[Settings] = nullcontext(settings)
@@ -41,10 +44,10 @@ def run(
     if exit_code not in _LANDED:
         raise typer.Exit(exit_code)
     database = prepare(settings)
-    build_once(database)
+    build_once(database, settings.dora_home)
     print_summary(database)
     if demo:
-        say("Its tables: dora db url --demo; served again: dora serve --demo")
+        say("Address of its database: dora db url --demo. Serve it again: dora serve --demo.")
     if listening is not None:
         serve_marts(settings, listening, is_demo=demo)
     raise typer.Exit(exit_code)

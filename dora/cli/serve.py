@@ -19,7 +19,7 @@ def serve(
     port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = PORT,
     demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organisation.")] = False,
 ) -> None:
-    """Serve the marts as JSON."""
+    """Serve the API and the dashboard."""
     settings = load_settings()
     set_up_logging(settings.log_level)
     if demo:

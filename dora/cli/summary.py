@@ -26,16 +26,17 @@ _LAST_WEEKS = """
 
 def print_summary(database: Database) -> None:
     """Print the last weeks of every team that has any: merged, by weight, mean cycle time."""
+    qualify = database.schemas.qualify
     with database.connect(READER) as connection:
         cursor = connection.cursor(row_factory=dict_row)
-        rows = cursor.execute(_LAST_WEEKS, [WEEKS]).fetchall()
-        build = cursor.execute("select as_of from marts.dim_build").fetchone()
+        rows = cursor.execute(qualify(_LAST_WEEKS), [WEEKS]).fetchall()
+        build = cursor.execute(qualify("select as_of from marts.dim_build")).fetchone()
     if not rows or not build:
         tell("No team has a week with figures yet.")
         return
     out.print(_table(rows))
     out.print(
-        f"* not over, or not wholly loaded; loaded up to {build['as_of']:%Y-%m-%d %H:%M}Z",
+        f"* not over or not fully loaded; data up to {build['as_of']:%Y-%m-%d %H:%M}Z",
         style="dim",
     )
 
@@ -46,7 +47,7 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     teams: dict[str, dict[Any, dict[str, Any]]] = defaultdict(dict)
     for row in rows:
         teams[row["team_name"]][row["week"]] = row
-    table = Table(title=f"Pull requests merged in the weeks from {weeks[0]:%d %b %Y} on")
+    table = Table(title=f"Merged pull requests by week, from {weeks[0]:%d %b %Y}")
     table.add_column("team", overflow="fold")
     table.add_column("", no_wrap=True)
     for week in weeks:

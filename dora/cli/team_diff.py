@@ -2,7 +2,8 @@
 
 Both configurations are built together in a scratch schema, their teams told apart by a prefix of
 the team id: a team's figures depend on no other team's. So both sides see the same raw rows, and
-what differs is the configuration's doing.
+what differs is the configuration's doing. If they differ in `also`, which concerns every team, each
+is built separately.
 """
 
 import json
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING, Any, LiteralString
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 
-from dora.cli.build import run_dbt
-from dora.cli.console import say
+from dora.cli.build import QUIET, Watch
+from dora.cli.console import bars
 from dora.database import Database
-from dora.dbt import LOCK
+from dora.dbt import run_dbt
 from dora.roles import TRANSFORM
 from dora.scratch import scratch_schema
 
@@ -27,12 +28,12 @@ if TYPE_CHECKING:
     from ingest.teams import Team
 
 Row = dict[str, Any]
-MODELS = ("+dim_build", "+fct_team_velocity_weekly", "+fct_team_lead_time_monthly")
+MODELS = ("+int_team_weeks_filled", "+int_team_months_filled")
 # No slug has a colon.
 _BEFORE, _AFTER = "before:", "after:"
 _TEAMS = "select team_id, team_name, description from marts.dim_teams"
 _WINDOWS = """
-    select team_id, github_username, allocation_weight, joined_at, left_at
+    select team_id, github_username, also, allocation_weight, joined_at, left_at
     from marts.dim_team_memberships
 """
 _BUILD = "select built_at, reporting_timezone, attribution_instant from marts.dim_build"
@@ -41,12 +42,12 @@ _BUILT = "select to_regclass('marts.dim_build') is not null"
 _CREATE: Sequence[LiteralString] = (
     """
     create table {}.teams as
-    select team_id, name, description from raw.teams with no data
+    select team_id, name, description from {}.teams with no data
     """,
     """
     create table {}.team_memberships as
-    select team_id, github_username, allocation_weight, joined_at, left_at
-    from raw.team_memberships with no data
+    select team_id, github_username, also, allocation_weight, joined_at, left_at
+    from {}.team_memberships with no data
     """,
 )
 _PERIODS: LiteralString = """
@@ -58,7 +59,7 @@ sides as (
         split_part(rollup.team_id, ':', 2) as team_id,
         rollup.{period} as period,
         to_jsonb(rollup) - array['team_id', {name}] as figures
-    from {schema}.{rollup} as rollup
+    from {rows} as rollup
 )
 
 select
@@ -81,7 +82,8 @@ sides as (
         pull_request_id,
         weight,
         attributed_at
-    from {schema}.fct_team_pull_requests
+    from {attributions} as attributions
+    where is_current
 )
 
 select
@@ -99,7 +101,9 @@ select
 from (select * from sides where side = 'before') as before
 full outer join (select * from sides where side = 'after') as after
     using (team_id, pull_request_id)
-inner join {schema}.fct_pull_requests as pull_requests using (pull_request_id)
+inner join (
+    select distinct on (pull_request_id) * from {tracked} as tracked order by pull_request_id
+) as pull_requests using (pull_request_id)
 where before.weight is distinct from after.weight
 order by team_id, attributed_at, pull_requests.repository, pull_requests.number
 """
@@ -119,6 +123,16 @@ class Configuration:
             frozenset((row["team_id"], row["name"], row["description"]) for row in rows),
             frozenset(tuple(window.values()) for row in rows for window in row["memberships"]),
         )
+
+    @property
+    def accounts(self) -> set[tuple[str, str]]:
+        """Each member's login with each `also` of theirs."""
+        return {
+            (username, login)
+            for _, username, also, *_ in self.windows
+            if also
+            for login in also.split(",")
+        }
 
 
 @dataclass(frozen=True)
@@ -159,37 +173,36 @@ def diff_teams(database: Database, teams: Iterable["Team"]) -> Diff:
     after = Configuration.of(teams)
     before = _read_marts(database)
     with database.connect(TRANSFORM) as connection:
-        is_loaded = connection.execute(_LOADED).fetchone() == (True,)
+        is_loaded = connection.execute(database.schemas.qualify(_LOADED)).fetchone() == (True,)
     if not is_loaded or before.configuration == after:
         return Diff(before, after)
+    sides = {_BEFORE: before.configuration, _AFTER: after}
     with scratch_schema(database) as schema:
-        with database.connect(TRANSFORM) as connection:
-            for statement in _CREATE:
-                connection.execute(sql.SQL(statement).format(sql.Identifier(schema)))
-            _insert(connection, schema, _BEFORE, before.configuration)
-            _insert(connection, schema, _AFTER, after)
-        _build(database, schema, before.variables)
-        with database.connect(TRANSFORM) as connection:
-            return Diff(before, after, *_compare(connection, schema))
+        if before.configuration.accounts == after.accounts:
+            _build(database, schema, sides, before.variables)
+            with database.connect(TRANSFORM) as connection:
+                return Diff(before, after, *_compare(connection, schema))
+        _build(database, schema, {_BEFORE: sides[_BEFORE]}, before.variables)
+        with scratch_schema(database) as other:
+            _build(database, other, {_AFTER: after}, before.variables)
+            with database.connect(TRANSFORM) as connection:
+                return Diff(before, after, *_compare(connection, schema, other))
 
 
 def _read_marts(database: Database) -> Marts:
-    with database.connect(TRANSFORM, autocommit=True) as connection:
-        if connection.execute(_BUILT).fetchone() != (True,):
+    qualify = database.schemas.qualify
+    with database.connect(TRANSFORM) as connection:
+        connection.execute("set transaction isolation level repeatable read, read only")
+        if connection.execute(qualify(_BUILT)).fetchone() != (True,):
             return Marts()
-        # A build replaces its tables one by one.
-        free = connection.execute("select pg_try_advisory_lock_shared(%s)", [LOCK]).fetchone()
-        if free != (True,):
-            say("a build is under way; waiting for its end")
-            connection.execute("select pg_advisory_lock_shared(%s)", [LOCK])
-        build = connection.execute(_BUILD).fetchone()
+        build = connection.execute(qualify(_BUILD)).fetchone()
         if build is None:
             return Marts()
         built_at, timezone, instant = build
         return Marts(
             Configuration(
-                frozenset(connection.execute(_TEAMS).fetchall()),
-                frozenset(connection.execute(_WINDOWS).fetchall()),
+                frozenset(connection.execute(qualify(_TEAMS)).fetchall()),
+                frozenset(connection.execute(qualify(_WINDOWS)).fetchall()),
             ),
             built_at,
             {"reporting_timezone": timezone, "attribution_instant": instant},
@@ -209,41 +222,66 @@ def _insert(
                 copying.write_row((prefix + team_id, *rest))
 
 
-def _build(database: Database, schema: str, variables: dict[str, str]) -> None:
+def _build(
+    database: Database, schema: str, sides: dict[str, Configuration], variables: dict[str, str]
+) -> None:
+    """Fill a scratch schema with the marts of these configurations."""
+    with database.connect(TRANSFORM) as connection:
+        for statement in _CREATE:
+            names = sql.Identifier(schema), sql.Identifier(database.schemas.raw)
+            connection.execute(sql.SQL(statement).format(*names))
+        for prefix, configuration in sides.items():
+            _insert(connection, schema, prefix, configuration)
     variables = variables | {"scratch_schema": schema}
     # What dbt has parsed with these variables is of no use to the next build.
     with TemporaryDirectory(prefix="dora-") as folder:
-        arguments = ["run", "--select", *MODELS, "--vars", json.dumps(variables)]
-        places = ["--target-path", str(Path(folder)), "--log-path", str(Path(folder))]
-        run_dbt(database, [*arguments, *places], "trial build")
+        arguments = ["run", *QUIET, "--select", *MODELS, "--vars", json.dumps(variables)]
+        with bars() as progress:
+            watch = Watch(progress, "trial build")
+            run_dbt(database, Path(folder), arguments, watch.on_event)
 
 
-def _compare(connection: Connection[Any], schema: str) -> tuple[datetime | None, list[TeamDiff]]:
+def _compare(connection: Connection[Any], *schemas: str) -> tuple[datetime | None, list[TeamDiff]]:
+    """How the sides differ, over all scratch schemas together."""
     teams: dict[str, TeamDiff] = {}
     for name, rows in (
-        ("velocity", _periods(connection, schema, "fct_team_velocity_weekly", "week")),
-        ("lead_time", _periods(connection, schema, "fct_team_lead_time_monthly", "month")),
-        ("pull_requests", _rows(connection, _MOVED, schema=sql.Identifier(schema))),
+        ("velocity", _periods(connection, _of_all(schemas, "int_team_weeks_filled"), "week")),
+        ("lead_time", _periods(connection, _of_all(schemas, "int_team_months_filled"), "month")),
+        (
+            "pull_requests",
+            _rows(
+                connection,
+                _MOVED,
+                attributions=_of_all(schemas, "int_pull_requests_attributed"),
+                tracked=_of_all(schemas, "int_pull_requests_tracked"),
+            ),
+        ),
     ):
         for row in rows:
             team_id = row.pop("team_id")
             team = teams.setdefault(team_id, TeamDiff(team_id))
             getattr(team, name).append(row)
-    query = sql.SQL("select as_of from {}.dim_build").format(sql.Identifier(schema))
-    build = connection.execute(query).fetchone()
+    query = sql.SQL("select as_of from {}")
+    coverage = sql.Identifier(schemas[0], "int_coverage_measured")
+    build = connection.execute(query.format(coverage)).fetchone()
     return build and build[0], [teams[team_id] for team_id in sorted(teams)]
 
 
-def _periods(connection: Connection[Any], schema: str, rollup: str, column: str) -> Iterator[Row]:
-    rows = _rows(
+def _of_all(schemas: Sequence[str], table: str) -> sql.Composed:
+    selects = [
+        sql.SQL("select * from {}").format(sql.Identifier(schema, table)) for schema in schemas
+    ]
+    return sql.SQL("({})").format(sql.SQL(" union all ").join(selects))
+
+
+def _periods(connection: Connection[Any], rows: sql.Composed, column: str) -> Iterator[Row]:
+    for row in _rows(
         connection,
         _PERIODS,
-        schema=sql.Identifier(schema),
-        rollup=sql.Identifier(rollup),
+        rows=rows,
         period=sql.Identifier(column),
         name=sql.Literal(column),
-    )
-    for row in rows:
+    ):
         yield {column if name == "period" else name: value for name, value in row.items()}
 
 

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from dora.cli.console import out, tell
 from dora.cli.team_diff import Configuration, Diff, Row, TeamDiff
+from dora.plurals import counted
 
 _NONE = "-"
 # Wider than any table: what is piped is not to be folded.
@@ -57,7 +58,7 @@ def print_diff(diff: Diff, file: str, limit: int) -> None:
         _print(_figures(team.velocity, "week", _VELOCITY))
         _print(_figures(team.lead_time, "month", _LEAD_TIME))
         _print_pull_requests(team.pull_requests, limit)
-    tell(f"\n{_counted(diff.teams)}\n{_loaded(diff)}")
+    tell(f"\n{_summary(diff.teams)}\n{_loaded(diff)}")
 
 
 def print_json(diff: Diff) -> None:
@@ -99,14 +100,14 @@ def _loaded(diff: Diff) -> str:
     return f"(over what is loaded now, up to {diff.as_of.astimezone(UTC):%Y-%m-%d %H:%M}Z)"
 
 
-def _counted(teams: Sequence[TeamDiff]) -> str:
+def _summary(teams: Sequence[TeamDiff]) -> str:
     counts = {
-        "weeks": sum(len(team.velocity) for team in teams),
-        "months": sum(len(team.lead_time) for team in teams),
-        "pull requests": sum(len(team.pull_requests) for team in teams),
+        "week": sum(len(team.velocity) for team in teams),
+        "month": sum(len(team.lead_time) for team in teams),
+        "pull request": sum(len(team.pull_requests) for team in teams),
     }
-    told = ", ".join(f"{count:,} {name}" for name, count in counts.items())
-    return f"{len(teams)} {'team changes' if len(teams) == 1 else 'teams change'}: {told}"
+    told = ", ".join(counted(count, name) for name, count in counts.items())
+    return f"{counted(len(teams), 'team changes', 'teams change')}: {told}"
 
 
 def _figures(rows: Sequence[Row], column: str, figures: Sequence[tuple[str, str, str]]) -> Table:
@@ -143,7 +144,7 @@ def _print_pull_requests(rows: Sequence[Row], limit: int) -> None:
         table.add_row(name, row["author"] or _NONE, merged or row["state"], weight)
     _print(table)
     if more := len(rows) - len(shown):
-        tell(f"and {more:,} earlier ones; --limit 0 shows them all")
+        tell(f"and {counted(more, 'earlier one')}; --limit 0 shows them all")
 
 
 def _print(table: Table) -> None:

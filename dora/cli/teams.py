@@ -1,5 +1,7 @@
 """`dora teams`: look at a team configuration before it is used."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +13,7 @@ from dora.cli.ending import ended_in_order
 from dora.database import Database, open_database
 from dora.demo import with_demo_database
 from dora.errors import ConfigurationError, UnavailableError
+from dora.plurals import counted
 from dora.settings import load_settings
 
 if TYPE_CHECKING:
@@ -22,8 +25,15 @@ File = Annotated[Path, typer.Argument(help="The configuration, as JSON.")]
 
 
 @app.command()
-def check(file: File) -> None:
-    """Validate a team configuration; every fault is told at once."""
+def check(
+    file: File,
+    against_data: Annotated[
+        bool,
+        typer.Option("--against-data", help="Also name members never seen, and merges in no team."),
+    ] = False,
+    demo: Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")] = False,
+) -> None:
+    """Validate a team configuration; report every fault at once."""
     from ingest.teams import over_allocations, person
 
     teams = _parse(file)
@@ -31,19 +41,27 @@ def check(file: File) -> None:
     people = {person(member.github_username) for member in windows}
     for warning in over_allocations(teams):
         tell(f"warning: {warning}")
-    tell(f"{file}: good: {len(teams)} teams, {len(people)} people, {len(windows)} windows")
+    if against_data:
+        for warning in _report(teams, demo):
+            tell(f"warning: {warning}")
+    counts = (
+        counted(len(teams), "team"),
+        counted(len(people), "person", "people"),
+        counted(len(windows), "window"),
+    )
+    tell(f"{file}: good: {', '.join(counts)}")
 
 
 @app.command()
 def diff(
     file: File,
-    as_json: Annotated[bool, typer.Option("--json", help="All of it, for a program.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
     limit: Annotated[
-        int, typer.Option(help="Pull requests to show of each team; 0: all.", min=0)
+        int, typer.Option(help="Pull requests to show per team; 0 for all.", min=0)
     ] = 20,
     demo: Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")] = False,
 ) -> None:
-    """Show what a configuration would do to each team's figures; the marts stay as they are."""
+    """Show how a configuration would change each team's figures, without changing the marts."""
     from dora.cli.team_tables import print_diff, print_json
     from ingest.teams import over_allocations
 
@@ -73,13 +91,33 @@ def _parse(file: Path) -> list["Team"]:
     return parse_teams(read_reference(str(file), "the team configuration"), str(file))
 
 
+def _report(teams: list["Team"], demo: bool) -> list[str]:
+    from dora.cli.team_report import Window, report
+
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    database = open_database(with_demo_database(settings) if demo else settings)
+    windows = [
+        Window(team.id, (one.github_username, *one.also), one.joined_at, one.left_at)
+        for team in teams
+        for one in team.members
+    ]
+    with _unavailable_told(database):
+        return report(database, windows)
+
+
+@contextmanager
+def _unavailable_told(database: Database) -> Iterator[None]:
+    try:
+        yield
+    except OperationalError as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UnavailableError(f"the database {database} is unavailable: {reason}") from None
+
+
 def _diff(database: Database, teams: list["Team"]) -> "Diff":
     from dora.cli.team_diff import diff_teams
 
-    try:
-        # What is left by what ends it otherwise is cleared up by the next run.
-        with ended_in_order():
-            return diff_teams(database, teams)
-    except OperationalError as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UnavailableError(f"the database {database} is out of reach: {reason}") from None
+    # What is left by what ends it otherwise is cleared up by the next run.
+    with _unavailable_told(database), ended_in_order():
+        return diff_teams(database, teams)

@@ -1,4 +1,4 @@
-"""GitHub's GraphQL API over HTTP: every wait and every retry of the product is in this file."""
+"""GitHub over HTTP, GraphQL and a little REST: every wait and every retry is in this file."""
 
 import asyncio
 import logging
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 
@@ -19,27 +19,38 @@ from ingest.github.errors import (
     GitHubAway,
     RateLimited,
     RateLimitReached,
+    Refused,
+    TokenRefused,
     Transient,
     Unanswerable,
 )
 from ingest.github.queries import document
-from ingest.github.responses import Answer, Quota, read_answer, read_quota
-from ingest.github.sizes import Sizes
+from ingest.github.responses import (
+    Answer,
+    Quota,
+    message_of,
+    read_answer,
+    read_quota,
+    refuse_bad_status,
+)
+from ingest.github.sizes import MOST, Sizes
 
 logger = logging.getLogger(__name__)
 
 # GitHub meters processing time: one or two streams already fill what it gives to one token.
 IN_FLIGHT = 2
-# How often a question is asked that gets no smaller.
+# How often a question is asked before it is given up, if it cannot be asked smaller.
 ATTEMPTS = 7
-# Questions of a kind in a row that GitHub, though it is there, may leave unanswered: more is an
-# outage. Walks and single questions count apart, so that what a walk met is settled by its end.
+# GitHub may leave so many questions of a kind in a row unanswered; more than that is an outage.
 MOST_UNANSWERED = 8
+# The kinds whose gaps are filled by other requests.
+COMPLETED = {"walk", "heads", "details"}
 # A request is ended by GitHub after 10 s; a little more for the way.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST_REQUEST = 60.0
 SECONDARY_WAIT = 60.0
 LONGEST_BACKOFF = 60.0
+E = TypeVar("E", bound=BaseException)
 # A question's text and variables, made of the variables that it is asked with.
 Render = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
@@ -76,10 +87,12 @@ class GitHub:
     usage: Usage = field(default_factory=Usage)
     reserve: int = 0
     verify: ssl.SSLContext | bool = True
+    proxy: httpx.Proxy | None = None
 
     def __post_init__(self) -> None:
+        self.sizes = {kind: Sizes(most) for kind, most in MOST.items()}
         # Until when GitHub wants nothing asked.
-        self._not_before = datetime.fromtimestamp(0, UTC)
+        self._not_before = self._rest_not_before = datetime.fromtimestamp(0, UTC)
 
     async def __aenter__(self) -> Self:
         self._streams = asyncio.Semaphore(IN_FLIGHT)
@@ -87,6 +100,9 @@ class GitHub:
             auth=self.auth,
             timeout=TIMEOUT,
             verify=self.verify,
+            # Proxies and authorities of the environment come from ingest/github/network.py.
+            proxy=self.proxy,
+            trust_env=False,
             headers={"User-Agent": "dora-metrics", "Accept": "application/json"},
             limits=httpx.Limits(max_connections=IN_FLIGHT),
         )
@@ -101,48 +117,118 @@ class GitHub:
         return self.url.removesuffix("/v3") + "/graphql"
 
     async def query(
-        self,
-        name: str,
-        variables: Mapping[str, Any],
-        sizes: Sizes | None = None,
-        render: Render | None = None,
+        self, kind: str, variables: Mapping[str, Any], render: Render | None = None
     ) -> Answer:
-        """Ask `queries/NAME.graphql`, or what `render` makes of it all, until it is answered.
+        """Ask `queries/KIND.graphql`, or what `render` makes of the variables, until answered.
 
-        With `sizes` the variables follow these, and a question that is too big for GitHub is asked
-        again smaller. Raises `Unanswerable` where GitHub is there but does not answer even the
-        smallest, `GitHubAway`, `TokenRefused`, `RateLimitReached` or `BudgetSpent`.
+        A kind in `sizes.MOST` gets its sizes from there, and is asked again smaller if it is too
+        big for GitHub. An answer with errors that may pass is asked for once more, unless
+        ingest/github/mend.py asks for what failed. Raises `Unanswerable` if GitHub answers other
+        questions but not this one at the smallest sizes, `GitHubAway`, `TokenRefused`,
+        `RateLimitReached` or `BudgetSpent`.
         """
-        in_vain = 0
+        in_vain, is_second = 0, False
+        sizes = self.sizes.get(kind)
         async with self._streams:
             while True:
                 await self._wait_for_quota()
                 asked = sizes.fitted(variables) if sizes else dict(variables)
                 try:
-                    answer = await self._send(*(render or _document_of(name))(asked))
+                    answer = await self._send(*(render or _document_of(kind))(asked))
                 except Transient as error:
                     self.usage.errors[error.kind] += 1
-                    count = len(asked.get("ids", ()))
-                    is_smaller = error.too_big and sizes is not None and sizes.shrink(count)
+                    if sizes and error.is_size:
+                        # Nothing to wait for: the same question stays too big.
+                        if not sizes.refuse(asked, is_named=True):
+                            await self._give_up(kind, error, sizes, attempts=1)
+                        continue
+                    is_smaller = error.too_big and sizes is not None and sizes.refuse(asked)
                     in_vain = 0 if is_smaller else in_vain + 1
                     if in_vain == ATTEMPTS:
-                        await self._give_up(name, error, sizes)
+                        await self._give_up(kind, error, sizes, attempts=ATTEMPTS)
                         in_vain = 0
                     await self._wait_after(error, in_vain)
                     continue
+                if kind not in COMPLETED and answer.may_be_better() and not is_second:
+                    is_second = True
+                    self.usage.errors["partial"] += 1
+                    continue
                 if sizes:
-                    sizes.grow()
+                    sizes.answered(asked)
                 return replace(answer, asked=len(asked.get("ids", ())))
 
-    async def _give_up(self, name: str, error: Transient, sizes: Sizes | None) -> None:
-        """Raise what there is to say of a question asked in vain, unless it may get smaller yet.
+    async def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
+        """Ask the REST API for JSON until answered; None if there is no such thing (404).
 
-        GitHub may be away, or not answer just this question.
+        Raises `Refused` if the token may not read it, `Unanswerable` if GitHub fails to answer,
+        and what `query` raises otherwise.
+        """
+        in_vain = 0
+        async with self._streams:
+            while True:
+                await self._wait_for_rest()
+                try:
+                    return await self._get(path, dict(parameters or {}))
+                except Transient as error:
+                    self.usage.errors[error.kind] += 1
+                    in_vain += 1
+                    if isinstance(error, RateLimited):
+                        wait = error.wait or SECONDARY_WAIT * 2 ** (in_vain - 1)
+                        until = self.clock.now() + timedelta(seconds=wait)
+                        self._rest_not_before = max(self._rest_not_before, until)
+                        if in_vain == ATTEMPTS:
+                            raise RateLimitReached(until) from error
+                        continue
+                    if in_vain == ATTEMPTS:
+                        raise Unanswerable(
+                            f"GitHub at {self.url} did not answer {path} after {ATTEMPTS} "
+                            f"attempts: {error}"
+                        ) from error
+                    await self._wait_after(error, in_vain)
+
+    async def _wait_for_rest(self) -> None:
+        """Wait while GitHub's REST API wants nothing asked: it has a quota of its own."""
+        while (wait := (self._rest_not_before - self.clock.now()).total_seconds()) > 0:
+            if not self.budget.allows(wait):
+                raise RateLimitReached(self._rest_not_before)
+            until = f"{self._rest_not_before:%H:%M:%SZ}"
+            logger.warning("GitHub's REST API wants nothing asked until %s", until)
+            await self.clock.sleep(wait)
+        if not self.budget.allows():
+            raise BudgetSpent
+
+    async def _get(self, path: str, parameters: dict[str, Any]) -> Any:
+        response = await self._exchange("GET", f"{self.url}{path}", params=parameters)
+        now = self.clock.now()
+        quota = read_quota(response.headers, now, "core")
+        left = quota.remaining if quota else None
+        if left is not None and left < self.reserve and quota and quota.reset_at:
+            self._rest_not_before = max(self._rest_not_before, quota.reset_at)
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return None
+        try:
+            refuse_bad_status(response, now)
+            return response.json()
+        except TokenRefused as error:
+            if response.status_code == httpx.codes.FORBIDDEN:
+                raise Refused(message_of(response)) from error
+            raise
+        except ValueError as error:
+            raise Transient("an answer that is no JSON", kind="body") from error
+
+    async def _give_up(
+        self, kind: str, error: Transient, sizes: Sizes | None, *, attempts: int
+    ) -> None:
+        """Raise what there is to say of a question asked in vain, unless it can get smaller.
+
+        GitHub may be unavailable, or only not answer this question.
         """
         if isinstance(error, RateLimited):
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
             raise RateLimitReached(self.clock.now() + wait) from error
-        reason = f"GitHub at {self.url} did not answer {name} after {ATTEMPTS} attempts: {error}"
+        after = f"after {attempts} attempts" if attempts > 1 else "even at the smallest sizes"
+        way = " through the proxy in HTTPS_PROXY or ALL_PROXY" if self.proxy else ""
+        reason = f"GitHub at {self.url} did not answer {kind}{way} {after}: {error}"
         if sizes is None or sizes.unanswered == MOST_UNANSWERED:
             raise GitHubAway(reason) from error
         try:
@@ -152,8 +238,8 @@ class GitHub:
             raise RateLimitReached(self.clock.now() + wait) from limit
         except Transient:
             raise GitHubAway(reason) from error
-        if not sizes.shrink_to_least():
-            sizes.unanswered += 1
+        if error.is_size or not sizes.refuse_all():
+            sizes.give_up()
             raise Unanswerable(reason) from error
 
     async def _wait_after(self, error: Transient, in_vain: int) -> None:
@@ -176,7 +262,7 @@ class GitHub:
         # What is in flight at the same time may cost as much as the dearest so far.
         left = None if usage.remaining is None else usage.remaining - IN_FLIGHT * usage.dearest
         if left is not None and left < self.reserve and usage.reset_at:
-            logger.warning("rate limit: %d points left", usage.remaining)
+            logger.warning("rate limit: points left: %d", usage.remaining)
             self._not_before = max(self._not_before, usage.reset_at)
             usage.remaining = None
         # As often as it takes: another stream may meet a longer limit meanwhile.
@@ -189,12 +275,21 @@ class GitHub:
             raise BudgetSpent
 
     async def _send(self, text: str, variables: dict[str, Any]) -> Answer:
-        self.usage.requests += 1
         asked = {"query": text, "variables": variables}
+        response = await self._exchange("POST", self.graphql_url, json=asked)
+        now = self.clock.now()
+        self._note_quota(read_quota(response.headers, now))
+        answer = read_answer(response, now)
+        self.usage.points += answer.cost
+        self.usage.dearest = max(self.usage.dearest, answer.cost)
+        return answer
+
+    async def _exchange(self, method: str, url: str, **content: Any) -> httpx.Response:
+        self.usage.requests += 1
         try:
             # httpx counts from one byte to the next; a body may drip for ever.
             async with asyncio.timeout(LONGEST_REQUEST):
-                response = await self._http.post(self.graphql_url, json=asked)
+                response = await self._http.request(method, url, **content)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise Transient(_reason(error), kind="timeout", too_big=True) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL):
@@ -203,14 +298,22 @@ class GitHub:
                 f"GitHub at {self.url} cannot be asked: look at GITHUB_API_URL and the token"
             ) from None
         except httpx.HTTPError as error:
+            self._refuse_lasting(error)
             raise Transient(_reason(error), kind="network") from error
-        now = self.clock.now()
         self.usage.response_bytes += len(response.content)
-        self._note_quota(read_quota(response.headers, now))
-        answer = read_answer(response, now)
-        self.usage.points += answer.cost
-        self.usage.dearest = max(self.usage.dearest, answer.cost)
-        return answer
+        return response
+
+    def _refuse_lasting(self, error: httpx.HTTPError) -> None:
+        """Raise `ConfigurationError` for a failure that no other attempt can mend."""
+        if untrusted := _cause(error, ssl.SSLCertVerificationError):
+            raise ConfigurationError(
+                f"the certificate of {self.url} is not trusted: {untrusted.verify_message}; set "
+                "GITHUB_CA_BUNDLE to a PEM file of the authority behind it, or behind your proxy"
+            ) from None
+        if isinstance(error, httpx.ProxyError) and str(error).startswith("4"):
+            raise ConfigurationError(
+                f"the proxy in HTTPS_PROXY or ALL_PROXY refuses the way to {self.url}: {error}"
+            ) from None
 
     def _note_quota(self, quota: Quota | None) -> None:
         if quota is None:
@@ -226,6 +329,13 @@ class GitHub:
 
 def _document_of(name: str) -> Render:
     return lambda variables: (document(name), variables)
+
+
+def _cause(error: BaseException | None, kind: type[E]) -> E | None:
+    """Return the first error of this kind among those that led to this one."""
+    while error is not None and not isinstance(error, kind):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _reason(error: Exception) -> str:

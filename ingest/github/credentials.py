@@ -123,11 +123,14 @@ def read_credentials(settings: Settings) -> httpx.Auth:
     }
     if settings.github_pat is not None:
         return TokenAuth(settings.github_pat)
+    if settings.github_token is not None and not any(app.values()):
+        return TokenAuth(settings.github_token)
     if missing := [name for name, value in app.items() if value is None]:
         if len(missing) < len(app):
             raise ConfigurationError(f"{', '.join(missing)} is not set, the rest of the app is")
         raise ConfigurationError(
-            "GITHUB_PAT is not set; give it a token that can read the repositories"
+            "GITHUB_PAT (or GITHUB_TOKEN) is not set; give it a token that can read the"
+            " repositories"
         )
     return AppAuth(
         settings.github_api_url,

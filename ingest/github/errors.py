@@ -17,6 +17,10 @@ class Unanswerable(GitHubAway):
     """GitHub is there but did not answer this question, however small it was asked."""
 
 
+class Refused(Exception):
+    """GitHub does not let the token read this one thing; the rest goes on."""
+
+
 class RateLimitReached(StoppedEarly):
     """The points of the hour are spent and the run may not wait so long."""
 
@@ -37,16 +41,23 @@ class BudgetSpent(StoppedEarly):
 class Transient(Exception):
     """One request failed in a way that may pass.
 
-    `kind` is what it is counted as, `wait` what GitHub asks for in seconds, `too_big` whether a
-    smaller question may do.
+    `kind` is what it is counted as, `wait` the seconds that GitHub asks for, `too_big` whether a
+    smaller question may be answered. With `is_size` GitHub says that the size is the fault.
     """
 
     def __init__(
-        self, reason: str, *, kind: str, wait: float | None = None, too_big: bool = False
+        self,
+        reason: str,
+        *,
+        kind: str,
+        wait: float | None = None,
+        too_big: bool = False,
+        is_size: bool = False,
     ) -> None:
         self.kind = kind
         self.wait = wait
-        self.too_big = too_big
+        self.too_big = too_big or is_size
+        self.is_size = is_size
         super().__init__(reason)
 
 

@@ -1,7 +1,7 @@
-"""Nothing is passed over: what a page could not hold, or GitHub did not give, is fetched singly."""
+"""Completes pages: what a page could not hold, or GitHub did not give, is fetched apart."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,18 +9,19 @@ from pydantic import ValidationError
 
 from ingest.github.client import GitHub
 from ingest.github.errors import Unanswerable
-from ingest.github.models import Details, PullRequest
+from ingest.github.models import Connection, DraftEvent, Label, PullRequest, Review, Reviews
 from ingest.github.pages import Page, Rejected, read_pull_requests
 from ingest.github.parts import in_parts
-from ingest.github.sizes import PageSize, Sizes
-from ingest.github.walk import NESTED
+from ingest.github.queries import details_document
+from ingest.github.responses import Answer
+from ingest.github.sizes import LONGEST
 
-# How many pull requests are asked for at once: whole, or only what hangs on them.
-AT_ONCE, DETAILS_AT_ONCE = 50, 10
 # How many of a page are asked for singly after they could not be used.
 SINGLY = 5
-# GitHub's longest page.
-LONGEST = 100
+# A request for details asks for no more nodes than a page may hold.
+MOST_NODES = 2500
+# How often a connection is asked for that GitHub gives with a null or an error in it.
+TRIES = 3
 
 
 @dataclass
@@ -38,27 +39,27 @@ class Mender:
 
     github: GitHub
 
-    def __post_init__(self) -> None:
-        self.sizes = Sizes(PageSize(AT_ONCE), PageSize(NESTED), of="ids")
-        self.details_sizes = Sizes(
-            PageSize(DETAILS_AT_ONCE), PageSize(LONGEST), of="ids", events=LONGEST
-        )
-
     async def complete(self, pages: Sequence[Page]) -> None:
         """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""
         for page in pages:
             if page.nulls or page.suspects:
                 await self._fetch_singly(page)
-        await self._extend(
-            {pr.id: pr for page in pages for pr in page.pull_requests if not pr.is_as_counted}
-        )
+        pull_requests = [pr for page in pages for pr in page.pull_requests]
+        read_anew: set[str] = set()
+        for _ in range(2):
+            # One was deleted or added between two pages, or GitHub miscounts: once from the start.
+            for pr in pull_requests:
+                if pr.is_whole and not pr.is_as_counted and pr.id not in read_anew:
+                    read_anew.add(pr.id)
+                    pr.reviews.restart()
+            await self._read_on(pull_requests)
         for page in pages:
             _reject_incomplete(page)
 
     async def pull_requests(self, ids: Sequence[str]) -> Fetched:
         """Fetch pull requests by node id, each with as much as a page would hold of it."""
         fetched = Fetched([], [], [])
-        async for part, answer in in_parts(self.github, "pull_requests", ids, self.sizes):
+        async for part, answer in in_parts(self.github, "pull_requests", ids):
             if isinstance(answer, Unanswerable):
                 fetched.rejected.append(Rejected(part[0], None, str(answer)))
                 continue
@@ -104,66 +105,132 @@ class Mender:
     async def _behind_nulls(self, page: Page) -> list[Rejected] | None:
         """Ask for the page again, ids alone, down to where it ended: what moved is above it now.
 
-        None where GitHub does not give it this time: the page then waits for another run.
+        None if GitHub does not give it this time: the page then waits for another run.
         """
-        variables = {"ids": [page.repository_id], "first": LONGEST, "after": page.asked_after}
-        answer = await self.github.query("ids", variables)
-        connection = (answer.data["nodes"][0] or {}).get("pullRequests")
-        if connection is None:
-            return None
-        nodes = connection["nodes"]
-        if nodes is None:
-            return None
-        ids = [node["id"] if node else None for node in nodes]
-        if page.last_id in ids:
-            ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
+        ids: list[str | None] = []
+        after = page.asked_after
+        while len(ids) < _end_of(page, ids):
+            variables = {"ids": [page.repository_id], "first": LONGEST - len(ids), "after": after}
+            answer = await self.github.query("ids", variables)
+            connection = (answer.data["nodes"][0] or {}).get("pullRequests")
+            if connection is None or connection["nodes"] is None:
+                return None
+            ids += [node["id"] if node else None for node in connection["nodes"]]
+            info = connection["pageInfo"]
+            if not info["hasNextPage"]:
+                break
+            if info["endCursor"] in {None, after}:
+                return None
+            after = info["endCursor"]
         known = {suspect.id for suspect in page.suspects} | {pr.id for pr in page.pull_requests}
+        ids = ids[: _end_of(page, ids)]
         return [Rejected(key, None, page.nulls[0]) for key in ids if key not in known]
 
-    async def _extend(self, cut: dict[str, PullRequest]) -> None:
-        """Read anew, from the start, what hangs on these."""
-        async for details in self._details(list(cut)):
-            cut[details.id].reviews = details.reviews
-            cut[details.id].draft_events = details.draft_events
-        for pr in cut.values():
-            before: tuple[Any, Any] | None = None
-            while not pr.is_whole:
-                reviews, events = pr.reviews.page_info, pr.draft_events.page_info
-                after = {
-                    "reviewsAfter": reviews.end_cursor,
-                    "draftEventsAfter": events.end_cursor,
-                }
-                further = [details async for details in self._details([pr.id], after)]
-                # Nothing, or what is there already: it would never end.
-                if not further or (further[0].reviews, further[0].draft_events) == before:
-                    break
-                before = (further[0].reviews, further[0].draft_events)
-                _append(pr.reviews, further[0].reviews)
-                _append(pr.draft_events, further[0].draft_events)
-
-    async def _details(
-        self, ids: list[str], after: dict[str, str | None] | None = None
-    ) -> AsyncIterator[Details]:
-        """Yield what GitHub gives of what hangs on pull requests; what it does not is left out."""
-        async for _, answer in in_parts(self.github, "details", ids, self.details_sizes, after):
-            if isinstance(answer, Unanswerable):
-                continue
-            for position, node in enumerate(answer.data["nodes"]):
-                if node and not answer.error_about("nodes", position):
-                    with suppress(ValidationError):
-                        yield Details.model_validate(node)
+    async def _read_on(self, pull_requests: Sequence[PullRequest]) -> None:
+        """Read unfinished connections to their end, those of many pull requests in a request."""
+        failed: Counter[tuple[str, str]] = Counter()
+        while rest := [part for part in _parts(pull_requests) if failed[part.key] < TRIES]:
+            for parts in _within_budget(rest):
+                first = max(part.first for part in parts)
+                async for asked, answer in in_parts(
+                    self.github, "details", parts, {"first": first}, _details
+                ):
+                    if isinstance(answer, Unanswerable):
+                        failed[asked[0].key] = TRIES
+                        continue
+                    for index, part in enumerate(asked):
+                        if not part.take(answer, f"c{index}"):
+                            failed[part.key] += 1
 
 
-def _append(connection: Any, further: Any) -> None:
-    if not connection.page_info.has_next_page:
-        return
-    known = {node.id for node in connection.nodes}
-    connection.nodes += [node for node in further.nodes if node.id not in known]
+@dataclass(frozen=True)
+class _Part:
+    """The next page of a pull request's connection."""
+
+    pull_request: PullRequest
+    name: str
+    connection: Connection
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.pull_request.id, self.name
+
+    @property
+    def first(self) -> int:
+        """How many are left, as far as GitHub counts them."""
+        if isinstance(self.connection, Reviews):
+            left = self.connection.total_count - len(self.connection.nodes)
+            return min(LONGEST, max(1, left))
+        return LONGEST
+
+    def take(self, answer: Answer, alias: str) -> bool:
+        """Append what an answer holds of it; return whether that is whole and new."""
+        node = answer.data.get(alias)
+        if not node or answer.error_about(alias):
+            return False
+        try:
+            further = type(self.connection).model_validate(node[self.name])
+        except (ValidationError, KeyError):
+            return False
+        return _append(self.connection, further)
+
+
+def _parts(pull_requests: Iterable[PullRequest]) -> Iterator[_Part]:
+    for pr in pull_requests:
+        for name, connection in pr.unfinished.items():
+            yield _Part(pr, name, connection)
+
+
+def _within_budget(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
+    """Cut the parts into requests of at most `MOST_NODES` nodes."""
+    taken: list[_Part] = []
+    nodes = 0
+    for part in parts:
+        if taken and (nodes + part.first > MOST_NODES or len(taken) == LONGEST):
+            yield taken
+            taken, nodes = [], 0
+        taken.append(part)
+        nodes += part.first
+    if taken:
+        yield taken
+
+
+def _details(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    variables: dict[str, Any] = {}
+    parts: list[_Part] = asked["ids"]
+    for index, part in enumerate(parts):
+        variables[f"id{index}"] = part.pull_request.id
+        variables[f"first{index}"] = min(part.first, asked["first"])
+        variables[f"after{index}"] = part.connection.page_info.end_cursor
+    return details_document([part.name for part in parts]), variables
+
+
+def _append(connection: Connection, further: Connection) -> bool:
+    """Add a page to a connection; return whether that leads anywhere."""
+    known = {_identity(node) for node in connection.nodes}
+    new: list[Any] = [node for node in further.nodes if _identity(node) not in known]
+    if not new and further.page_info.has_next_page:
+        return False
+    connection.nodes += new
     connection.page_info = further.page_info
+    if isinstance(connection, Reviews) and isinstance(further, Reviews):
+        connection.total_count = further.total_count
+    return True
+
+
+def _identity(node: Review | DraftEvent | Label) -> str:
+    return node.name if isinstance(node, Label) else node.id
+
+
+def _end_of(page: Page, ids: Sequence[str | None]) -> int:
+    """Return how many ids from the cursor on belong to a page that ended with `last_id`."""
+    if page.last_id in ids:
+        return ids.index(page.last_id) + 1 + page.nulls_at_end
+    return LONGEST
 
 
 def _reject_incomplete(page: Page) -> None:
     incomplete = [pr for pr in page.pull_requests if not pr.is_whole]
-    reason = "GitHub gives only a part of its reviews or draft events"
+    reason = "GitHub gives only a part of its reviews, labels or draft events"
     page.rejected += [Rejected(pr.id, pr.number, reason) for pr in incomplete]
     page.pull_requests = [pr for pr in page.pull_requests if pr.is_whole]

@@ -5,7 +5,7 @@ Names and nullability: the types PullRequest, PullRequestReview and Actor of Git
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Protocol, Self, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,8 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
+
+from ingest.github.reverts import find_reverts
 
 Row = dict[str, Any]
 
@@ -44,11 +46,13 @@ def _storable(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_storable)]
 
 
-class _Node(BaseModel):
+class Node(BaseModel):
+    """A part of an answer: GitHub's names, and only the fields that are used."""
+
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
-class Actor(_Node):
+class Actor(Node):
     """Who did it: a user, a bot, a mannequin…; GitHub gives null for somebody deleted."""
 
     typename: str = Field(alias="__typename")
@@ -56,7 +60,7 @@ class Actor(_Node):
     id: str | None = None
 
 
-class Review(_Node):
+class Review(Node):
     """A review; a pending one has no `submitted_at`."""
 
     id: str
@@ -75,7 +79,7 @@ class Review(_Node):
         }
 
 
-class DraftEvent(_Node):
+class DraftEvent(Node):
     """A switch between draft and ready for review."""
 
     typename: str = Field(alias="__typename")
@@ -93,57 +97,67 @@ class DraftEvent(_Node):
         }
 
 
-_Identified = TypeVar("_Identified", Review, DraftEvent)
+class _HasId(Protocol):
+    id: str
 
 
-class PageInfo(_Node):
+_Identified = TypeVar("_Identified", bound=_HasId)
+
+
+class PageInfo(Node):
     """Where a connection goes on; `end_cursor` is null on an empty page."""
 
     has_next_page: bool
     end_cursor: str | None
 
 
-def _each_once(nodes: list[_Identified]) -> list[_Identified]:
+def each_once(nodes: list[_Identified]) -> list[_Identified]:
+    """Return each node once, by its id."""
     return list({node.id: node for node in nodes}.values())
 
 
-class Reviews(_Node):
-    """A page of a pull request's reviews, each once, however often GitHub gives it."""
+class Label(Node):
+    """A label, by its name."""
+
+    name: Text
+
+
+class Reviews(Node):
+    """Pages of a pull request's reviews, each once, however often GitHub gives it."""
 
     total_count: int
     page_info: PageInfo
-    nodes: Annotated[list[Review], AfterValidator(_each_once)]
+    nodes: Annotated[list[Review], AfterValidator(each_once)]
+
+    def restart(self) -> None:
+        """Forget what is here, so that it is read again from the start."""
+        self.nodes, self.page_info = [], PageInfo(has_next_page=True, end_cursor=None)
 
 
-class DraftEvents(_Node):
-    """A page of a pull request's draft events."""
+class DraftEvents(Node):
+    """Pages of a pull request's draft events."""
 
     page_info: PageInfo
-    nodes: Annotated[list[DraftEvent], AfterValidator(_each_once)]
+    nodes: Annotated[list[DraftEvent], AfterValidator(each_once)]
 
 
-class Details(_Node):
-    """What hangs on a pull request; `is_whole` once every page of it is here."""
+class Labels(Node):
+    """Pages of a pull request's labels."""
+
+    page_info: PageInfo
+    nodes: list[Label]
+
+
+Connection = Reviews | DraftEvents | Labels
+
+
+class PullRequest(Node):
+    """A pull request as a walk's page carries it, with the beginning of its connections."""
 
     id: str
     reviews: Reviews
     draft_events: DraftEvents = Field(alias="timelineItems")
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether nothing is left behind a next page."""
-        pages = (self.reviews.page_info, self.draft_events.page_info)
-        return not any(page.has_next_page for page in pages)
-
-    @property
-    def is_as_counted(self) -> bool:
-        """Whether it is whole and has as many reviews as GitHub counts."""
-        return self.is_whole and len(self.reviews.nodes) == self.reviews.total_count
-
-
-class PullRequest(Details):
-    """A pull request as a walk's page carries it."""
-
+    label_pages: Labels | None = Field(alias="labels")
     number: int
     title: Text
     url: str
@@ -158,6 +172,9 @@ class PullRequest(Details):
     changed_files: int
     base_ref: Text = Field(alias="baseRefName")
     head_ref: Text = Field(alias="headRefName")
+    head_sha: str | None = Field(default=None, alias="headRefOid")
+    # Read for what it says that it reverts; it does not land.
+    body: Text = ""
     author: Actor | None
     merged_by: Actor | None
     merge_commit_sha: str | None = Field(
@@ -168,15 +185,30 @@ class PullRequest(Details):
         default=None,
         validation_alias=AliasPath("commits", "nodes", 0, "commit", "authoredDate"),
     )
-    labels: list[Text] = Field(default_factory=list)
 
-    @model_validator(mode="before")
-    @classmethod
-    def _flatten_labels(cls, node: Any) -> Any:
-        if not isinstance(node, dict) or isinstance(node.get("labels"), list):
-            return node
-        nodes = (node.get("labels") or {}).get("nodes") or []
-        return {**node, "labels": [label["name"] for label in nodes if label]}
+    @property
+    def unfinished(self) -> dict[str, Connection]:
+        """The connections, by GitHub's name, that go on behind what is here."""
+        connections: dict[str, Connection | None] = {
+            "reviews": self.reviews,
+            "timelineItems": self.draft_events,
+            "labels": self.label_pages,
+        }
+        return {
+            name: connection
+            for name, connection in connections.items()
+            if connection and connection.page_info.has_next_page
+        }
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is left behind a next page."""
+        return not self.unfinished
+
+    @property
+    def is_as_counted(self) -> bool:
+        """Whether it has as many reviews as GitHub counts."""
+        return len(self.reviews.nodes) == self.reviews.total_count
 
     @model_validator(mode="after")
     def _is_possible(self) -> Self:
@@ -195,13 +227,17 @@ class PullRequest(Details):
     def row(self, repository_id: str, repository: str) -> Row:
         """Return the row of `raw.pull_requests` with its nested reviews and draft events."""
         columns = self.model_dump(
-            exclude={"author", "merged_by", "reviews", "draft_events"}, by_alias=False
+            exclude={"author", "merged_by", "reviews", "draft_events", "label_pages", "body"},
+            by_alias=False,
         )
+        labels = self.label_pages.nodes if self.label_pages else []
         return {
             **columns,
             "repository_id": repository_id,
             "repository": repository,
             **_author(self.author),
+            "reverts": find_reverts(repository, self.title, self.body, self.head_ref),
+            "labels": [label.name for label in labels],
             "merged_by_login": self.merged_by.login if self.merged_by else None,
             "reviews": [review.row(self.id) for review in self.reviews.nodes],
             "draft_events": [
@@ -210,13 +246,13 @@ class PullRequest(Details):
             ],
         }
 
-    def logins(self) -> set[tuple[str, str]]:
-        """Return every (node id, login) seen on it."""
+    def logins(self) -> set[tuple[str, str, str]]:
+        """Return every (node id, login, type) of an account seen on it."""
         actors = [self.author, *(review.author for review in self.reviews.nodes)]
-        return {(actor.id, actor.login) for actor in actors if actor and actor.id}
+        return {(actor.id, actor.login, actor.typename) for actor in actors if actor and actor.id}
 
 
-class Probed(_Node):
+class Probed(Node):
     """A repository as the probe sees it: `newest` is its latest `updatedAt`, null without any."""
 
     id: str
@@ -225,6 +261,13 @@ class Probed(_Node):
     pull_requests: int = Field(validation_alias=AliasPath("pullRequests", "totalCount"))
     newest: AwareDatetime | None = Field(
         default=None, validation_alias=AliasPath("pullRequests", "nodes", 0, "updatedAt")
+    )
+    default_branch: str | None = Field(
+        default=None, validation_alias=AliasPath("defaultBranchRef", "name")
+    )
+    # The tip of the default branch; null without any commit.
+    tip: str | None = Field(
+        default=None, validation_alias=AliasPath("defaultBranchRef", "target", "oid")
     )
     at: datetime
 

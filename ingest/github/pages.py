@@ -9,11 +9,13 @@ from pydantic import ValidationError
 
 from ingest.github.models import PageInfo, PullRequest
 from ingest.github.progress import Progress, Walk
-from ingest.github.responses import Answer
+from ingest.github.responses import Answer, refused_token
 
 Kind = Literal["head", "backfill", "repair"]
 
 
+# The fields of a pull request that need the permission to read contents.
+_CONTENTS = {"commits", "mergeCommit"}
 # Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
 AWAY = {"NOT_FOUND", "FORBIDDEN"}
 
@@ -72,6 +74,10 @@ def read_page(
     """Read one repository's page of an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
     if not node or not node.get("pullRequests"):
+        if node and (refusal := answer.refusal_below("nodes", index)):
+            raise refused_token(
+                f"the pull requests of {node['nameWithOwner']}", refusal, "Pull requests: read"
+            )
         error = answer.error_about("nodes", index) or {}
         reason = str(error.get("message", "GitHub gives null for it"))
         raise (RepositoryAway if not node and error.get("type") in AWAY else PageUnclear)(reason)
@@ -84,6 +90,7 @@ def read_page(
         raise PageUnclear("GitHub says that there is more, and not where")
     given = [found for found in nodes if found is not None]
     path = ("nodes", index, "pullRequests", "nodes")
+    _check_permissions(answer, node["nameWithOwner"], len(nodes), *path)
     pull_requests, rejected = read_pull_requests(answer, nodes, *path)
     updated = [pr.updated_at for pr in pull_requests]
     # Where the walk began with less than was probed, another replica answered: no more is claimed.
@@ -145,6 +152,22 @@ def read_pull_requests(
             faults = [_fault(fault) for fault in invalid.errors(include_url=False)]
             rejected.append(Rejected(node.get("id"), node.get("number"), "; ".join(faults)))
     return pull_requests, rejected
+
+
+def _check_permissions(answer: Answer, name: str, count: int, *path: str | int) -> None:
+    """Raise `TokenRefused` if GitHub refuses something of most of a page's pull requests.
+
+    Of a single one it may be a fault of GitHub's; of most it is the token's missing permission.
+    """
+    refusals = [found for i in range(count) if (found := answer.refusal_below(*path, i))]
+    if len(refusals) * 2 > count:
+        fields = refusals[0]["path"][len(path) + 1 :]
+        is_content = fields and fields[0] in _CONTENTS
+        raise refused_token(
+            f"the {'commits' if is_content else 'pull requests'} of {name}",
+            refusals[0],
+            "Contents: read" if is_content else "Pull requests: read",
+        )
 
 
 def _null_reason(answer: Answer, index: int, position: int) -> str:

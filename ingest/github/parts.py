@@ -1,30 +1,32 @@
-"""Questions about many things by their ids: as many at once as GitHub can answer."""
+"""Questions about many things at once: as many in a request as GitHub answers."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ingest.github.client import GitHub, Render
 from ingest.github.errors import Unanswerable
 from ingest.github.responses import Answer
-from ingest.github.sizes import Sizes
+
+T = TypeVar("T")
 
 
 async def in_parts(
     github: GitHub,
-    name: str,
-    ids: Sequence[str],
-    sizes: Sizes,
-    variables: Mapping[str, Any] | None = None,
+    kind: str,
+    ids: Sequence[T],
+    variables: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
     render: Render | None = None,
-) -> AsyncIterator[tuple[list[str], Answer | Unanswerable]]:
+) -> AsyncIterator[tuple[list[T], Answer | Unanswerable]]:
     """Ask for all the ids, part by part; yield each part with its answer.
 
-    What GitHub does not answer, be it asked for alone, is a part of one id with the reason.
+    An id that GitHub does not answer for even alone is a part of its own, with the reason.
+    `variables` may be made anew for each part.
     """
     rest = list(ids)
     while rest:
         try:
-            answer = await github.query(name, {**(variables or {}), "ids": rest}, sizes, render)
+            more = variables() if callable(variables) else variables or {}
+            answer = await github.query(kind, {**more, "ids": rest}, render)
         except Unanswerable as error:
             yield rest[:1], error
             rest = rest[1:]

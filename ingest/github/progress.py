@@ -61,8 +61,9 @@ class Progress(BaseModel):
     Everything that GitHub updated from `covered_from` (null: ever) up to `watermark` is in `raw`;
     `walked_at` is when the walk that set the watermark began. `backfill` is what is left of the
     first walk, `head` a walk towards the watermark that was cut off, `repair` one over everything
-    because the number of rows was not GitHub's; what it does not meet landed at `repair_after` (a
-    dlt load id) or before, and `repair_of` is what GitHub counted as it began.
+    because the number of rows was not GitHub's, or over what is loaded because `--refresh` asked;
+    what it does not meet landed at `repair_after` (a dlt load id) or before, and `repair_of` is
+    what GitHub counted as it began.
     """
 
     watermark: AwareDatetime | None = None
@@ -133,8 +134,9 @@ class Progress(BaseModel):
         return self.model_copy(update={"head": walk})
 
     def after_repair_page(self, walk: Walk, *, is_last: bool) -> "Progress":
-        """Return it after a page of a walk over everything; what is covered stays so."""
-        return self.model_copy(update={"repair": None if is_last else walk})
+        """Return it after a page of a walk over what is loaded; what is covered stays so."""
+        done = is_last or walk.is_below_floor()
+        return self.model_copy(update={"repair": None if done else walk})
 
     @property
     def is_whole(self) -> bool:

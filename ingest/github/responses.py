@@ -10,11 +10,16 @@ from typing import Any
 
 import httpx
 
+from dora.errors import ConfigurationError
 from ingest.github.errors import GitHubAway, RateLimited, TokenRefused, Transient
 
 _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
 _SCOPES = "INSUFFICIENT_SCOPES"
+REFUSED = {"FORBIDDEN", _SCOPES}
 _TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
+# Errors that stay when the same question is asked again.
+_LASTING = {"NOT_FOUND", "FORBIDDEN", _SCOPES, "INVALID_CURSOR_ARGUMENTS", "ARGUMENT_LIMIT"}
+NEEDED = "Metadata: read, Contents: read and Pull requests: read"
 # How GitHub words a limit where its status and headers do not say so.
 _LIMIT_WORDS = ("rate limit", "abuse detection", "temporarily blocked")
 # GitHub's limits last an hour; a header that says more than a day says nothing.
@@ -34,6 +39,10 @@ class Answer:
     cost: int = 0
     asked: int = 0
 
+    def may_be_better(self) -> bool:
+        """Whether some of it failed in a way that may pass."""
+        return any(error.get("type") not in _LASTING for error in self.errors)
+
     def error_at(self, *path: str | int) -> dict[str, Any] | None:
         """Return the error that GitHub gives for this path, if there is one."""
         return next((error for error in self.errors if error.get("path") == list(path)), None)
@@ -49,6 +58,27 @@ class Answer:
             if place[:shared] == list(path[:shared]):
                 return error
         return None
+
+    def refusal_below(self, *path: str | int) -> dict[str, Any] | None:
+        """Return the first refusal of what is at this path, or of something in it."""
+        for error in self.errors:
+            place = error.get("path") or []
+            if error.get("type") in REFUSED and place[: len(path)] == list(path):
+                return error
+        return None
+
+
+def refused_token(what: str, error: dict[str, Any], permission: str = NEEDED) -> TokenRefused:
+    """Return the error to raise if the token may not read something, with what to do about it."""
+    message = str(error.get("message"))
+    is_sso = "SAML" in message or (error.get("extensions") or {}).get("saml_failure")
+    todo = (
+        "authorise the token for the organisation's single sign-on"
+        if is_sso
+        else f"it needs the repository permission {permission}; for a GitHub App, also accept it "
+        "in the installation"
+    )
+    return TokenRefused(f"GitHub does not let the token read {what} ({message}): {todo}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +111,7 @@ def read_answer(response: httpx.Response, now: datetime) -> Answer:
     if types & _RATE_LIMITS:
         raise RateLimited("rate limit", wait=_limit_wait(response.headers, now))
     if types & _TOO_BIG:
-        raise Transient(message, kind="too_big", too_big=True)
+        raise Transient(message, kind="too_big", is_size=True)
     data = body.get("data")
     if _SCOPES in types and not data:
         raise TokenRefused(f"GitHub refused the token: {message}")
@@ -96,16 +126,21 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
     """Raise what a status other than 2xx stands for."""
     if response.is_success:
         return
-    status, message = response.status_code, _message(response)
+    status, message = response.status_code, message_of(response)
     if status == httpx.codes.UNAUTHORIZED:
         raise TokenRefused(f"GitHub refused the token: {message}")
+    if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
+        raise ConfigurationError(
+            "the proxy in HTTP_PROXY or ALL_PROXY asks for a name and a password: put them into "
+            "its address, as in http://NAME:PASSWORD@HOST:PORT"
+        )
     if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
         headers = response.headers
         limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"
         is_said = any(words in message.lower() for words in _LIMIT_WORDS)
         if limited or status == httpx.codes.TOO_MANY_REQUESTS or is_said:
             raise RateLimited(f"rate limit: {message}", wait=_limit_wait(headers, now))
-        raise TokenRefused(f"GitHub forbids the token what it is asked for: {message}")
+        raise refused_token("what it was asked for", {"message": message})
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
         kind = "timeout" if status == httpx.codes.REQUEST_TIMEOUT else "http_5xx"
@@ -113,9 +148,9 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
     raise GitHubAway(f"GitHub at {response.url} answered HTTP {status}: {message}")
 
 
-def read_quota(headers: httpx.Headers, now: datetime) -> Quota | None:
-    """Return what the headers say of the hour's points of GraphQL, if anything."""
-    if headers.get("x-ratelimit-resource", "graphql") != "graphql":
+def read_quota(headers: httpx.Headers, now: datetime, resource: str = "graphql") -> Quota | None:
+    """Return what the headers say of the hour's points (REST: `core`), if anything."""
+    if headers.get("x-ratelimit-resource", resource) != resource:
         return None
     reset = _number(headers, "x-ratelimit-reset")
     wait = None if reset is None else _until(reset, headers, now)
@@ -147,7 +182,8 @@ def _number(headers: httpx.Headers, name: str) -> int | None:
     return int(value) if value.isascii() and value.isdecimal() else None
 
 
-def _message(response: httpx.Response) -> str:
+def message_of(response: httpx.Response) -> str:
+    """Return what GitHub says in an answer that is no success."""
     try:
         return str(response.json()["message"])[:300]
     except (ValueError, KeyError, TypeError):

@@ -21,25 +21,47 @@ class Batch:
     pull_requests: list[Row] = field(default_factory=list)
     repositories: list[Row] = field(default_factory=list)
     user_logins: list[Row] = field(default_factory=list)
+    deployments: list[Row] = field(default_factory=list)
+    releases: list[Row] = field(default_factory=list)
+    tags: list[Row] = field(default_factory=list)
+    workflow_runs: list[Row] = field(default_factory=list)
+    commits: list[Row] = field(default_factory=list)
+    incidents: list[Row] = field(default_factory=list)
+    delivery_coverage: list[Row] = field(default_factory=list)
     teams: list[Row] | None = None
+    settings: list[Row] | None = None
     ingest_runs: list[Row] = field(default_factory=list)
     ingest_failures: list[Row] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
 
     def split(self) -> "tuple[Batch, Batch]":
         """Return what is loaded with the state that belongs to it, and the rows that say so."""
-        said = Batch(repositories=self.repositories, ingest_runs=self.ingest_runs, state=self.state)
-        return replace(self, repositories=[], ingest_runs=[]), said
+        said = Batch(
+            repositories=self.repositories,
+            delivery_coverage=self.delivery_coverage,
+            ingest_runs=self.ingest_runs,
+            state=self.state,
+        )
+        return replace(self, repositories=[], delivery_coverage=[], ingest_runs=[]), said
 
     def saying(self, said: "Batch") -> "Batch":
         """Return it with rows that say what had been loaded before; its own replace these."""
         rows = {row["id"]: row for row in (*said.repositories, *self.repositories)}
-        runs = [*said.ingest_runs, *self.ingest_runs]
-        return replace(self, repositories=list(rows.values()), ingest_runs=runs)
+        coverage = {
+            (row["repository_id"], row["kind"]): row
+            for row in (*said.delivery_coverage, *self.delivery_coverage)
+        }
+        return replace(
+            self,
+            repositories=list(rows.values()),
+            delivery_coverage=list(coverage.values()),
+            ingest_runs=[*said.ingest_runs, *self.ingest_runs],
+        )
 
     def has_data(self) -> bool:
         """Whether it holds more than the rows that say what is loaded."""
-        return any((self.pull_requests, self.user_logins, self.ingest_failures, self.teams))
+        said = {"repositories", "delivery_coverage", "ingest_runs", "state"}
+        return any(rows for name, rows in vars(self).items() if name not in said)
 
 
 def _resource(
@@ -80,6 +102,24 @@ def resources(batch: Batch) -> list[DltResource]:
         ),
         _resource("repositories", batch.repositories, tables.REPOSITORIES, key=["id"]),
         _resource("user_logins", batch.user_logins, tables.USER_LOGINS, key=["user_id", "login"]),
+        _resource(
+            "deployments",
+            batch.deployments,
+            tables.DEPLOYMENTS,
+            key=["id"],
+            nested={"statuses": tables.DEPLOYMENT_STATUSES},
+        ),
+        _resource("releases", batch.releases, tables.RELEASES, key=["id"]),
+        _resource("tags", batch.tags, tables.TAGS, key=["id"]),
+        _resource("workflow_runs", batch.workflow_runs, tables.WORKFLOW_RUNS, key=["id"]),
+        _resource("commits", batch.commits, tables.COMMITS, key=["repository_id", "sha"]),
+        _resource("incidents", batch.incidents, tables.INCIDENTS, key=["source", "id"]),
+        _resource(
+            "delivery_coverage",
+            batch.delivery_coverage,
+            tables.DELIVERY_COVERAGE,
+            key=["repository_id", "kind"],
+        ),
         _resource("ingest_runs", batch.ingest_runs, tables.INGEST_RUNS, key=["run_id"]),
         _resource("ingest_failures", batch.ingest_failures, tables.INGEST_FAILURES, key=["id"]),
         _resource(
@@ -89,6 +129,7 @@ def resources(batch: Batch) -> list[DltResource]:
             key=[],
             nested={"memberships": tables.TEAM_MEMBERSHIPS},
         ),
+        _resource("settings", batch.settings, tables.SETTINGS, key=[]),
     ]
 
 

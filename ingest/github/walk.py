@@ -12,21 +12,17 @@ from ingest.github.client import GitHub
 from ingest.github.errors import Unanswerable
 from ingest.github.pages import Kind, Page, PageUnclear, RepositoryAway, read_page
 from ingest.github.progress import Progress, Walk
-from ingest.github.responses import Answer
-from ingest.github.sizes import PageSize, Sizes
+from ingest.github.queries import document
 
-PAGE = 50
-# The first pages of several repositories at once: 5 x 10 pull requests cost what one page does.
-HEADS, HEAD_PAGE = 5, 10
+# The first pages of so many repositories are asked for at once.
+HEADS = 5
 # How often a page is asked for that GitHub gives as null.
 TRIES = 3
-# How many of a pull request's reviews a page holds.
-NESTED = 50
 
 
 @dataclass
 class Walker:
-    """Reads pages; page sizes adapt to what GitHub can do and are shared by all walks.
+    """Reads pages.
 
     `lost` are the repositories that went out of reach since they were probed, and why; `unclear`
     those of which GitHub failed to give a page, which says nothing of them.
@@ -35,11 +31,6 @@ class Walker:
     github: GitHub
     lost: dict[str, str] = field(default_factory=dict)
     unclear: dict[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        nested = PageSize(NESTED)
-        self.sizes = Sizes(PageSize(PAGE), nested)
-        self.head_sizes = Sizes(PageSize(HEAD_PAGE), nested)
 
     async def go_on(
         self, repository_id: str, progress: Progress, kind: Kind
@@ -53,7 +44,11 @@ class Walker:
     async def heads(self, walks: dict[str, tuple[Progress, Walk]]) -> AsyncIterator[Page]:
         """Walk several repositories (at most `HEADS`) from the top down to their watermarks."""
         try:
-            answer = await self._ask(list(walks), None, self.head_sizes)
+            answer = await self.github.query(
+                "heads",
+                {"ids": list(walks), "after": None},
+                lambda asked: (document("walk"), asked),
+            )
         except Unanswerable:
             for repository_id, (progress, walk) in walks.items():
                 async for page in self._walk(repository_id, progress, walk, "head"):
@@ -85,7 +80,8 @@ class Walker:
         # A page that cannot be completed ends the walk in this run: nothing behind it may land.
         while repository_id not in self.unclear:
             try:
-                answer = await self._ask([repository_id], walk.cursor, self.sizes)
+                asked = {"ids": [repository_id], "after": walk.cursor}
+                answer = await self.github.query("walk", asked)
             except Unanswerable:
                 # The one that GitHub stumbles over, by its id alone: it is then asked for singly.
                 alone = {"ids": [repository_id], "first": 1, "after": walk.cursor}
@@ -97,7 +93,8 @@ class Walker:
                 return
             except PageUnclear as error:
                 # It may be too much for GitHub, which does not always say so.
-                self.sizes.shrink()
+                sizes = self.github.sizes["walk"]
+                sizes.refuse(sizes.fitted({}))
                 in_vain += 1
                 if in_vain < TRIES:
                     continue
@@ -115,6 +112,3 @@ class Walker:
             yield page
             if page.is_last:
                 return
-
-    async def _ask(self, ids: list[str], after: str | None, sizes: Sizes) -> Answer:
-        return await self.github.query("walk", {"ids": ids, "after": after}, sizes)

@@ -52,6 +52,34 @@ create table marts.fct_team_lead_time_monthly (
     median_draft_hours double precision, median_pickup_hours double precision,
     median_review_hours double precision, is_complete boolean
 );
+create table marts.fct_team_delivery_weekly (
+    team_id text, week date, deployments bigint, weighted_deployments double precision,
+    deployment_days bigint, rollbacks bigint, changes_deployed bigint,
+    weighted_changes_deployed numeric(12, 2), median_change_lead_time_hours double precision,
+    p95_change_lead_time_hours double precision,
+    weighted_median_change_lead_time_hours double precision,
+    weighted_p95_change_lead_time_hours double precision, median_deploy_hours double precision,
+    failed_deployments bigint, change_fail_rate double precision,
+    weighted_change_fail_rate double precision, rework_deployments bigint,
+    deployment_rework_rate double precision, weighted_deployment_rework_rate double precision,
+    failures_recovered bigint, median_recovery_hours double precision,
+    weighted_median_recovery_hours double precision, failures_open bigint, is_complete boolean,
+    is_settled boolean
+);
+create table marts.fct_team_delivery_monthly (
+    team_id text, month date, deployments bigint, weighted_deployments double precision,
+    deployment_days bigint, rollbacks bigint, changes_deployed bigint,
+    weighted_changes_deployed numeric(12, 2), median_change_lead_time_hours double precision,
+    p95_change_lead_time_hours double precision,
+    weighted_median_change_lead_time_hours double precision,
+    weighted_p95_change_lead_time_hours double precision, median_deploy_hours double precision,
+    failed_deployments bigint, change_fail_rate double precision,
+    weighted_change_fail_rate double precision, rework_deployments bigint,
+    deployment_rework_rate double precision, weighted_deployment_rework_rate double precision,
+    failures_recovered bigint, median_recovery_hours double precision,
+    weighted_median_recovery_hours double precision, failures_open bigint, is_complete boolean,
+    is_settled boolean
+);
 """
 
 # The worked example of METRICS.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
@@ -71,6 +99,16 @@ insert into marts.fct_team_velocity_weekly values
 ('web', '2026-01-05', 2, 1.5, 17, 14.666666666666666, 2, true);
 insert into marts.fct_team_lead_time_monthly values
 ('web', '2026-01-01', 2, 17, 23.3, 10, 24, 0, 0, 12.5, 4.5, false);
+insert into marts.fct_team_delivery_weekly values
+('web', '2026-01-05', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0.5, 0.6666666666666666, 1,
+ 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, true, false),
+('core', '2026-01-12', 0, 0, 0, 0, 0, 0, null, null, null, null, null, 0, null, null, 0, null, null,
+ 0, null, null, 0, true, false),
+('core', '2026-01-05', null, null, null, null, null, null, null, null, null, null, null, null, null,
+ null, null, null, null, null, null, null, null, true, false);
+insert into marts.fct_team_delivery_monthly values
+('web', '2026-01-01', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0.5, 0.6666666666666666, 1,
+ 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, false, false);
 insert into marts.fct_team_pull_requests values
 ('core', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
 ('web', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),

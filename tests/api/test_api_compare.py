@@ -5,6 +5,7 @@ import pytest
 from api_support import WEB_KEY, Client
 
 PATH = "/metrics/compare"
+AS_CSV = {"Accept": "text/csv"}
 
 
 def test_several_teams_in_the_order_asked_for_with_their_own_figures(client):
@@ -28,18 +29,39 @@ def test_dates_hold_for_weeks_and_months(client):
     assert [row["week"] for row in core["velocity"]] == ["2026-01-05", "2026-01-12"]
 
 
-def test_as_csv_a_line_is_a_week_or_a_month(client):
-    answer = client.get(PATH, params={"team": ["web", "core"]}, headers={"Accept": "text/csv"})
-    lines = list(csv.DictReader(io.StringIO(answer.text, newline="")))
-    assert [(line["team_id"], line["week"], line["month"]) for line in lines] == [
-        ("web", "2026-01-05", ""),
-        ("web", "", "2026-01-01"),
-        ("core", "2026-01-05", ""),
-        ("core", "2026-01-12", ""),
-        ("core", "2026-01-19", ""),
+def lines(answer) -> list[dict[str, str]]:
+    assert answer.status_code == 200, answer.text
+    return list(csv.DictReader(io.StringIO(answer.text, newline="")))
+
+
+def test_csv_holds_rows_of_the_unit_that_was_asked_for(client):
+    weeks, months = (
+        lines(client.get(PATH, params={"team": ["web", "core"], "unit": unit}, headers=AS_CSV))
+        for unit in ("week", "month")
+    )
+    assert [(line["team_id"], line["week"]) for line in weeks] == [
+        ("web", "2026-01-05"),
+        ("core", "2026-01-05"),
+        ("core", "2026-01-12"),
+        ("core", "2026-01-19"),
     ]
-    assert float(lines[1]["median_lead_time_hours"]) == 17.0
-    assert lines[1]["contributors"] == ""
+    assert "month" not in weeks[0]
+    assert [(line["team_id"], line["month"]) for line in months] == [("web", "2026-01-01")]
+    assert float(months[0]["median_lead_time_hours"]) == 17.0
+    assert "week" not in months[0]
+
+
+def test_csv_of_weeks_and_months_at_once_is_refused(client):
+    answer = client.get(PATH, params={"team": "web"}, headers=AS_CSV)
+    assert answer.status_code == 422
+    assert answer.json()["parameter"] == "unit"
+
+
+@pytest.mark.parametrize(("unit", "figure"), [("week", "velocity"), ("month", "lead_time")])
+def test_json_of_a_unit_holds_that_alone(client, unit, figure):
+    (web,) = client.get(PATH, params={"team": "web", "unit": unit}).json()["data"]
+    (both,) = client.get(PATH, params={"team": "web"}).json()["data"]
+    assert web == {"team": both["team"], figure: both[figure]}
 
 
 def test_one_team_of_others_refuses_it_all(app):

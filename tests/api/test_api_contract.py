@@ -12,12 +12,13 @@ import yaml
 from pydantic import BaseModel
 
 from api.routes.compare import Comparison
+from api.routes.delivery import Delivery, DeliveryMonth, DeliveryWeek
 from api.routes.lead_time import LeadTime, LeadTimeMonth
 from api.routes.pull_requests import MergedPullRequest, PullRequests
 from api.routes.teams import Teams
 from api.routes.velocity import Velocity, VelocityWeek
 
-CONTRACTS = Path(__file__).parents[2] / "dbt_project/models/marts/_marts__models.yml"
+CONTRACTS = Path(__file__).parents[2] / "dbt_project/models/marts"
 PYTHON = {
     "text": str,
     "date": date,
@@ -35,7 +36,8 @@ NULL_UNLESS_MERGED |= {"coding_hours", "draft_hours", "pickup_hours", "review_ho
 
 @functools.cache
 def contracts() -> dict[str, Any]:
-    return {each["name"]: each for each in yaml.safe_load(CONTRACTS.read_text())["models"]}
+    files = [yaml.safe_load(file.read_text()) for file in CONTRACTS.glob("*__models.yml")]
+    return {each["name"]: each for file in files for each in file["models"]}
 
 
 def contract(*marts: str) -> dict[str, dict[str, Any]]:
@@ -53,6 +55,8 @@ def may_be_null(column: dict[str, Any]) -> bool:
     [
         (VelocityWeek, ["fct_team_velocity_weekly"]),
         (LeadTimeMonth, ["fct_team_lead_time_monthly"]),
+        (DeliveryWeek, ["fct_team_delivery_weekly"]),
+        (DeliveryMonth, ["fct_team_delivery_monthly"]),
     ],
 )
 def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
@@ -64,6 +68,8 @@ def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
     [
         (VelocityWeek, ["fct_team_velocity_weekly"]),
         (LeadTimeMonth, ["fct_team_lead_time_monthly"]),
+        (DeliveryWeek, ["fct_team_delivery_weekly"]),
+        (DeliveryMonth, ["fct_team_delivery_monthly"]),
         (MergedPullRequest, ["fct_pull_requests", "fct_team_pull_requests"]),
     ],
 )
@@ -83,6 +89,8 @@ def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: li
         ("/teams", Teams),
         ("/metrics/team/web/velocity", Velocity),
         ("/metrics/team/web/lead-time", LeadTime),
+        ("/metrics/team/web/delivery", Delivery),
+        ("/metrics/team/web/delivery?unit=month", Delivery),
         ("/metrics/team/web/pull-requests", PullRequests),
         ("/metrics/team/web/pull-requests?limit=1", PullRequests),
         ("/metrics/compare?team=web&team=core", Comparison),

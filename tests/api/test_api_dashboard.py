@@ -1,6 +1,7 @@
 """How the API serves the dashboard, built or not."""
 
 import re
+from urllib.parse import urljoin
 
 import pytest
 from api_support import Client
@@ -52,7 +53,48 @@ def test_without_a_build_the_page_says_how_to_make_one(nowhere, tmp_path, monkey
     assert answer.status_code == 200
     assert "make dashboard" in answer.text
     named = re.findall(r'href="(.+?)"', answer.text)
-    assert [Client(nowhere).get(f"/{name}").status_code for name in named] == [503, 200]
+    assert [Client(nowhere).get(f"/{name[2:]}").status_code for name in named] == [503, 200]
+
+
+@pytest.mark.parametrize(
+    ("path", "home"),
+    [
+        pytest.param("/nowhere", "./", id="beside the front page"),
+        pytest.param("/no/where/at/all?x=1", "./../../../", id="deep"),
+        pytest.param("/assets/nothing.html", "./../", id="among the assets"),
+        pytest.param("/", None, id="the front page itself"),
+    ],
+)
+def test_a_browser_at_an_unknown_address_gets_a_page_with_a_way_home(
+    nowhere, tmp_path, monkeypatch, path, home
+):
+    monkeypatch.setattr(dashboard.page, "__defaults__", (tmp_path,))
+    (tmp_path / "404.html").write_text('<link href="./assets/a.css"><a href="./">Home</a>', "utf-8")
+    (tmp_path / "index.html").write_text("<title>home</title>", "utf-8")
+    answer = Client(nowhere, key=None).get(path, headers=HTML)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "Accept" in answer.headers["vary"]
+    if home is None:
+        assert answer.status_code == 200
+        return
+    assert answer.status_code == 404
+    assert re.findall(r'href="(.+?)"', answer.text) == [f"{home}assets/a.css", home]
+    assert urljoin(str(answer.url), home).endswith("127.0.0.1/")
+    assert policy(answer)["default-src"] == "'none'"
+
+
+def test_a_program_at_an_unknown_address_gets_a_problem(nowhere):
+    for accept in ("*/*", "application/json", "text/csv"):
+        answer = Client(nowhere, key=None).get("/nowhere", headers={"Accept": accept})
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "Accept" in answer.headers["vary"]
+
+
+def test_without_a_build_an_unknown_address_is_a_page_too(nowhere, tmp_path, monkeypatch):
+    monkeypatch.setattr(dashboard.page, "__defaults__", (tmp_path,))
+    answer = Client(nowhere, key=None).get("/no/where", headers=HTML)
+    assert answer.status_code == 404
+    assert 'href="./../health"' in answer.text
 
 
 def test_assets_are_kept_for_good_and_nothing_else_is_served(built):

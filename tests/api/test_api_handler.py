@@ -119,6 +119,41 @@ def test_a_named_stage_shows_in_links_and_openapi():
 
 
 @pytest.mark.usefixtures("lambda_environment")
+@pytest.mark.parametrize("stage", ["$default", "prod"])
+def test_an_answer_without_a_body_has_no_type_of_one(stage):
+    """Mangum gives every answer under payload 2.0 a type, JSON where the app gave none."""
+    asked = event("/teams", stage=stage)
+    asked["headers"]["if-none-match"] = handler(asked, CONTEXT)["headers"]["etag"]
+    kept = handler(asked, CONTEXT)
+    assert (kept["statusCode"], kept["body"]) == (304, "")
+    assert "content-type" not in kept["headers"]
+    assert "etag" in kept["headers"]
+    redirected = handler(event("/teams/", stage=stage), CONTEXT)
+    assert (redirected["statusCode"], redirected["headers"]["location"]) == (307, "../teams")
+    assert "content-type" not in redirected["headers"]
+
+
+@pytest.mark.usefixtures("lambda_environment")
+def test_the_answer_to_a_head_has_the_type_of_its_body():
+    asked = event("/teams")
+    asked["requestContext"]["http"]["method"] = "HEAD"
+    answer = handler(asked, CONTEXT)
+    assert (answer["statusCode"], answer["body"]) == (200, "")
+    assert answer["headers"]["content-type"] == "application/json"
+
+
+@pytest.mark.usefixtures("lambda_environment")
+@pytest.mark.parametrize("stage", ["$default", "prod"])
+def test_a_browser_at_an_unknown_address_behind_a_stage_is_led_home(stage):
+    asked = event("/no/where", stage=stage)
+    asked["headers"]["accept"] = "text/html"
+    answer = handler(asked, CONTEXT)
+    assert answer["statusCode"] == 404
+    assert answer["headers"]["content-type"].startswith("text/html")
+    assert 'href="./../' in answer["body"]
+
+
+@pytest.mark.usefixtures("lambda_environment")
 def test_without_keys_a_function_answers_health_alone(monkeypatch):
     monkeypatch.delenv("API_KEYS")
     assert invoke("/teams", key=None)[0]["statusCode"] == 401

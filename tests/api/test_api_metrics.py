@@ -19,6 +19,9 @@ def test_velocity_answers_each_week_in_order(client):
     assert answer.json() == {
         "team": {"id": "core", "name": "Core"},
         "as_of": "2026-01-20T00:00:00Z",
+        "reporting_timezone": "UTC",
+        "from": None,
+        "to": None,
         "data": [
             {
                 "week": "2026-01-05",
@@ -60,6 +63,9 @@ def test_lead_time_answers_each_month(client):
     assert client.get(LEAD_TIME.format("web")).json() == {
         "team": {"id": "web", "name": "Web"},
         "as_of": "2026-01-20T00:00:00Z",
+        "reporting_timezone": "UTC",
+        "from": None,
+        "to": None,
         "data": [
             {
                 "month": "2026-01-01",
@@ -110,6 +116,9 @@ def test_a_team_without_rows_is_a_team_without_data(client, marts):
     assert client.get(VELOCITY.format("new")).json() == {
         "team": {"id": "new", "name": "New"},
         "as_of": "2026-01-20T00:00:00Z",
+        "reporting_timezone": "UTC",
+        "from": None,
+        "to": None,
         "data": [],
     }
 
@@ -119,6 +128,9 @@ def test_as_of_is_null_before_anything_is_loaded(client, marts):
     assert client.get(LEAD_TIME.format("core")).json() == {
         "team": {"id": "core", "name": "Core"},
         "as_of": None,
+        "reporting_timezone": "UTC",
+        "from": None,
+        "to": None,
         "data": [],
     }
 

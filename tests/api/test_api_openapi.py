@@ -13,6 +13,7 @@ PATHS = {
     "/teams",
     "/metrics/team/{team_id}/velocity",
     "/metrics/team/{team_id}/lead-time",
+    "/metrics/team/{team_id}/delivery",
     "/metrics/team/{team_id}/pull-requests",
     "/metrics/compare",
 }
@@ -59,7 +60,15 @@ def test_every_form_of_an_answer_is_described_and_every_problem_as_one(document)
 
 def test_an_operation_is_named_as_a_client_would_call_it(document):
     names = {path["get"]["operationId"] for path in document["paths"].values()}
-    assert names == {"health", "teams", "velocity", "lead_time", "pull_requests", "compare"}
+    assert names == {
+        "health",
+        "teams",
+        "velocity",
+        "lead_time",
+        "delivery",
+        "pull_requests",
+        "compare",
+    }
 
 
 def headers(document, path: str, status: str) -> set[str]:

@@ -20,15 +20,44 @@ def assert_problem(answer, status: int) -> dict:
     return problem
 
 
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
 def test_an_unknown_team_is_not_found(client, figure):
     for team in ["nobody", "unassigned", "WEB", "w%00b", "%F0%9F%9A%80", "x" * 5000]:
         assert_problem(client.get(f"/metrics/team/{team}/{figure}"), 404)
 
 
-@pytest.mark.parametrize("path", ["/nowhere", "/teams/", "/metrics/team/web", "/docs/"])
+@pytest.mark.parametrize("path", ["/nowhere", "/metrics/team/web", "/assets/nothing.js"])
 def test_an_unknown_path_is_not_found(no_database, path):
-    assert_problem(no_database.get(path), 404)
+    answer = no_database.get(path)
+    assert_problem(answer, 404)
+    assert answer.headers["vary"] == "Accept"
+
+
+@pytest.mark.parametrize(
+    ("path", "location"),
+    [
+        pytest.param("/teams/", "../teams", id="path"),
+        pytest.param("/docs/?x=1", "../docs?x=1", id="query"),
+        pytest.param("/metrics/team/a%20b%25/velocity/", "../velocity", id="deep"),
+        pytest.param("/a%20b%25%3F/", "../a%20b%25%3F", id="quoted"),
+        pytest.param("//example.com/", "../example.com", id="not another host"),
+        pytest.param("/teams//", "../", id="two slashes"),
+    ],
+)
+def test_a_slash_at_the_end_redirects_to_the_path_without_it(no_database, path, location):
+    answer = no_database.get(f"http://127.0.0.1{path}")
+    # Relative: behind a proxy, scheme, host and prefix may be others than those that the API sees.
+    assert (answer.status_code, answer.headers["location"]) == (307, location)
+
+
+def test_a_redirected_path_is_answered_with_its_query(client):
+    answer = client.get("/metrics/team/web/velocity/?from=2026-01-05", follow_redirects=True)
+    assert answer.status_code == 200
+    assert answer.json()["from"] == "2026-01-05"
+
+
+def test_a_path_that_is_unknown_without_its_slash_too_is_not_found(no_database):
+    assert_problem(no_database.get("/nowhere/", follow_redirects=True), 404)
 
 
 @pytest.mark.parametrize("path", ["/teams", VELOCITY, "/health"])
@@ -53,7 +82,7 @@ BAD_DATES += [
 
 @pytest.mark.parametrize("parameter", ["from", "to"])
 @pytest.mark.parametrize("value", BAD_DATES)
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
 def test_a_bad_date_is_refused_by_name(no_database, figure, parameter, value):
     answer = no_database.get(f"/metrics/team/web/{figure}", params={parameter: value})
     problem = assert_problem(answer, 422)
@@ -94,7 +123,7 @@ INJECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "pull-requests"])
+@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
 def test_sql_in_a_team_id_is_a_team_that_is_not_there(client, figure):
     for text in INJECTIONS:
         quoted = text.replace("%", "%25")
@@ -125,3 +154,92 @@ def test_a_configuration_at_fault_is_told_to_the_log_alone(monkeypatch, caplog, 
     assert "API_KEYS[0].sha256" not in str(problem)
     assert "API_KEYS[0].sha256" in caplog.text
     assert "not-a-digest" not in caplog.text
+
+
+PATHS = {
+    "/health": [],
+    "/teams": [],
+    VELOCITY: ["from", "to"],
+    "/metrics/team/web/lead-time": ["from", "to"],
+    PULL_REQUESTS: ["limit", "cursor", "from", "to"],
+    "/metrics/compare?team=web": ["unit", "team", "from", "to"],
+}
+
+
+def asked(path: str, query: str) -> str:
+    return f"{path}{'&' if '?' in path else '?'}{query}"
+
+
+@pytest.mark.parametrize("name", ["repository", "state", "since", "format", "x" * 5000, ""])
+@pytest.mark.parametrize("path", PATHS)
+def test_unknown_parameter_is_refused_by_name(no_database, path, name):
+    problem = assert_problem(no_database.get(asked(path, f"{name}=csv")), 422)
+    assert problem["parameter"] == name
+    assert "is unknown" in problem["detail"]
+    assert "did you mean" not in problem["detail"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_unknown_parameter_is_answered_with_what_the_path_takes(no_database, path):
+    problem = assert_problem(no_database.get(asked(path, "repository=acme/web")), 422)
+    takes = ", ".join(PATHS[path]) or "no parameters"
+    assert problem["detail"] == f"repository: is unknown; this path takes {takes}"
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "nearest"),
+    [
+        (VELOCITY, "From", "from"),
+        (VELOCITY, "form", "from"),
+        (VELOCITY, "TO", "to"),
+        (PULL_REQUESTS, "limits", "limit"),
+        (PULL_REQUESTS, "next_cursor", "cursor"),
+        ("/metrics/compare?team=web", "team_id", "team"),
+    ],
+)
+def test_unknown_parameter_is_answered_with_the_nearest_known_one(no_database, path, name, nearest):
+    problem = assert_problem(no_database.get(asked(path, f"{name}=1")), 422)
+    assert problem["detail"] == f"{name}: is unknown; did you mean {nearest}?"
+
+
+def test_who_asks_for_a_format_is_told_of_the_header(no_database):
+    problem = assert_problem(no_database.get(f"{VELOCITY}?format=csv"), 422)
+    assert problem["detail"].endswith("for CSV, send the header Accept: text/csv")
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["from=2026-01-01&from=2026-01-01", "limit=1&limit=2&from=2026-01-01", "cursor=&cursor="],
+)
+def test_repeated_parameter_is_refused_by_name(no_database, query):
+    problem = assert_problem(no_database.get(f"{PULL_REQUESTS}?{query}"), 422)
+    assert problem["parameter"] == query.partition("=")[0]
+    assert "is given 2 times; give it once" in problem["detail"]
+
+
+def test_bad_values_and_unknown_names_are_told_together(no_database):
+    problem = assert_problem(no_database.get(f"{PULL_REQUESTS}?From=x&to=y&limit=z&limit=z"), 422)
+    assert [fault["parameter"] for fault in problem["errors"]] == ["to", "limit", "From", "limit"]
+    wrong_way_round = "from=2026-02-01&to=2026-01-01&since=1"
+    problem = assert_problem(no_database.get(f"{VELOCITY}?{wrong_way_round}"), 422)
+    assert [fault["parameter"] for fault in problem["errors"]] == ["from", "since"]
+
+
+def test_only_the_first_of_thousands_of_unknown_names_are_told(no_database):
+    names = "&".join(f"n{number}" for number in range(5000))
+    problem = assert_problem(no_database.get(f"/health?{names}"), 422)
+    assert len(problem["errors"]) == 10
+
+
+def test_key_is_checked_before_parameters(anonymous):
+    assert_problem(anonymous.get("/teams?x=1"), 401)
+
+
+def test_unknown_parameter_of_the_document_is_refused(no_database):
+    problem = assert_problem(no_database.get("/openapi.json?format=yaml"), 422)
+    assert problem["parameter"] == "format"
+
+
+@pytest.mark.parametrize("path", ["/?team=web&week=2026-01-05&utm_source=x", "/docs?x=1"])
+def test_query_of_a_page_is_the_dashboard_s_own(no_database, path):
+    assert no_database.get(path, headers={"Accept": "text/html"}).status_code == 200

@@ -38,6 +38,9 @@ def test_merged_pull_requests_of_the_team_newest_first(client):
     assert client.get(PATH).json() == {
         "team": {"id": "web", "name": "Web"},
         "as_of": "2026-01-20T00:00:00Z",
+        "reporting_timezone": "UTC",
+        "from": None,
+        "to": None,
         "data": [
             {
                 "repository": "acme/app",

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,8 +22,21 @@ from tests.conftest import make_once
 
 TEAMS, MERGED = 25, 1_050
 LONG = "The team that keeps everything else from falling apart again"
-# Beside the worked example's core and web, which gets a week of many.
+# Beside the worked example's core and web, which gets a week of many. In Berlin, core's Z_1 was
+# merged on a Monday, in UTC on the Sunday before.
 CROWD = f"""
+update marts.dim_build set reporting_timezone = 'Europe/Berlin';
+insert into marts.fct_pull_requests (
+    pull_request_id, repository, number, title, url, author, state, created_at, merged_at,
+    work_started_at, cycle_time_hours, coding_hours, draft_hours, pickup_hours, review_hours,
+    total_hours, size
+)
+values (
+    'Z_1', 'acme/app', 900, 'One line', 'https://github.com/acme/app/pull/900', 'ada', 'merged',
+    '2026-01-11T22:30Z', '2026-01-11T23:30Z', '2026-01-11T22:30Z', 1, 0, 0, 1, 0, 1, 1
+);
+insert into marts.fct_team_pull_requests
+values ('core', 'Z_1', 1, '2026-01-11T23:30Z', '2026-01-11T23:30Z');
 insert into marts.dim_teams select 'team-' || n, '{LONG} ' || n, null
 from generate_series(1, {TEAMS}) as n;
 insert into marts.fct_team_velocity_weekly
@@ -89,3 +103,31 @@ def test_every_one_of_more_than_a_page_is_listed_and_taken_away_as_text(
     titles = {row["title"] for row in csv.DictReader(io.StringIO(text, newline=""))}
     # Whoever opens a pull request chooses its title, and a spreadsheet would reckon it.
     assert titles == {f'\'=SUM(A1:A9) "{number}"' for number in range(1, MERGED + 1)}
+
+
+def test_days_are_those_of_the_reporting_time_zone_and_say_so(visit: Visit) -> None:
+    page = visit("?team=core&week=2026-01-12")
+    line = page.locator(".pulls li", has_text="One line")
+    expect(line).to_contain_text("merged 12 Jan")
+    expect(line).to_contain_text("1 line")
+    expect(line).not_to_contain_text("1 lines")
+    expect(page.get_by_role("dialog")).to_contain_text(
+        "Days covered: 12 \u2013 18 January 2026 (Europe/Berlin)."
+    )
+    page.get_by_role("button", name="Close").click()
+    expect(page.locator(".covered")).to_have_text(re.compile(r"Days are in Europe/Berlin\.\s*$"))
+    expect(page.locator(".foot")).to_contain_text(
+        "Days, weeks and months are in Europe/Berlin, times of day in UTC. API"
+    )
+
+
+def test_a_count_of_one_has_an_axis_of_whole_numbers_and_words_for_one(visit: Visit) -> None:
+    page = visit("?team=team-1")
+    chart = page.get_by_role("region", name="Weekly throughput", exact=True)
+    ticks = chart.locator(".scroll .axis[text-anchor=end]")
+    expect(ticks).to_have_text(["0", "1"])
+    page = visit()
+    row = page.locator("tr[data-team=team-1]")
+    expect(row.get_by_role("img")).to_have_accessible_name(
+        "Merged in 1 complete week, oldest first: 1"
+    )

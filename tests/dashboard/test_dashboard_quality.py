@@ -3,7 +3,10 @@
 import gzip
 import itertools
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
@@ -238,3 +241,29 @@ def test_the_first_load_is_light_and_strictly_our_own(visit: Visit) -> None:
     assert sum(sizes.values()) < FIRST_LOAD_BYTES, json.dumps(sizes, indent=1)
     injected = "() => { try { document.body.innerHTML = '<b>x</b>' } catch { return 'refused' } }"
     assert page.evaluate(injected) == "refused"
+
+
+def test_a_slow_build_has_nothing_to_say(built: Path, tmp_path: Path) -> None:
+    slow = "transform() { const end = Date.now() + 60; while (Date.now() < end); return null }"
+    configuration = tmp_path / "slow.mjs"
+    configuration.write_text(
+        f"import ours from {json.dumps((ROOT / 'dashboard' / 'vite.config.ts').as_uri())}\n"
+        f"const slow = {{ name: 'slow', {slow} }}\n"
+        "export default { ...ours, plugins: [...ours.plugins, slow] }\n",
+        "utf-8",
+    )
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    }
+    command = ["node", "node_modules/vite/bin/vite.js", "build", "--configLoader", "native"]
+    command += ["--config", str(configuration), "--outDir", str(tmp_path / "dist")]
+    done = subprocess.run(
+        [*command, "--emptyOutDir", "--logLevel", "warn"],
+        cwd=ROOT / "dashboard",
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (tmp_path / "dist" / "404.html").exists()
+    assert done.stdout + done.stderr == ""

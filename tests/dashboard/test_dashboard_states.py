@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from datetime import date, timedelta
 
-from dashboard_support import ALL_KEY, PAYMENTS_KEY, Site, Visit
+from dashboard_support import ALL_KEY, PAYMENTS_KEY, Site, Visit, violations
 from playwright.sync_api import Page, expect
 
 from api.marts import RECONNECT_SECONDS
@@ -40,6 +40,20 @@ def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit)
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page = visit("?team=nobody", complaints=("404 (Not Found)",))
     expect(page.get_by_role("alert")).to_contain_text("There is no team 'nobody'")
+    page.get_by_role("link", name="All teams").click()
+    expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
+
+
+def test_an_address_without_a_page_leads_home(visit: Visit, shot: Shot) -> None:
+    for scheme in ("light", "dark"):
+        page = visit("no/where/at-all", scheme=scheme, complaints=("404 (Not Found)",))
+        expect(page.get_by_role("heading", name="There is no page at this address")).to_be_visible()
+        # Its style was found, however deep it stands.
+        assert (
+            page.locator("h1").evaluate("e => getComputedStyle(e).fontFamily").startswith("Inter")
+        )
+        assert violations(page) == []
+        shot(page, f"no-page-{scheme}")
     page.get_by_role("link", name="All teams").click()
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
 
@@ -180,3 +194,40 @@ def test_the_phases_of_a_month_stand_on_each_other(visit: Visit) -> None:
             top, height = (float(bar.get_attribute(name) or "") for name in ("y", "height"))
             assert floor is None or abs(top + height - floor) < 0.01
             floor = top
+
+
+def test_time_without_a_review_is_not_waiting_for_one(site: Site, visit: Visit, shot: Shot) -> None:
+    months = site.api("metrics/team/payments/lead-time")["data"]
+    for month in reversed(months):
+        first = date.fromisoformat(month["month"])
+        last = (first + timedelta(31)).replace(day=1) - timedelta(1)
+        path = f"metrics/team/payments/pull-requests?from={first}&to={last}&limit=1000"
+        pulls = site.api(path)["data"]
+        without = [pull for pull in pulls if pull["first_review_at"] is None]
+        if len(without) > 1:
+            break
+    for scheme in ("light", "dark"):
+        page = visit(f"?team=payments&month={first}", scheme=scheme)
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_contain_text(f". {len(without)} were merged without a review.")
+        expect(dialog).to_contain_text(f"{last.day} {last:%B %Y} (UTC).")
+        bars = page.locator(".phases")
+        waited = [pull["pickup_hours"] > 0 for pull in without]
+        expect(bars.locator(".unreviewed")).to_have_count(sum(waited))
+        expect(bars.locator(".pickup")).to_have_count(
+            sum(pull["pickup_hours"] > 0 for pull in pulls) - sum(waited)
+        )
+        shot(page, f"unreviewed-{scheme}")
+    # The median of all of them is neither the one nor the other.
+    page.get_by_role("button", name="Close").click()
+    chart = page.get_by_role("region", name="Monthly phases", exact=True)
+    expect(chart.locator(".legend")).to_contain_text("Until review or merge")
+    expect(chart.locator(".legend")).not_to_contain_text("Waiting for review")
+
+
+def test_the_footer_says_what_is_true(visit: Visit) -> None:
+    page = visit()
+    expect(page.locator(".foot")).to_have_text(
+        "Figures are of teams; lists of pull requests name their authors. "
+        "Days, weeks and months are in UTC. API"
+    )

@@ -1,8 +1,8 @@
 """Raw rows made by hand, dbt over them, and the marts read back."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, LiteralString
@@ -20,6 +20,7 @@ from ingest.ddl import CHANGES, INDEXES_OF_DBT
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
+NO_UNIT_TESTS = ("--exclude-resource-type", "unit_test")
 
 COLUMNS = {
     "repositories": tables.REPOSITORIES,
@@ -27,8 +28,17 @@ COLUMNS = {
     "pull_request_reviews": tables.REVIEWS,
     "pull_request_draft_events": tables.DRAFT_EVENTS,
     "user_logins": tables.USER_LOGINS,
+    "deployments": tables.DEPLOYMENTS,
+    "deployment_statuses": tables.DEPLOYMENT_STATUSES,
+    "releases": tables.RELEASES,
+    "tags": tables.TAGS,
+    "workflow_runs": tables.WORKFLOW_RUNS,
+    "commits": tables.COMMITS,
+    "incidents": tables.INCIDENTS,
+    "delivery_coverage": tables.DELIVERY_COVERAGE,
     "teams": tables.TEAMS,
     "team_memberships": tables.TEAM_MEMBERSHIPS,
+    "settings": tables.SETTINGS,
     "ingest_runs": tables.INGEST_RUNS,
     "ingest_failures": tables.INGEST_FAILURES,
 }
@@ -43,14 +53,18 @@ TYPES = {
 }
 
 KEEP_LOGINS = """
-    insert into raw.user_logins (user_id, login)
-    select author_id, author_login from raw.pull_requests
-    where author_id is not null and author_login is not null
-    union
-    select author_id, author_login from raw.pull_request_reviews
-    where author_id is not null and author_login is not null
-    except
-    select user_id, login from raw.user_logins
+    insert into raw.user_logins (user_id, login, account_type)
+    select user_id, login, max(account_type)
+    from (
+        select author_id, author_login, author_type from raw.pull_requests
+        union
+        select author_id, author_login, author_type from raw.pull_request_reviews
+    ) as accounts (user_id, login, account_type)
+    where
+        user_id is not null
+        and login is not null
+        and (user_id, login) not in (select user_id, login from raw.user_logins)
+    group by user_id, login
 """
 
 
@@ -77,7 +91,9 @@ def insert_raw(connection: Connection[Any], table: str, rows: Iterable[Mapping[s
         if unknown := row.keys() - set(names):
             raise KeyError(f"raw.{table} has no {unknown}")
         values = [row.get(name) for name in names]
-        connection.execute(statement, [Jsonb(v) if isinstance(v, list) else v for v in values])
+        connection.execute(
+            statement, [Jsonb(v) if isinstance(v, list | dict) else v for v in values]
+        )
 
 
 def repository(name: str = "acme/shop", **more: Any) -> Row:
@@ -151,6 +167,7 @@ def membership(
     }
 
 
+DEPLOYED_AT = {0: "2026-01-05T08:00Z", 1: "2026-01-05T20:00Z", 2: "2026-01-06T10:00Z"}
 # METRICS.md's worked example, all but the people and phases that it adds below the table.
 EXAMPLE: dict[str, list[Row]] = {
     "repositories": [repository()],
@@ -165,12 +182,53 @@ EXAMPLE: dict[str, list[Row]] = {
         membership("web", "bob", "1.0", "2026-01-01T00:00Z"),
     ],
     "pull_requests": [
-        pull_request(1, "ada", "2026-01-05T09:00Z", "2026-01-06T09:00Z"),
-        pull_request(2, "bob", "2026-01-05T09:00Z", "2026-01-05T19:00Z"),
-        pull_request(3, "ada", "2026-01-11T00:00Z", "2026-01-12T00:00Z"),
+        pull_request(1, "ada", "2026-01-05T09:00Z", "2026-01-06T09:00Z", merge_commit_sha="c2"),
+        pull_request(2, "bob", "2026-01-05T09:00Z", "2026-01-05T19:00Z", merge_commit_sha="c1"),
+        pull_request(3, "ada", "2026-01-11T00:00Z", "2026-01-12T00:00Z", merge_commit_sha="c3"),
         pull_request(4, "eve", "2026-01-05T00:00Z", "2026-01-05T01:00Z"),
     ],
+    # Deployments beside it: each merge of 5 and 6 January an hour later, that of 12 January not.
+    "commits": [
+        {
+            "repository_id": "R_acme/shop",
+            "sha": f"c{n}",
+            "parents": f"c{n - 1}" if n else "",
+            "committed_at": "2026-01-05T00:00Z",
+            "landed": n,
+            "fork": n,
+        }
+        for n in range(4)
+    ],
+    "deployments": [
+        {
+            "id": f"DE_{n}",
+            "repository_id": "R_acme/shop",
+            "environment": "production",
+            "task": "deploy",
+            "commit_sha": f"c{n}",
+            "created_at": succeeded_at,
+        }
+        for n, succeeded_at in DEPLOYED_AT.items()
+    ],
+    "deployment_statuses": [
+        {
+            "id": f"DES_{n}",
+            "deployment_id": f"DE_{n}",
+            "state": "SUCCESS",
+            "created_at": succeeded_at,
+            "position": 0,
+        }
+        for n, succeeded_at in DEPLOYED_AT.items()
+    ],
+    "delivery_coverage": [
+        {"repository_id": "R_acme/shop", "kind": kind, "covered_to": "2026-01-20T00:00Z"}
+        for kind in ("commits", "deployments")
+    ],
 }
+
+
+class HookError(Exception):
+    """A hook of dbt's failed; the text is the database's."""
 
 
 @dataclass(frozen=True)
@@ -180,6 +238,7 @@ class Warehouse:
     database: Database
     target: Path
     project: Path = ROOT / "dbt_project"
+    warnings: list[str] = field(default_factory=list)
 
     def insert(self, **rows: Iterable[Mapping[str, Any]]) -> None:
         """Insert rows into tables of `raw`, each named by a keyword; and as the ingest does,
@@ -194,22 +253,42 @@ class Warehouse:
         """Run dbt; return the status of each node by its name. Raise what stopped it short."""
         return {one.node.name: str(one.status) for one in self.results(*arguments)}
 
-    def results(self, *arguments: str) -> list[Any]:
-        """Run dbt; return what it says of each node, without the hook that ends every run."""
+    def results(
+        self, *arguments: str, after: Mapping[str, Callable[[], object]] | None = None
+    ) -> list[Any]:
+        """Run dbt; return what it says of each node, without the hooks that end every run.
+
+        `after` has functions to call once the model of that name is built. What the project warns
+        of is added to `warnings`. Raises `HookError` if a
+        hook fails, and what stopped dbt short.
+        """
         places = ["--project-dir", self.project, "--profiles-dir", ROOT]
         places += ["--target-path", self.target, "--log-path", self.target]
+
+        def on_event(event: Any) -> None:
+            if event.info.name == "JinjaLogWarning":
+                self.warnings.append(event.info.msg)
+            if event.info.name == "NodeFinished" and after:
+                after.get(event.data.node_info.node_name, lambda: None)()
+
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
-            result = dbtRunner().invoke(["--quiet", *arguments, *map(str, places)])
+            runner = dbtRunner(callbacks=[on_event])
+            result = runner.invoke(["--quiet", *arguments, *map(str, places)])
         if result.exception is not None:
             raise result.exception
-        return [one for one in result.result or [] if one.node.resource_type != "operation"]
+        results = list(result.result or [])
+        for one in results:
+            if one.node.resource_type == "operation" and one.status != "success":
+                raise HookError(one.message)
+        return [one for one in results if one.node.resource_type != "operation"]
 
-    def build(self, *arguments: str) -> None:
-        """Build, where every model and test must come out well; the unit tests only if asked."""
-        arguments = arguments or ("--exclude", "test_type:unit")
-        statuses = self.dbt("build", *arguments)
-        good = {"success", "pass", "no-op"}
-        assert {name: status for name, status in statuses.items() if status not in good} == {}
+    def build(
+        self, *arguments: str, after: Mapping[str, Callable[[], object]] | None = None
+    ) -> None:
+        """Build and publish; every model and test must come out well, or warn."""
+        results = self.results("build", *NO_UNIT_TESTS, *arguments, after=after)
+        good = {"success", "pass", "warn", "no-op"}
+        assert {one.node.name: one.message for one in results if one.status not in good} == {}
 
     def rows(self, query: LiteralString, parameters: Sequence[Any] = ()) -> list[Row]:
         """Select from the marts as a reader does."""
@@ -218,7 +297,7 @@ class Warehouse:
             return cursor.execute(query, parameters).fetchall()
 
     def execute(self, *statements: LiteralString) -> None:
-        """Change the marts behind dbt's back."""
+        """Change what dbt made behind its back."""
         with self.database.connect(TRANSFORM) as connection:
             for statement in statements:
                 connection.execute(statement)

@@ -28,6 +28,8 @@ def written(number: int, rng: random.Random) -> tuple[Row, list[Row], list[Row]]
         ended.isoformat() if fate == "merged" else None,
         first_commit_at=rng.choice([None, created - timedelta(hours=rng.randrange(90))]),
         is_draft=rng.random() < 0.1,
+        labels=["bug", "docs", "size: L"][: ended.minute % 4],
+        merge_commit_sha=f"c{number}" if fate == "merged" else None,
     )
     if rng.random() < 0.1:
         row |= {"author_id": None}
@@ -120,6 +122,60 @@ def cover_more(warehouse: Warehouse, rng: random.Random) -> None:
         )
 
 
+def history(repositories: int, commits: int) -> list[Row]:
+    """Rows of raw.commits: in each repository the same merges, one after the other."""
+    return [
+        {
+            "repository_id": f"R_{repository}",
+            "sha": f"c{number}",
+            "parents": "",
+            "committed_at": START,
+            "landed": number,
+            "fork": number,
+        }
+        for repository in range(repositories)
+        for number in range(commits)
+    ]
+
+
+def deploy(warehouse: Warehouse, rng: random.Random) -> None:
+    """Some deployments, to any commit, and an incident."""
+    for _ in range(5):
+        repository, key = rng.randrange(3), f"{rng.getrandbits(64)}"
+        requested = START + timedelta(minutes=rng.randrange(100 * 24 * 60))
+        succeeded = requested + timedelta(minutes=rng.randrange(600))
+        warehouse.insert(
+            deployments=[
+                {
+                    "id": f"DE_{key}",
+                    "repository_id": f"R_{repository}",
+                    "environment": "production",
+                    "task": "deploy",
+                    "commit_sha": f"c{rng.randrange(120)}",
+                    "created_at": requested,
+                }
+            ],
+            deployment_statuses=[
+                {
+                    "id": f"DES_{key}",
+                    "deployment_id": f"DE_{key}",
+                    "state": "SUCCESS",
+                    "created_at": succeeded,
+                    "position": 0,
+                }
+            ],
+            incidents=[
+                {
+                    "source": "file",
+                    "id": key,
+                    "repository": f"acme/r{repository}",
+                    "started_at": succeeded + timedelta(hours=1),
+                    "resolved_at": succeeded + timedelta(hours=9),
+                }
+            ],
+        )
+
+
 EDITS: list[Callable[[Warehouse, random.Random], None]] = [
     lambda warehouse, rng: land(warehouse, rng.sample(range(140), 15), rng),
     vanish,
@@ -127,4 +183,5 @@ EDITS: list[Callable[[Warehouse, random.Random], None]] = [
     rename_repository,
     rename_somebody,
     cover_more,
+    deploy,
 ]

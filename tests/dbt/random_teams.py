@@ -41,6 +41,11 @@ STEPS += [timedelta(microseconds=1), -timedelta(microseconds=1), timedelta(hours
 WEIGHTS = ["0.00", "0.01", "0.30", "0.33", "0.50", "0.70", "1.00"]
 REPOSITORIES = ["acme/whole", "acme/partly", "acme/late", "acme/gone", "acme/dropped", "acme/new"]
 BOT, USER = "Bot", "User"
+RULES = [
+    {"base": "main", "head": "develop", "reason": "between branches"},
+    {"label": "no ?etrics", "title": "*change*", "reason": "by label"},
+]
+AUTOMATION = ["c1*-p1", "*-X"]
 
 
 @st.composite
@@ -51,10 +56,29 @@ def companies(draw: st.DrawFn) -> Row:
     if len(people) > 1 and draw(st.booleans()):
         # GitHub gives a login that is free again to somebody else.
         people[0]["id"], people[1]["id"] = "U@0", "U@1"
+        people[0]["type"] = people[1]["type"] = USER
         people[1]["former"] = people[0]["login"]
     teams = [draw(_teams(number, people, keys)) for number in range(draw(st.integers(1, 3)))]
     records = draw(st.lists(_pull_requests(people, keys), min_size=1, max_size=10))
+    if draw(st.booleans()):
+        # The last of them is an account of the first one's.
+        _join(people, teams)
     return {"people": people, "teams": teams, "records": records}
+
+
+def _join(people: list[Row], teams: list[Row]) -> None:
+    main, other = people[0]["login"], people[-1]["login"]
+    if main == other:
+        return
+    for team in teams:
+        team["members"] = [one for one in team["members"] if _key(one) != other]
+        for member in team["members"]:
+            if _key(member) == main:
+                member["also"] = [other.upper()]
+
+
+def _key(member: Row) -> str:
+    return str(member["github_username"]).lower().removesuffix("[bot]")
 
 
 @st.composite
@@ -85,6 +109,7 @@ def _teams(draw: st.DrawFn, number: int, people: list[Row], keys: list[datetime]
                         "allocation_weight": draw(st.sampled_from(WEIGHTS)),
                         "joined_at": start.isoformat(),
                         "left_at": end and end.isoformat(),
+                        "also": [],
                     }
                 )
     return {"id": f"@t{number}", "name": f"Team {number}", "members": members}
@@ -106,6 +131,9 @@ def _pull_requests(draw: st.DrawFn, people: list[Row], keys: list[datetime]) -> 
         "created_at": created_at.isoformat(),
         "closed_at": ended_at.isoformat() if state != "OPEN" else None,
         "merged_at": ended_at.isoformat() if state == "MERGED" else None,
+        "base_ref": draw(st.sampled_from([None, "Main", "main"])),
+        "head_ref": draw(st.sampled_from([None, "topic", "topic", "develop"])),
+        "labels": draw(st.sampled_from([[], [], ["bug"], ["bug", "No Metrics"]])),
         "first_commit_at": draw(st.none() | at.map(datetime.isoformat)),
         "additions": draw(st.integers(0, 9)),
         "deletions": draw(st.none() | st.integers(0, 9)),
@@ -195,28 +223,34 @@ def drawn(strategy: st.SearchStrategy[Any], seed: int) -> Any:
     return values[-1]
 
 
-def random_world(seed: int, count: int) -> tuple[list[Row], list[Row], dict[str, list[str]]]:
-    """Return records, teams and former logins of `count` companies."""
+def random_world(
+    seed: int, count: int
+) -> tuple[list[Row], list[Row], dict[str, list[str]], dict[str, str]]:
+    """Return records, teams, former logins and the bearers of today's of `count` companies."""
     records: list[Row] = []
     teams: list[Row] = []
     logins: dict[str, list[str]] = {}
+    bearers: dict[str, str] = {}
     for number in range(count):
         company = drawn(companies(), seed * count + number)
         named = json.loads(json.dumps(company).replace("@", f"c{number}-"))
         teams += named["teams"]
         for person in named["people"]:
+            if person["id"]:
+                bearers[person["login"]] = person["id"]
             if person["id"] and person["former"]:
                 logins[person["id"]] = [person["former"]]
         for record in named["records"]:
             number_of_record = len(records) + 1
             records.append({"id": f"PR_{number_of_record}", "number": number_of_record} | record)
-    return records, teams, logins
+    return records, teams, logins, bearers
 
 
 def raw_rows(
     records: list[Row],
     teams: list[Row],
     logins: dict[str, list[str]],
+    bearers: dict[str, str],
     coverage: dict[str, Coverage],
 ) -> dict[str, list[Row]]:
     """Return the rows of `raw` by table that an ingest would have made of all this."""
@@ -246,11 +280,23 @@ def raw_rows(
             for place, event in enumerate(record["draft_events"])
         ],
         "user_logins": [
-            {"user_id": user, "login": login} for user, seen in logins.items() for login in seen
+            {"user_id": user, "login": login, "seen_at": "2020-01-01T00:00Z"}
+            for user, seen in logins.items()
+            for login in seen
+        ]
+        + [
+            {"user_id": user, "login": login, "seen_at": "2025-01-01T00:00Z"}
+            for login, user in bearers.items()
+        ],
+        "settings": [
+            {"name": "pull_requests", "value": RULES},
+            {"name": "automation_logins", "value": AUTOMATION},
         ],
         "teams": [{"team_id": team["id"], "name": team["name"]} for team in teams],
         "team_memberships": [
-            {"team_id": team["id"], **member} for team in teams for member in team["members"]
+            {"team_id": team["id"], **member, "also": ",".join(member["also"]) or None}
+            for team in teams
+            for member in team["members"]
         ],
     }
 

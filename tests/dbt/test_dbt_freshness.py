@@ -9,7 +9,7 @@ COUNTS = ("repositories", "repositories_failed", "pull_requests", "reviews", "dr
 COUNTS += ("failures", "requests", "points", "response_bytes")
 
 
-def ingest_run(hours: float, status: str = "complete") -> Row:
+def ingest_run(hours: float, status: str) -> Row:
     """A run that finished these hours ago."""
     finished_at = datetime.now(UTC) - timedelta(hours=hours)
     return dict.fromkeys(COUNTS, 0) | {
@@ -24,17 +24,17 @@ def ingest_run(hours: float, status: str = "complete") -> Row:
 @pytest.mark.parametrize(
     ("runs", "status"),
     [
-        ([ingest_run(13), ingest_run(11.9)], "pass"),
-        ([ingest_run(12.1)], "error"),
-        ([ingest_run(13), ingest_run(1, "failed"), ingest_run(1, "interrupted")], "error"),
+        ([(13, "complete"), (11.9, "complete")], "pass"),
+        ([(12.1, "complete")], "error"),
+        ([(13, "complete"), (1, "failed"), (1, "interrupted")], "error"),
         ([], "error"),
     ],
     ids=["fresh", "stale", "bad runs do not count", "never"],
 )
 def test_the_last_good_run_says_how_fresh_it_is(
-    warehouse: Warehouse, runs: list[Row], status: str
+    warehouse: Warehouse, runs: list[tuple[float, str]], status: str
 ) -> None:
     with warehouse.database.connect() as connection:
         connection.execute("truncate raw.ingest_runs")
-    warehouse.insert(ingest_runs=runs)
+    warehouse.insert(ingest_runs=[ingest_run(*one) for one in runs])
     assert warehouse.dbt("source", "freshness") == {"ingest_runs": status}

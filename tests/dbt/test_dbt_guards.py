@@ -21,23 +21,33 @@ def test_no_model_reads_the_clock() -> None:
     assert [path.name for path in models if clock.search(path.read_text("utf-8"))] == []
 
 
-def test_corrupted_marts_fail(own_warehouse: Warehouse) -> None:
+def test_corrupted_tables_fail(own_warehouse: Warehouse) -> None:
     own_warehouse.insert(**EXAMPLE)
-    assert set(own_warehouse.dbt("run").values()) == {"success"}
+    own_warehouse.build()
     own_warehouse.execute(
-        "update marts.fct_team_pull_requests set weight = 0.4 where pull_request_id = 'PR_1'",
-        "update marts.fct_pull_requests set draft_hours = 1 where number = 2",
         """
-        insert into marts.fct_team_pull_requests
-        values ('core', 'PR_2', 0, '2026-01-05T19:00Z', '2026-01-05T19:00Z',
-            '2026-01-05', '2026-01-01')
+        update intermediate.int_pull_requests_attributed set weight = 0.4
+        where pull_request_id = 'PR_1'
         """,
-        "delete from marts.fct_team_velocity_weekly where week = '2026-01-12'",
-        "update marts.fct_team_lead_time_monthly set month = '2026-04-01' where team_id = 'web'",
+        "update intermediate.int_pull_requests_measured set draft_hours = 1 where number = 2",
         """
-        insert into marts.fct_team_lead_time_monthly (team_id, month, prs_merged, is_complete)
-        values ('web', '2026-01-01', 1, false)
+        insert into intermediate.int_pull_requests_attributed
+        values ('core', 'PR_2', 'U_bob', 0, '2026-01-05T19:00Z', '2026-01-05T19:00Z',
+            '2026-01-05', '2026-01-01', true)
         """,
+        """
+        delete from intermediate.int_team_periods_spanned
+        where unit = 'week' and period = '2026-01-12'
+        """,
+        """
+        update intermediate.int_team_periods_spanned set period = '2026-04-01'
+        where team_id = 'web' and unit = 'month'
+        """,
+        """
+        insert into intermediate.int_team_periods_spanned (team_id, unit, period, is_complete)
+        values ('web', 'month', '2026-01-01', false)
+        """,
+        "update intermediate.int_team_months_summed set prs_merged = 5 where team_id = 'web'",
     )
     guards = [
         "shares_of_a_pull_request_add_up",
@@ -86,3 +96,4 @@ def test_overlapping_windows_stop_the_build_and_doubtful_ones_warn(doubtful: War
     statuses = doubtful.dbt("build", "--select", "stg_teams__memberships", "dim_team_memberships")
     assert statuses[overlaps] == "fail"
     assert statuses["dim_team_memberships"] == "skipped"
+    assert doubtful.rows("select from marts.dim_team_memberships") == []

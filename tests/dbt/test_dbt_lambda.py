@@ -1,6 +1,7 @@
 """dbt where AWS Lambda runs it: no semaphores in /dev/shm, nothing to write to but /tmp."""
 
 import os
+import shutil
 import subprocess
 import sys
 import warnings
@@ -36,19 +37,31 @@ import sys
 from multiprocessing import get_context
 from pathlib import Path
 from dora.database import Database
-from dora.dbt import ROOT, run
+from dora.dbt import ROOT, build_marts
 for attempt in (get_context("spawn").RLock, (ROOT / "dbt_project" / "written").touch):
     try:
         attempt()
     except OSError:
         print("refused")
-run(Database(sys.argv[1]), ["--quiet", "build", *sys.argv[3:]], Path(sys.argv[2]))
+build_marts(Database(sys.argv[1]), Path(sys.argv[2]), ["--quiet"])
+"""
+
+COMPILE = """
+import sys
+from pathlib import Path
+import dora.dbt
+from dora.database import Database
+dora.dbt.PARSED, dora.dbt.PARSED_FOR = Path(sys.argv[1]) / "parsed.msgpack", sys.argv[2]
+compile = ["--quiet", "compile", "--select", "int_build_described", "--no-write-json"]
+dora.dbt.run_dbt(Database(sys.argv[3]), Path(sys.argv[4]), compile)
 """
 
 
-def python(script: str, *arguments: str | Path, within: tuple[str, ...] = ()) -> list[str]:
+def python(
+    script: str, *arguments: str | Path, within: tuple[str, ...] = (), **more: str
+) -> list[str]:
     """What a script printed, line by line, in a process of its own."""
-    environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
+    environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"} | more
     done = subprocess.run(
         [*within, sys.executable, "-c", script, *map(str, arguments)],
         cwd=ROOT,
@@ -74,12 +87,33 @@ def test_a_build_writes_to_its_home_alone(own_warehouse: Warehouse, tmp_path: Pa
     within = with_own_tmp()
     if not within:
         warnings.warn("no mount namespace here: built without hiding /dev/shm", stacklevel=1)
-    selected = ["--indirect-selection", "cautious", "--select", "+dim_teams"]
     url = own_warehouse.database.url
-    printed = python(BUILD, url, tmp_path / "home", *selected, within=within)
+    printed = python(BUILD, url, tmp_path / "home", within=within)
     assert printed == (["refused"] * 2 if within else [])
     assert own_warehouse.rows("select team_id from marts.dim_teams order by 1") == [
         {"team_id": "core"},
         {"team_id": "web"},
     ]
     assert {path.name for path in (tmp_path / "home").iterdir()} == {"dbt"}
+
+
+def test_a_project_parsed_ahead_follows_the_settings_of_the_run(
+    own_warehouse: Warehouse, tmp_path: Path
+) -> None:
+    package, home = tmp_path / "package", tmp_path / "home"
+    shutil.copytree(
+        ROOT / "dbt_project",
+        package / "dbt_project",
+        ignore=shutil.ignore_patterns("target", "logs", "*.msgpack"),
+    )
+    shutil.copy(ROOT / "profiles.yml", package)
+    name = own_warehouse.database.url.rpartition("/")[2]
+    parse = "import sys; from infra.parse import main, Path; main(*map(Path, sys.argv[1:]))"
+    python(parse, package / "dbt_project", tmp_path / "scratch", PGDATABASE=name)
+    arguments = (package / "dbt_project", name, own_warehouse.database.url, home)
+    python(COMPILE, *arguments, REPORTING_TIMEZONE="Asia/Tokyo", ATTRIBUTION_INSTANT="created_at")
+    (compiled,) = home.rglob("int_build_described.sql")
+    assert "'Asia/Tokyo'" in compiled.read_text("utf-8")
+    assert "'created_at'" in compiled.read_text("utf-8")
+    # What was parsed ahead was used: nothing was parsed again.
+    assert list(home.rglob("partial_parse.msgpack")) == []

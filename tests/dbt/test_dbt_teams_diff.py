@@ -7,7 +7,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,6 @@ from psycopg.errors import AdminShutdown
 from dora.cli.team_diff import Diff, diff_teams
 from dora.cli.team_tables import print_diff, print_json
 from dora.database import Database
-from dora.dbt import LOCK
 from dora.embedded import Embedded
 from dora.errors import ConfigurationError
 from dora.roles import TRANSFORM
@@ -84,7 +82,7 @@ KEYS = {
 
 
 def run(warehouse: Warehouse, *arguments: str) -> None:
-    assert set(warehouse.dbt("run", *arguments).values()) == {"success"}
+    warehouse.build(*arguments)
 
 
 def marts(warehouse: Warehouse) -> dict[str, dict[Any, Row]]:
@@ -206,6 +204,25 @@ def test_a_diff_reads_well(tried: Tried, capsys: pytest.CaptureFixture[str]) -> 
     assert lines[-1] == "(over what is loaded now, up to 2026-01-20 00:00Z)"
 
 
+def test_other_accounts_of_a_member_are_compared_by_what_each_side_knows(
+    own_warehouse: Warehouse,
+) -> None:
+    """With `also` PR 4 is Ada's second merge of the week; before, it is in no team."""
+    own_warehouse.insert(**EXAMPLE)
+    run(own_warehouse)
+    member = {"github_username": "ada", "also": ["eve"], "joined_at": "2026-01-01"}
+    teams = parse_teams(json.dumps([{"id": "core", "name": "Core", "members": [member]}]))
+    diff = diff_teams(own_warehouse.database, teams)
+    (core,) = (team for team in diff.teams if team.team_id == "core")
+    assert [
+        (str(row["week"]), row["before"]["prs_merged"], row["after"]["prs_merged"])
+        for row in core.velocity
+    ] == [("2026-01-05", 1, 2)]
+    (shown,) = (row for row in core.pull_requests if row["number"] == 4)
+    assert (shown["before"], str(shown["after"])) == (None, "1.00")
+    assert scratch(own_warehouse.database) == []
+
+
 @pytest.fixture
 def dora(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
     def start(database: Database, *arguments: str, **more: str) -> "subprocess.Popen[str]":
@@ -236,21 +253,6 @@ def test_the_same_configuration_changes_nothing(
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert said == f"{tmp_path}/teams.json changes nothing: the marts were built with just this\n"
-
-
-def test_a_diff_waits_for_the_build_that_is_replacing_the_marts(tried: Tried) -> None:
-    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
-    with ThreadPoolExecutor() as executor:
-        with tried.warehouse.database.connect(autocommit=True) as build:
-            build.execute("select pg_advisory_lock(%s)", [LOCK])
-            teams = parse_teams(json.dumps(OTHER))
-            diff = executor.submit(diff_teams, tried.warehouse.database, teams)
-            deadline = time.monotonic() + 60
-            while build.execute(waiting).fetchone() == (0,):
-                assert not diff.done()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        assert diff.result().teams == []
 
 
 def test_every_fault_is_told_and_no_database_asked(

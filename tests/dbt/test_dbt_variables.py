@@ -1,4 +1,4 @@
-"""A change of a variable moves what it should, and nothing else."""
+"""A change of a setting moves what it should, and nothing else."""
 
 from datetime import date
 from decimal import Decimal
@@ -48,13 +48,12 @@ def variants(warehouse: Warehouse) -> dict[str, Marts]:
     # One setting changes at a time: each has to be noticed by itself.
     settings = {
         "created": "{attribution_instant: created_at}",
-        "default": "{}",
+        "default": "{attribution_instant: merged_at}",
         "berlin": "{reporting_timezone: Europe/Berlin}",
     }
     read = {}
     for name, variables in settings.items():
-        statuses = warehouse.dbt("run", "--vars", variables)
-        assert set(statuses.values()) == {"success"}
+        warehouse.build("--vars", variables)
         read[name] = {
             mart: {tuple(row.values())[:2]: tuple(row.values()) for row in warehouse.rows(query)}
             for mart, query in QUERIES.items()
@@ -150,3 +149,29 @@ def test_the_attribution_instant_moves_the_figures_of_those(variants: dict[str, 
 def test_an_unknown_attribution_instant_is_refused(warehouse: Warehouse) -> None:
     with pytest.raises(DbtBaseException, match="is 'closed_at'; use 'merged_at' or 'created_at'"):
         warehouse.dbt("parse", "--vars", "{attribution_instant: closed_at}")
+
+
+def test_a_default_does_not_replace_what_the_marts_are_built_with(
+    variants: dict[str, Marts], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `variants` they are Berlin's. Each way of saying so is taken for a choice."""
+    build = "select build_id, reporting_timezone from marts.dim_build"
+    (before,) = warehouse.rows(build)
+    expected = "REPORTING_TIMEZONE is not set, but the marts are built with Europe/Berlin"
+    with pytest.raises(DbtBaseException, match=expected):
+        warehouse.dbt("run", "--select", "stg_teams__teams")
+    monkeypatch.setenv("REPORTING_TIMEZONE", "")
+    with pytest.raises(DbtBaseException, match=expected):
+        warehouse.dbt("build", "--select", "stg_teams__teams")
+    assert warehouse.rows(build) == [before]
+    assert set(warehouse.dbt("test", "--select", "stg_teams__teams").values()) == {"pass"}
+    monkeypatch.setenv("REPORTING_TIMEZONE", "Asia/Tokyo")
+    warehouse.build()
+    assert warehouse.rows(build)[0]["reporting_timezone"] == "Asia/Tokyo"
+    warehouse.build("--vars", "{reporting_timezone: UTC}")
+    assert warehouse.rows(build)[0]["reporting_timezone"] == "UTC"
+    # What was parsed under another value serves this one too.
+    monkeypatch.setenv("REPORTING_TIMEZONE", "Europe/Berlin")
+    warehouse.build()
+    (after,) = warehouse.rows(build)
+    assert after["reporting_timezone"] == "Europe/Berlin"

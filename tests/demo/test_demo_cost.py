@@ -3,6 +3,7 @@ from graphql import parse
 
 from demo.cost import Cost, cost_of, operation_of
 from ingest.github import queries
+from ingest.github.sizes import PAGE
 
 
 def cost(text: str, **variables: object) -> Cost:
@@ -22,19 +23,23 @@ def test_the_example_of_githubs_documentation() -> None:
 @pytest.mark.parametrize(
     ("name", "variables", "points"),
     [
-        pytest.param("walk", {"ids": ["R"], "first": 50}, 2, id="a page of fifty"),
+        pytest.param("walk", {"ids": ["R"], "first": PAGE}, 2, id="a whole page"),
         pytest.param("walk", {"ids": ["R"], "first": 25}, 1, id="a page of twenty-five"),
         pytest.param("walk", {"ids": ["R"], "first": 100}, 4, id="a page of a hundred"),
         pytest.param("probe", {"ids": ["R"] * 100}, 1, id="a probe of a hundred"),
-        pytest.param("details", {"ids": ["PR"] * 20}, 1, id="the rest of twenty"),
-        pytest.param("details", {"ids": ["PR"] * 100}, 2, id="the rest of a hundred"),
     ],
 )
 def test_points_of_the_products_queries(
     name: str, variables: dict[str, object], points: int
 ) -> None:
-    sizes = {"reviews": 10, "draftEvents": 5}
+    sizes = {"reviews": 10, "labels": 10, "draftEvents": 5}
     assert cost(queries.document(name), **variables, **sizes).points == points
+
+
+def test_follow_up_pages_of_a_hundred_connections_are_one_point() -> None:
+    document = queries.details_document(["reviews", "labels", "timelineItems", "reviews"] * 25)
+    variables = {f"first{index}": 25 for index in range(100)}
+    assert cost(document, **variables) == Cost(points=1, nodes=2500)
 
 
 @pytest.mark.parametrize(

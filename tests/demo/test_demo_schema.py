@@ -82,6 +82,25 @@ def test_resolving_a_hundred_names_at_once_is_valid(real_schema: GraphQLSchema) 
     assert validate(github_schema(), document) == []
 
 
+def test_follow_up_pages_of_many_pull_requests_are_valid(real_schema: GraphQLSchema) -> None:
+    document = parse(queries.details_document(["reviews", "labels", "timelineItems"] * 20))
+    assert validate(real_schema, document) == []
+    assert validate(github_schema(), document) == []
+
+
+@pytest.mark.parametrize("kind", ["deployments", "releases", "tags"])
+def test_ids_of_a_list_alone_are_valid(kind: str, real_schema: GraphQLSchema) -> None:
+    document = parse(queries.ids_document(kind))
+    assert validate(real_schema, document) == []
+    assert validate(github_schema(), document) == []
+
+
+def test_histories_of_many_commits_are_valid(real_schema: GraphQLSchema) -> None:
+    document = parse(queries.commits_document(100))
+    assert validate(real_schema, document) == []
+    assert validate(github_schema(), document) == []
+
+
 @pytest.mark.parametrize(
     ("ours", "said"),
     [

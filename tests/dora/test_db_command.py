@@ -37,7 +37,7 @@ def test_init_says_where_and_what(db: Command, database: Database) -> None:
     done = db("init", DB_URL=database.url)
     assert done.returncode == 0, done.stderr
     schemas = "raw, raw_staging, staging, intermediate, marts, snapshots"
-    assert done.stdout == f"{database}: schemas {schemas}\n"
+    assert done.stdout == f"{database} is ready; schemas: {schemas}\n"
     with database.connect(TRANSFORM) as connection:
         assert connection.execute("select count(*) from raw.pull_requests").fetchone() == (0,)
 
@@ -45,7 +45,11 @@ def test_init_says_where_and_what(db: Command, database: Database) -> None:
 def test_env_is_for_a_shell_and_nothing_but_that(db: Command, database: Database) -> None:
     db("init", DB_URL=database.url)
     done = db("env", DB_URL=f"{database.url}?application_name=it's%20here")
-    assert all(line.startswith("export PG") for line in done.stdout.splitlines())
+    names = [line.partition("=")[0] for line in done.stdout.splitlines()]
+    dbts = ["DORA_SCHEMA_PREFIX", "DBT_PROJECT_DIR", "DBT_PROFILES_DIR"]
+    assert [name for name in names if not name.startswith("export PG")] == [
+        f"export {name}" for name in dbts
+    ]
     psql = installed_programs() / "psql"
     statement = "select current_user, current_setting('application_name')"
     shell = subprocess.run(
@@ -56,6 +60,21 @@ def test_env_is_for_a_shell_and_nothing_but_that(db: Command, database: Database
         check=True,
     )
     assert shell.stdout == f"{TRANSFORM}|it's here\n"
+
+
+def test_env_as_run_leads_to_the_database_that_a_run_fills(
+    db: Command, database: Database, home: Path
+) -> None:
+    unset = dict.fromkeys(("GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"), "")
+    own = unset | {"DB_URL": database.url}
+    places = [
+        (unset | {"DORA_HOME": str(home)}, "demo"),
+        (unset | {"DORA_HOME": str(home), "REPOSITORIES": "acme/web"}, "dora"),
+        (own, conninfo_to_dict(database.url)["dbname"]),
+    ]
+    for variables, name in places:
+        done = db("env", "--as-run", **variables)
+        assert f"export PGDATABASE={name}\n" in done.stdout, done.stderr
 
 
 def test_psql_is_opened_as_the_login_or_as_a_role(db: Command, database: Database) -> None:
@@ -76,7 +95,7 @@ def test_the_embedded_server_is_started_told_and_stopped(
     told = conninfo_to_dict(db("url", **where).stdout.strip())
     assert started.stdout == f"127.0.0.1:{told['port']}\n"
     assert db("stop", **where).stdout == "stopped\n"
-    assert db("stop", **where).stdout == "it was not running\n"
+    assert db("stop", **where).stdout == "the embedded server was not running\n"
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])

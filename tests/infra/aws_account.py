@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 import psycopg
@@ -77,6 +78,8 @@ def account() -> Iterator[Account]:
     server.start()
     host, port = server.get_host_and_port()
     made = Account(f"http://{host}:{port}")
+    # The servers of one process have one account between them.
+    urlopen(Request(f"{made.url}/moto-api/reset", method="POST")).close()
     made.client("logs").create_log_group(logGroupName=LOG_GROUP)
     try:
         yield made

@@ -15,6 +15,11 @@ THERE = replace(
     STAGES["dev"],
     name="there",
     repositories="s3://acme-settings/repositories.txt",
+    pull_requests="ssm:/dora/there/rules",
+    automation_logins="acme-ci",
+    schema_prefix="dora_there_",
+    reporting_timezone="Europe/Berlin",
+    attribution_instant="created_at",
     use_existing_database=ExistingDatabase(SECRET, "warehouse.example.com", "warehouse", 6432),
 )
 

@@ -1,7 +1,9 @@
 """What matters in the templates of the stages."""
 
+import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import pytest
 from stack_templates import Template, listed
 
 from dora.dbt import ROOT
-from infra.settings import STAGES
+from infra.settings import STAGES, ExistingDatabase, Stage, expect_no_shared_roles
 
 Stacks = dict[str, dict[str, Template]]
 
@@ -130,6 +132,77 @@ def test_a_database_that_is_there_needs_no_network_of_ours(templates: Stacks) ->
         "DatabaseStorage",
         "DatabaseCpu",
     }
+
+
+def test_schemas_roles_and_logins_of_a_stage_begin_with_its_prefix(templates: Stacks) -> None:
+    for name, prefix in (("prod", ""), ("there", "dora_there_")):
+        for function in templates[name]["functions"].of("Lambda::Function").values():
+            assert function["Environment"]["Variables"]["DORA_SCHEMA_PREFIX"] == prefix
+        secrets = templates[name]["database"].of("SecretsManager::Secret").values()
+        logins = [
+            json.loads(secret["GenerateSecretString"]["SecretStringTemplate"])["username"]
+            for secret in secrets
+        ]
+        assert sorted(logins) == [
+            f"{prefix}dora_{login}_login" for login in ("ingest", "reader", "transform")
+        ]
+
+
+def on_server(name: str, host: str, prefix: str, port: int = 5432) -> Stage:
+    database = ExistingDatabase("arn", host, name, port)
+    return replace(STAGES["dev"], name=name, use_existing_database=database, schema_prefix=prefix)
+
+
+def test_stages_that_would_share_roles_are_refused() -> None:
+    first = on_server("first", "db.example.com", "a_")
+    expect_no_shared_roles(
+        [
+            *STAGES.values(),
+            first,
+            on_server("second", "db.example.com", "b_"),
+            on_server("third", "db.example.com", "a_", 5433),
+            on_server("fourth", "other.example.com", "a_"),
+        ]
+    )
+    with pytest.raises(ValueError, match=r"first, second share the server db\.example\.com:5432"):
+        expect_no_shared_roles([first, on_server("second", "DB.example.com.", "a_")])
+    with pytest.raises(ValueError, match="not a prefix"):
+        on_server("bad", "db.example.com", "Bad-")
+
+
+def test_make_synth_says_which_stages_share_roles(tmp_path: Path) -> None:
+    script = (
+        "import sys; from dataclasses import replace; from infra import app, settings\n"
+        "there = settings.ExistingDatabase('arn', 'db.example.com')\n"
+        "for name in ('dev', 'staging'):\n"
+        "    settings.STAGES[name] = replace(settings.STAGES[name], use_existing_database=there)\n"
+        "app.main()"
+    )
+    command = [sys.executable, "-c", script, "prod", "dev", "--out", tmp_path / "out"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("the stages dev, staging share")
+    assert "Traceback" not in done.stderr
+
+
+def test_the_transform_is_told_the_zone_and_the_attribution_instant(templates: Stacks) -> None:
+    functions = templates["there"]["functions"]
+    told = functions.of("Lambda::Function")["Transform"]["Environment"]["Variables"]
+    assert told["REPORTING_TIMEZONE"] == "Europe/Berlin"
+    assert told["ATTRIBUTION_INSTANT"] == "created_at"
+
+
+def test_the_ingest_is_told_the_settings_of_the_marts(templates: Stacks) -> None:
+    functions = templates["there"]["functions"]
+    told = functions.of("Lambda::Function")["Ingest"]["Environment"]["Variables"]
+    assert told["PULL_REQUESTS"] == "ssm:/dora/there/rules"
+    assert told["AUTOMATION_LOGINS"] == "acme-ci"
+    readable = [
+        json.dumps(statement["Resource"])
+        for role, statement in functions.statements()
+        if role == "IngestRole" and "ssm:GetParameter" in listed(statement["Action"])
+    ]
+    assert any("parameter/dora/there/rules" in resource for resource in readable)
 
 
 @pytest.mark.parametrize(

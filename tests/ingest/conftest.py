@@ -53,19 +53,20 @@ Ingest = Callable[..., RunResult]
 
 @pytest.fixture
 def ingest(database: Database, settings: Settings) -> Ingest:
-    """Run an ingest; keyword arguments change settings, `since` and `only` narrow it."""
+    """Run an ingest; `since`, `only` and `refresh` are its options, other keywords settings."""
 
     def once(
         *,
         since: Any = None,
         only: Any = (),
+        refresh: bool = False,
         clock: Clock | None = None,
         seconds: float | None = None,
         reporter: Reporter | None = None,
         **changes: Any,
     ) -> RunResult:
         changed = settings.model_copy(update=changes)
-        config = read_config(changed, since=since, only=only)
+        config = read_config(changed, since=since, only=only, refresh=refresh)
         result = run(config, database, changed.dora_home, reporter, clock=clock, seconds=seconds)
         assert result is not None
         return result

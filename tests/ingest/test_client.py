@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -24,9 +25,14 @@ from ingest.clock import Budget, SystemClock
 from ingest.config import read_config
 from ingest.github.client import ATTEMPTS, GitHub
 from ingest.github.credentials import TokenAuth
-from ingest.github.errors import BudgetSpent, GitHubAway, RateLimitReached, TokenRefused
+from ingest.github.errors import (
+    BudgetSpent,
+    GitHubAway,
+    RateLimitReached,
+    TokenRefused,
+    Unanswerable,
+)
 from ingest.github.responses import Answer
-from ingest.github.sizes import PageSize, Sizes
 from tests.ingest.simulated import SimulatedClock
 
 TOKEN = "a-secret-token"
@@ -57,7 +63,6 @@ def ask(
     *,
     seconds: float | None = None,
     token: str = TOKEN,
-    sizes: Sizes | None = None,
     reserve: int = 0,
 ) -> tuple[Answer, GitHub]:
     ids = [repository.id for repository in server.github.repositories()][:1]
@@ -66,8 +71,6 @@ def ask(
         budget = Budget(clock, seconds)
         auth = TokenAuth(SecretStr(token))
         async with GitHub(server.url, auth, clock, budget, reserve=reserve) as github:
-            if sizes:
-                return await github.query("walk", {"ids": ids, "after": None}, sizes), github
             return await github.query("probe", {"ids": ids}), github
 
     return asyncio.run(one())
@@ -113,7 +116,19 @@ def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClo
     with pytest.raises(GitHubAway, match=f"probe after {ATTEMPTS} attempts: HTTP 503") as caught:
         ask(server, clock)
     assert caught.value.exit_code == 69
-    assert len(server.requests) == ATTEMPTS
+    # And whether GitHub answers anything at all.
+    assert len(server.requests) == ATTEMPTS + 1
+
+
+def test_proxy_that_does_not_answer_is_named(clock: SimulatedClock) -> None:
+    async def one() -> None:
+        auth, proxy = TokenAuth(SecretStr(TOKEN)), httpx.Proxy("http://127.0.0.1:9")
+        github = GitHub("https://github.invalid", auth, clock, Budget(clock), proxy=proxy)
+        async with github:
+            await github.query("probe", {"ids": []})
+
+    with pytest.raises(GitHubAway, match="through the proxy in HTTPS_PROXY or ALL_PROXY"):
+        asyncio.run(one())
 
 
 def test_nobody_listening_is_github_away(server: Server, clock: SimulatedClock) -> None:
@@ -231,43 +246,69 @@ def test_a_refused_token_is_said_without_showing_it(server: Server, clock: Simul
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize(
-    "fault",
-    [
-        pytest.param(Fault(status=502, body=""), id="502"),
-        pytest.param(
-            Fault(
-                status=200,
-                body=body(data=None, errors=[{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "x"}]),
-            ),
-            id="RESOURCE_LIMITS_EXCEEDED",
-        ),
-    ],
+TOO_BIG = Fault(
+    status=200,
+    body=body(data=None, errors=[{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "x"}]),
 )
-def test_a_question_too_big_is_asked_smaller_and_the_size_grows_back(
-    server: Server, clock: SimulatedClock, fault: Fault
-) -> None:
-    sizes = Sizes(PageSize(40), PageSize(50))
-    server.before_request = failing(fault, fault)
-    ask(server, clock, sizes=sizes)
-    assert [request.variables["first"] for request in server.requests] == [40, 20, 10]
-    for _ in range(8):
-        ask(server, clock, sizes=sizes)
-    assert sizes.outer.now == 40
+TIMED_OUT = Fault(status=502, body="")
 
 
-def test_what_is_nested_gets_smaller_only_where_a_page_cannot(
+def walk_often(server: Server, clock: SimulatedClock, times: int, *faults: Fault) -> list[int]:
+    """Ask for a page so many times, with these faults at first; return the sizes asked for."""
+    ids = [repository.id for repository in server.github.repositories()][:1]
+    server.before_request = failing(*faults)
+
+    async def often() -> None:
+        auth = TokenAuth(SecretStr(TOKEN))
+        async with GitHub(server.url, auth, clock, Budget(clock)) as github:
+            for _ in range(times):
+                await github.query("walk", {"ids": ids, "after": None})
+
+    asyncio.run(often())
+    return [request.variables["first"] for request in server.requests]
+
+
+def test_timeout_halves_every_size_and_the_next_answers_raise_it_again(
     server: Server, clock: SimulatedClock
 ) -> None:
-    sizes = Sizes(PageSize(4), PageSize(50))
-    server.before_request = failing(*[Fault(status=502, body="")] * 4)
-    ask(server, clock, sizes=sizes)
-    asked = [request.variables for request in server.requests]
-    assert [(each["first"], each["reviews"]) for each in asked] == [
-        *((4, 50), (2, 50), (1, 50)),
-        *((1, 25), (1, 12)),
-    ]
-    assert [each["draftEvents"] for each in asked] == [10] * 5
+    sizes = walk_often(server, clock, 8, TIMED_OUT, TIMED_OUT)
+    assert sizes == [62, 50, 25, 25, 25, 25, 50, 50, 50, 50]
+    assert all(
+        request.variables[name] == min(40, request.variables["first"])
+        for request in server.requests
+        for name in ("reviews", "labels")
+    )
+
+
+def test_size_refused_for_its_resources_is_not_asked_for_again_and_nobody_waits(
+    server: Server, clock: SimulatedClock
+) -> None:
+    sizes = walk_often(server, clock, 20, TOO_BIG, TOO_BIG)
+    assert sizes == [62, 50, *[25] * 20]
+    assert clock.waits == []
+
+
+def test_question_refused_at_the_smallest_sizes_leaves_the_sizes_of_others_alone(
+    server: Server, clock: SimulatedClock
+) -> None:
+    refused = {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "x"}]}
+    ids = [repository.id for repository in server.github.repositories()][:1]
+
+    async def two() -> None:
+        auth = TokenAuth(SecretStr(TOKEN))
+        async with GitHub(server.url, auth, clock, Budget(clock)) as github:
+            server.before_request = lambda operation, variables: (
+                Fault(status=200, body=refused) if operation == "Walk" else None
+            )
+            with pytest.raises(Unanswerable, match="did not answer walk even at the smallest"):
+                await github.query("walk", {"ids": ids, "after": None})
+            server.before_request = None
+            await github.query("walk", {"ids": ids, "after": None})
+
+    asyncio.run(two())
+    asked = [request.variables.get("first") for request in server.requests]
+    assert asked == [62, 50, 25, 12, 6, 3, 1, None, 62]
+    assert clock.waits == []
 
 
 def test_points_and_bytes_are_counted(server: Server, clock: SimulatedClock) -> None:
@@ -344,8 +385,9 @@ def test_a_server_of_one_s_own_is_trusted_by_its_bundle_alone(
     with serve(DemoGitHub(), token=TOKEN, tls=context) as server:
         assert server.url.startswith("https://")
         assert ask_over_tls(f"{server.url}/api/v3", clock, bundle).data["nodes"] == []
-        with pytest.raises(GitHubAway, match="CERTIFICATE_VERIFY_FAILED"):
+        with pytest.raises(ConfigurationError, match=r"not trusted: self-signed.*GITHUB_CA_BUNDLE"):
             ask_over_tls(server.url, clock, None)
+        assert clock.waits == []
         assert len(server.requests) == 1
 
 

@@ -43,7 +43,8 @@ def test_a_quiet_run_over_a_thousand_repositories_is_ten_requests(
     result = ingest(repositories="acme/*")
     assert result.exit_code == 0
     assert len(hub.requests) == 10
-    assert sum(request.cost for request in hub.requests) <= 12
+    # A point for each of the two lists, of pull requests and of deployments.
+    assert sum(request.cost for request in hub.requests) <= 22
 
 
 def test_twenty_active_repositories_of_a_hundred_take_six_requests(
@@ -78,3 +79,50 @@ def test_what_hangs_on_a_pull_request_comes_a_hundred_at_a_time(
         "Details",
         "Probe",
     ]
+
+
+def test_five_thousand_much_reviewed_pull_requests_take_at_most_a_hundred_requests(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    """Some have more reviews than a page holds: their rests share requests."""
+    repositories = [github.create_repository(f"acme/app-{name}", START) for name in "ab"]
+    reviews = 0
+    for number in range(5000):
+        at = START + timedelta(seconds=30 * number)
+        pull_request = github.add_pull_request(repositories[number % 2], at, "ada", title="Work")
+        count = 45 if number % 100 == 7 else 150 if number % 250 == 9 else number % 2
+        for _ in range(count):
+            github.add_review(pull_request, at, "bob", "COMMENTED")
+        reviews += count
+    assert reviews < 2 * 5000
+    result = ingest(repositories="acme/app-a,acme/app-b")
+    assert (result.exit_code, result.pull_requests, result.reviews) == (0, 5000, reviews)
+    assert len(hub.requests) <= 100
+    assert sum(request.cost for request in hub.requests) <= 200
+    hub.requests.clear()
+    assert ingest(repositories="acme/app-a,acme/app-b").exit_code == 0
+    assert [request.cost for request in hub.requests] == [1]
+
+
+def test_a_thousand_deployments_over_five_thousand_commits_take_70_requests_and_90_points(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    """Every tenth deployment is of a commit that is not on main: a release branch's."""
+    repository = github.create_repository("acme/deployed", START)
+    for number in range(5000):
+        at = START + timedelta(seconds=number)
+        commit = github.add_commit(repository, at, branch="main")
+        if number % 5 == 0:
+            oid = commit.oid
+            if number % 50 == 0:
+                oid = github.add_commit(repository, at, commit.oid).oid
+            deployment = github.deploy(repository, at, oid)
+            for minute, state in enumerate(("QUEUED", "IN_PROGRESS", "FAILURE")):
+                github.add_status(deployment, at + timedelta(minutes=minute), state)
+    result = ingest(repositories="acme/deployed")
+    assert result.exit_code == 0
+    assert len(hub.requests) <= 70
+    assert sum(request.cost for request in hub.requests) <= 90
+    hub.requests.clear()
+    assert ingest(repositories="acme/deployed").exit_code == 0
+    assert [request.cost for request in hub.requests] == [1]

@@ -14,7 +14,7 @@ from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from ingest.github.progress import Counted, Difference, Progress, Walk
-from ingest.github.walk import PAGE
+from ingest.github.sizes import PAGE
 from ingest.plan import Known
 from ingest.record import RunResult
 from tests.ingest.simulated import SimulatedClock

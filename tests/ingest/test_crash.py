@@ -131,7 +131,7 @@ def test_an_interrupted_run_says_so_in_its_row(
         process.send_signal(signal.SIGINT)
         _, told = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert told.splitlines()[-1] == "dora: interrupted; run again to go on"
+    assert told.splitlines()[-1] == "dora: interrupted; run again to continue"
     [row] = rows(database, "select status, exit_code from raw.ingest_runs")
     assert row == {"status": "interrupted", "exit_code": 130}
 

@@ -143,13 +143,34 @@ def test_an_app_that_github_does_not_know_is_refused_without_showing_the_key(
         ({"github_app_private_key": SecretStr("not a key")}, "no RSA key"),
         ({"github_app_private_key": None}, "GITHUB_APP_PRIVATE_KEY is not set"),
         ({"github_app_id": None, "github_app_installation_id": None,
-          "github_app_private_key": None}, "GITHUB_PAT is not set"),
+          "github_app_private_key": None}, r"GITHUB_PAT \(or GITHUB_TOKEN\) is not set"),
     ],
     ids=["no key", "half an app", "nothing"],
 )  # fmt: skip
 def test_what_is_missing_is_named(server: Server, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigurationError, match=said):
         read_credentials(app_settings(server, **changes))
+
+
+@pytest.mark.parametrize(
+    ("changes", "used"),
+    [
+        pytest.param({"GITHUB_TOKEN": "from-token"}, "from-token", id="token alone"),
+        pytest.param(
+            {"GITHUB_PAT": "from-pat", "GITHUB_TOKEN": "from-token"}, "from-pat", id="both"
+        ),
+    ],
+)
+def test_github_token_is_read_if_github_pat_is_not_set(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], used: str
+) -> None:
+    for name in ("GITHUB_PAT", "GITHUB_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in changes.items():
+        monkeypatch.setenv(name, value)
+    request = httpx.Request("POST", "http://127.0.0.1/graphql")
+    next(read_credentials(Settings(_env_file=None)).sync_auth_flow(request))
+    assert request.headers["Authorization"] == f"bearer {used}"
 
 
 @pytest.mark.parametrize(

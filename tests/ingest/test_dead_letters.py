@@ -22,6 +22,7 @@ from dora.errors import StoppedEarly
 from ingest.dead_letters import ask_for_retry, tell_queue
 from ingest.lock import Lock
 from ingest.record import RunResult
+from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import landed, prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
@@ -130,18 +131,20 @@ def test_a_queue_that_is_away_does_not_stop_the_run(
 def test_what_failed_is_fetched_again_when_asked_for(
     ingest: Ingest, database: Database, github: GitHub
 ) -> None:
+    clock = SimulatedClock()
     unreadable = prs(github)[0]
     github.edit(unreadable, None, is_unreadable=True)
-    ingest()
-    ask(database)
-    ingest()
+    ingest(clock=clock)
+    clock.pass_by(2 * 86400)
+    ingest(clock=clock)
     [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
     assert failure == {"attempts": 2, "resolved_at": None}
+    # No run tries it any more.
     github.edit(unreadable, None, is_unreadable=False)
-    ingest()
+    ingest(clock=clock)
     assert unreadable.id not in landed(database)
     ask(database)
-    ingest()
+    ingest(clock=clock)
     assert unlike(database, github) == []
     [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
     assert failure["resolved_at"] is not None

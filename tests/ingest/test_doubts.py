@@ -25,7 +25,7 @@ __all__ = ["clock", "hub"]
 Ingest = Callable[..., RunResult]
 Answer = dict[str, Any]
 BOTH = "acme/shop,acme/tool"
-MOST_OF_IT = 60
+MOST_OF_IT = 70
 _VANISHED = "select id from raw.pull_requests where vanished_at is not null"
 _OPEN = "select subject_id, reason from raw.ingest_failures where resolved_at is null"
 WEEK_SECONDS = 8 * 86400
@@ -33,7 +33,7 @@ WEEK_SECONDS = 8 * 86400
 
 @pytest.fixture
 def github() -> GitHub:
-    """A shop of sixty pull requests with a review each, and a tool of three."""
+    """A shop of seventy pull requests with a review each, and a tool of three."""
     github = GitHub()
     shop, tool = (github.create_repository(f"acme/{name}", START) for name in ("shop", "tool"))
     for hour in range(MOST_OF_IT):
@@ -139,7 +139,7 @@ def test_a_null_with_an_error_beside_it_is_not_taken_for_none(
     run: Any, database: Database, github: GitHub, hub: Server, path: tuple[Any, ...]
 ) -> None:
     for number in range(40, 50):
-        github.merge(github.pull_request("acme/shop", number), START + timedelta(hours=62), "bob")
+        github.merge(github.pull_request("acme/shop", number), START + timedelta(hours=72), "bob")
 
     def spoil(answer: Answer) -> Answer:
         nodes = answer["data"]["nodes"][0]["pullRequests"]["nodes"]
@@ -279,7 +279,7 @@ def test_a_first_page_that_cannot_be_used_covers_no_history(
 def test_an_earlier_since_within_what_is_read_already_is_taken_up(
     run: Any, database: Database
 ) -> None:
-    for hours in (40, 20):
+    for hours in (50, 20):
         run(repositories="acme/shop", since=START + timedelta(hours=hours))
     covered = rows(database, "select covered_from from raw.repositories")
     assert covered == [{"covered_from": START + timedelta(hours=20)}]
@@ -329,3 +329,123 @@ def test_a_limit_met_when_it_is_asked_whether_github_is_there_says_until_when(
 def test_what_makes_no_sense_is_asked_again(run: Any, hub: Server, fault: Fault) -> None:
     hub.before_request = at_first("Walk", fault)
     assert run().exit_code == 0
+
+
+def busy_pull_request(github: GitHub) -> None:
+    """One with more of everything than a page holds."""
+    busy = github.pull_request("acme/shop", 7)
+    github.edit(busy, None, labels=[f"area/{number:03d}" for number in range(60)])
+    for second in range(120):
+        at = START + timedelta(days=1, seconds=second)
+        github.add_review(busy, at, "bob", "COMMENTED")
+        github.convert_to_draft(busy, at)
+
+
+def spoil_details(name: str, *, with_error: bool) -> Callable[[Answer], Answer]:
+    """Make null of a node in a follow-up page of this connection."""
+
+    def spoil(answer: Answer) -> Answer:
+        for alias, node in answer["data"].items():
+            if alias.startswith("c") and name in (node or {}):
+                node[name]["nodes"][3] = None
+                path = [alias, name, "nodes", 3]
+                error = {"message": "Something went wrong", "path": path}
+                return answer | ({"errors": [error]} if with_error else {})
+        return answer
+
+    return spoil
+
+
+@pytest.mark.parametrize("name", ["reviews", "timelineItems", "labels"])
+@pytest.mark.parametrize("with_error", [True, False], ids=["with an error", "without"])
+def test_null_in_a_follow_up_page_is_asked_for_again_in_the_same_run(
+    run: Any, database: Database, github: GitHub, hub: Server, name: str, with_error: bool
+) -> None:
+    busy_pull_request(github)
+    hub.before_request = at_first(
+        "Details", Fault(rewrite=spoil_details(name, with_error=with_error))
+    )
+    assert run().exit_code == 0
+    assert unlike(database, github) == []
+    assert rows(database, _OPEN) == []
+
+
+def test_pull_request_with_a_lasting_null_is_named_and_tried_in_every_run_for_a_day(
+    run: Any, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    busy_pull_request(github)
+    spoil = Fault(rewrite=spoil_details("reviews", with_error=True))
+    hub.before_request = lambda operation, variables: spoil if operation == "Details" else None
+    for _ in range(3):
+        result = run()
+        assert (result.exit_code, result.pull_requests_failed) == (1, 1)
+        assert "acme/shop#7 could not be read" in result.messages[-1]
+    clock.pass_by(86400)
+    assert run().exit_code == 0
+    hub.requests.clear()
+    assert run().exit_code == 0
+    assert [request.operation for request in hub.requests] == ["Probe"]
+    hub.before_request = None
+    clock.pass_by(WEEK_SECONDS)
+    assert run().exit_code == 0
+    assert rows(database, _OPEN) == []
+    assert unlike(database, github) == []
+
+
+def test_pull_request_that_comes_back_within_the_day_lands_in_the_next_run(
+    run: Any, database: Database, github: GitHub, hub: Server
+) -> None:
+    busy_pull_request(github)
+    spoil = Fault(rewrite=spoil_details("reviews", with_error=True))
+    hub.before_request = lambda operation, variables: spoil if operation == "Details" else None
+    assert run().exit_code == 1
+    hub.before_request = None
+    assert run().exit_code == 0
+    assert rows(database, _OPEN) == []
+    assert unlike(database, github) == []
+
+
+@pytest.mark.parametrize("operation", ["Resolve", "Probe", "Owned", "PullRequests", "Ids"])
+def test_null_with_an_error_in_a_list_is_asked_for_again_in_the_same_run(
+    run: Any, database: Database, github: GitHub, hub: Server, clock: SimulatedClock, operation: str
+) -> None:
+    """Once in each kind of list: of names, of an owner, of ids."""
+    repositories = "acme/*" if operation == "Owned" else BOTH
+    if operation != "Resolve":
+        run(repositories=repositories)
+        clock.pass_by(WEEK_SECONDS)
+        for number in range(30, 60):
+            github.edit(github.pull_request("acme/shop", number), clock.now(), title="News")
+
+    def lose(answer: Answer) -> Answer:
+        data, path = answer["data"], ["nodes", 0]
+        if operation == "Resolve":
+            data["r0"], path = None, ["r0"]
+        elif operation == "Owned":
+            path = ["repositoryOwner", "repositories", "nodes", 0]
+            data["repositoryOwner"]["repositories"]["nodes"][0] = None
+        else:
+            data["nodes"][0] = None
+        return answer | {"errors": [{"message": "Something went wrong", "path": path}]}
+
+    def lose_one_of_a_page(answer: Answer) -> Answer:
+        answer["data"]["nodes"][0]["pullRequests"]["nodes"][1] = None
+        return answer
+
+    faults = {operation: [Fault(rewrite=lose)]}
+    if operation == "Ids":
+        faults["Walk"] = [Fault(rewrite=lose_one_of_a_page)]
+    lost: list[str] = []
+
+    def before(asked: str | None, variables: Any) -> Fault | None:
+        queue = faults.get(str(asked))
+        if not queue:
+            return None
+        lost.append(str(asked))
+        return queue.pop()
+
+    hub.before_request = before
+    result = run(repositories=repositories)
+    assert operation in lost
+    assert (result.exit_code, result.messages) == (0, [])
+    assert unlike(database, github) == []

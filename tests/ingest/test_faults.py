@@ -19,8 +19,8 @@ Ingest = Callable[..., RunResult]
 Answer = dict[str, Any]
 TOKEN = "a-token-of-the-tests"
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
-# A run over one repository of sixty pull requests, two of them with more reviews than a page holds:
-# the name, two pages, what did not fit into them, and whether anything has changed meanwhile.
+# A run over one repository of seventy pull requests, two with more reviews than a page holds: the
+# name, two pages, what did not fit into them, and whether anything has changed meanwhile.
 WITHOUT = ["Resolve", "Walk", "Walk", "Details", "Probe"]
 
 
@@ -28,7 +28,7 @@ WITHOUT = ["Resolve", "Walk", "Walk", "Details", "Probe"]
 def github() -> GitHub:
     github = GitHub()
     repository = github.create_repository("acme/shop", START)
-    for hour in range(60):
+    for hour in range(70):
         at = START + timedelta(hours=hour)
         pull_request = github.add_pull_request(repository, at, "ada", title=f"Work {hour}")
         github.add_review(pull_request, at + timedelta(minutes=1), "bob", "APPROVED")
@@ -178,12 +178,17 @@ def test_a_pull_request_that_github_cannot_answer_for_stops_nothing(
     bad = [pull_request.id for pull_request in prs(github)[30 : 30 + poisoned]]
     hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
     result = ingest(repositories="acme/shop", clock=clock)
-    assert (result.exit_code, result.failures) == (0, poisoned)
+    assert (result.exit_code, result.failures) == (1, poisoned)
     assert set(unlike(database, github)) == {f"missing {key}" for key in bad}
     failed = rows(database, "select subject_id, reason from raw.ingest_failures")
     assert {row["subject_id"] for row in failed} == set(bad)
     assert all("did not answer pull_requests" in row["reason"] for row in failed)
     assert len(hub.requests) <= 30 + 30 * poisoned
+    clock.pass_by(3600)
+    again = ingest(repositories="acme/shop", clock=clock)
+    assert (again.exit_code, again.pull_requests_failed) == (1, poisoned)
+    clock.pass_by(86400)
+    assert ingest(repositories="acme/shop", clock=clock).exit_code == 0
     hub.requests.clear()
     assert ingest(repositories="acme/shop", clock=clock).failures == 0
     assert asked(hub) == ["Probe"]
@@ -209,7 +214,7 @@ def test_more_unanswered_than_that_is_an_outage_and_each_run_gets_further(
     hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
     codes = [ingest(repositories="acme/shop", clock=clock).exit_code for _ in range(3)]
     # Eight, eight and four.
-    assert codes == [69, 69, 0]
+    assert codes == [69, 69, 1]
     assert set(unlike(database, github)) == {f"missing {key}" for key in bad}
 
 
@@ -261,14 +266,71 @@ def test_reviews_that_github_counts_and_does_not_give_cost_one_look(
     ingest: Ingest, database: Database, hub: Server, clock: SimulatedClock
 ) -> None:
     def count_one_more(answer: Answer) -> Answer:
-        for node in answer["data"].get("nodes", ()):
-            for pull_request in (node.get("pullRequests") or {"nodes": [node]})["nodes"]:
-                if "reviews" in pull_request:
-                    pull_request["reviews"]["totalCount"] += 1
+        data = answer["data"]
+        for node in [*data.get("nodes", ()), *data.values()]:
+            inner = node.get("pullRequests") or {} if isinstance(node, dict) else {}
+            for found in [node, *inner.get("nodes", ())]:
+                if isinstance(found, dict) and "reviews" in found:
+                    found["reviews"]["totalCount"] += 1
         return answer
 
     hub.before_request = lambda name, variables: Fault(rewrite=count_one_more)
     result = ingest(repositories="acme/shop", clock=clock)
-    assert (result.exit_code, result.failures, result.pull_requests) == (0, 0, 60)
+    assert (result.exit_code, result.failures, result.pull_requests) == (0, 0, 70)
     looks = Counter(asked(hub)) - Counter(WITHOUT)
-    assert looks == Counter({"Details": 5})
+    assert looks == Counter({"Details": 1})
+
+
+def few_items(github: GitHub, hub: Server) -> None:
+    """A repository of 331 pull requests, on a GitHub that answers no page of more than 25."""
+    repository = github.create_repository("acme/monolith", START)
+    for minute in range(331):
+        at = START + timedelta(minutes=minute)
+        github.add_pull_request(repository, at, "ada", title="Work", labels=["bug", f"l{minute}"])
+    busy = list(repository.by_number.values())[7]
+    github.edit(busy, None, labels=[f"area/{number:03d}" for number in range(60)])
+    for second in range(120):
+        at = START + timedelta(days=1, seconds=second)
+        github.add_review(busy, at, "bob", "COMMENTED")
+        github.convert_to_draft(busy, at)
+    hub.longest_page = 25
+
+
+def test_github_that_answers_no_page_above_25_items_is_read_completely_without_waits(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    few_items(github, hub)
+    result = ingest(repositories="acme/shop,acme/monolith", clock=clock)
+    assert result.exit_code == 0
+    assert unlike(database, github) == []
+    assert clock.waits == []
+    # 14 pages and 3, 5 rounds for the busiest pull request; the rest are sizes that were refused.
+    assert len(hub.requests) <= 40
+    assert result.usage.errors["too_big"] <= 6
+
+
+@pytest.mark.parametrize("longest", [25, 2], ids=str)
+def test_every_kind_of_request_gets_smaller(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    hub: Server,
+    clock: SimulatedClock,
+    longest: int,
+) -> None:
+    """Names, owners, probes, pages, lists of ids, details: each at the largest that GitHub has."""
+    for number in range(30):
+        repository = github.create_repository(f"acme/tool-{number}", START)
+        github.add_pull_request(repository, START, "ada", title="Work")
+    hub.longest_page = longest
+    names = ",".join(repository.name_with_owner for repository in github.repositories())
+    for repositories in (names, "acme/*"):
+        clock.pass_by(8 * 86400)
+        assert ingest(repositories=repositories, clock=clock).exit_code == 0
+        for pull_request in prs(github)[-20:]:
+            github.edit(pull_request, clock.now(), title="Changed")
+    assert ingest(repositories="acme/*", clock=clock).exit_code == 0
+    assert unlike(database, github) == []
+    assert clock.waits == []
+    operations = {request.operation for request in hub.requests}
+    assert operations >= {"Resolve", "Owned", "Probe", "Walk", "PullRequests", "Details"}

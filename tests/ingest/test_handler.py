@@ -130,6 +130,26 @@ def test_what_github_answered_badly_is_counted_by_kind(
     assert set(counted) <= named
 
 
+def test_exactly_100_metrics_are_all_published(
+    function: Any, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 100, powertools publishes at once and then has none: whoever insists on some fails."""
+    run = module.run
+    kinds = {f"kind_{number}": 1 for number in range(93)}
+
+    def run_with_errors(*arguments: Any, **options: Any) -> Any:
+        result = run(*arguments, **options)
+        result.usage.errors.update(kinds)
+        return result
+
+    monkeypatch.setattr(module, "run", run_with_errors)
+    assert function({"action": "ingest"}, Context())["status"] == "complete"
+    [published] = lines(capsys.readouterr().out)
+    names = [each["Name"] for each in published["_aws"]["CloudWatchMetrics"][0]["Metrics"]]
+    assert len(set(names)) == 100
+    assert {f"ApiErrors_{kind}" for kind in kinds} < set(names)
+
+
 def test_a_date_bounds_how_far_back_an_ingest_reads(
     function: Any, github: GitHub, database: Database
 ) -> None:
@@ -141,6 +161,13 @@ def test_a_date_bounds_how_far_back_an_ingest_reads(
         assert connection.execute(query).fetchone() == (
             datetime.fromisoformat(f"{middle}T00:00:00+00:00"),
         )
+
+
+def test_refresh_reads_everything_again(function: Any) -> None:
+    first = function({"action": "ingest"}, Context())
+    assert function({"action": "ingest"}, Context())["pull_requests"] == 0
+    again = function({"action": "ingest", "refresh": True}, Context())
+    assert again["pull_requests"] == first["pull_requests"] > 0
 
 
 def test_a_since_that_is_no_date_is_refused(function: Any) -> None:

@@ -168,7 +168,7 @@ def test_an_owners_list_that_leads_nowhere_is_said(run: Ingest, hub: Server, is_
     assert "acme/* was not shown this time: GitHub gives only a part" in "".join(result.messages)
 
 
-def test_a_token_that_may_not_see_commits_is_said_and_costs_little(
+def test_a_token_that_may_not_see_commits_is_refused_and_costs_little(
     run: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
     """Nothing of a page can be read: that is no fault of its pull requests."""
@@ -182,9 +182,8 @@ def test_a_token_that_may_not_see_commits_is_said_and_costs_little(
         return answer
 
     rewriting(hub, forbid, "Walk", "PullRequests")
-    result = run("acme/shop")
-    assert (result.exit_code, result.failures) == (1, 0)
-    assert "Resource not accessible by personal access token" in "".join(result.messages)
+    with pytest.raises(ConfigurationError, match=r"commits of acme/shop .*Contents: read"):
+        run("acme/shop")
     assert len(hub.requests) < 10
     hub.before_request = None
     run()
@@ -272,8 +271,8 @@ def test_a_list_that_is_null_is_asked_for_again(
     assert unlike(database, github) == []
 
 
-def test_a_repository_whose_pull_requests_are_forbidden_is_out_of_reach(
-    run: Ingest, github: GitHub, hub: Server
+def test_a_repository_whose_pull_requests_are_forbidden_refuses_the_token(
+    run: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
     """GitHub's null comes up from below, and the error stays there."""
     run()
@@ -292,9 +291,12 @@ def test_a_repository_whose_pull_requests_are_forbidden_is_out_of_reach(
         return answer
 
     rewriting(hub, forbid, "Probe", "Walk", "Resolve")
-    results = [run(), run()]
-    assert [result.exit_code for result in results] == [1, 0]
-    assert all("acme/shop is out of reach: No" in result.messages for result in results)
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match=r"pull requests of acme/shop \(No\)"):
+            run()
+    hub.before_request = None
+    assert run().exit_code == 0
+    assert unlike(database, github) == []
 
 
 def test_behind_an_incomplete_page_nothing_is_read_in_vain(

@@ -110,7 +110,7 @@ def test_a_landing_that_fails_claims_nothing(
         connection.execute(
             """
             create function raw.full() returns trigger language plpgsql
-            as $$ begin raise exception 'disk full'; end $$;
+            as $$ begin raise exception 'disk full' using errcode = 'disk_full'; end $$;
             create trigger full_disk before insert on raw.pull_requests
             execute function raw.full()
             """

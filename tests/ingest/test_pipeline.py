@@ -297,7 +297,8 @@ def test_what_stays_unreadable_is_recorded_while_the_rest_lands(
     unreadable = prs(github)[0]
     github.edit(unreadable, None, is_unreadable=True)
     result = ingest()
-    assert (result.exit_code, result.failures) == (0, 1)
+    assert (result.exit_code, result.failures) == (1, 1)
+    assert f"{unreadable.id} could not be read: Something went wrong" in result.messages[-1]
     [failure] = rows(database, "select * from raw.ingest_failures")
     assert "Something went wrong" in failure["reason"]
     assert len(landed(database)) == len(truth(github)) - 1

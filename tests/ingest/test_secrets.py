@@ -110,7 +110,7 @@ def test_no_secret_in_a_log_a_message_a_table_or_a_file(
     configured = settings.model_copy(update=changes)
     result = run(read_config(configured), database, tmp_path, clock=SimulatedClock())
     assert result is not None
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     hub.tokens = set()
     hub.installations.clear()
     told = [log.getvalue(), repr(result), repr(configured), everything_in(database)]

@@ -60,8 +60,12 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
         pytest.param('[{"name": "A", "name": "B", "members": []}]', "twice", id="key twice"),
         pytest.param('[{"name": "!!", "members": []}]', "an id could be made of", id="no slug"),
         pytest.param('[{"name": "Unassigned", "members": []}]', "reserved", id="reserved"),
-        pytest.param(config(member(allocation_weight=1.01)), "less than or equal", id="above 1"),
-        pytest.param(config(member(allocation_weight=-0.1)), "greater than", id="below 0"),
+        pytest.param(
+            config(member(allocation_weight=1.01)), "from 0.00 to 1.00 (it is 1.01)", id="above 1"
+        ),
+        pytest.param(
+            config(member(allocation_weight=-0.1)), "from 0.00 to 1.00 (it is -0.1)", id="below 0"
+        ),
         pytest.param(config(member(allocation_weight=0.125)), "2 decimal places", id="3 places"),
         pytest.param(config(member(allocation_weight=True)), "number", id="a boolean weight"),
         pytest.param(config(member(allocation_weight="much")), "decimal", id="a word as weight"),
@@ -78,6 +82,54 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
 )
 def test_a_bad_configuration_is_refused_and_says_why(text: str, said: str) -> None:
     assert said in "\n".join(faults(text))
+
+
+@pytest.mark.parametrize("team_id", ["wg-rls-2.0", "data_platform", "0", "a--b"])
+def test_ids_of_github_teams_are_accepted(team_id: str) -> None:
+    text = json.dumps([{"id": team_id, "name": "A", "members": []}])
+    assert [team.id for team in parse_teams(text)] == [team_id]
+
+
+@pytest.mark.parametrize("team_id", ["-a", ".a", "_a", "A", "a b", "a/b", "é"])
+def test_id_that_no_address_can_hold_is_refused(team_id: str) -> None:
+    text = json.dumps([{"id": team_id, "name": "A", "members": []}])
+    assert "start with a lower-case letter or a digit" in faults(text)[0]
+
+
+def test_ids_of_accented_names_keep_their_letters_and_differ() -> None:
+    names = ["Équipe données", "Zahlungen Ä", "Zahlungen Ö", "Straße", "Łódź", "Søren", "Платежи"]
+    teams = parse_teams(json.dumps([{"name": name, "members": []} for name in names]))
+    assert [team.id for team in teams] == [
+        "equipe-donnees",
+        "zahlungen-a",
+        "zahlungen-o",
+        "strasse",
+        "lodz",
+        "soren",
+        "platezhi",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("weight", "said"),
+    [
+        (50, "50 % is 0.5 (it is 50)"),
+        ("50", "50 % is 0.5 (it is '50')"),
+        ("12.5 %", "12.5 % is 0.125 (it is '12.5 %')"),
+        ("0.5%", "0.5 % is 0.005 (it is '0.5%')"),
+        (100, "100 % is 1 (it is 100)"),
+        (33.0, "33.0 % is 0.33 (it is 33.0)"),
+    ],
+)
+def test_a_weight_in_per_cent_is_told_as_the_share_it_is(weight: object, said: str) -> None:
+    [fault] = faults(config(member(allocation_weight=weight)))
+    assert fault.endswith(f"allocation_weight: should be from 0.00 to 1.00: {said}")
+
+
+def test_names_with_one_id_between_them_are_refused() -> None:
+    names = ["C", "C++", "C#"]
+    text = json.dumps([{"name": name, "members": []} for name in names])
+    assert "3 teams have the id 'c'; give each a separate id" in faults(text)[0]
 
 
 def test_every_fault_is_told_at_once_and_where_it_is() -> None:
@@ -125,7 +177,7 @@ def test_windows_that_touch_are_good() -> None:
 
 def test_two_teams_with_one_id_are_refused() -> None:
     text = json.dumps([{"name": "A b", "members": []}, {"name": "a B", "members": []}])
-    assert faults(text) == ["TEAM_CONFIG_JSON: 2 teams have the id 'a-b'"]
+    assert faults(text) == ["TEAM_CONFIG_JSON: 2 teams have the id 'a-b'; give each a separate id"]
 
 
 def test_weights_above_one_are_legal_but_told() -> None:
@@ -150,3 +202,35 @@ def test_the_setting_may_name_a_file(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"no-such\.json.*No such file"):
         read_teams(str(tmp_path / "no-such.json"))
+
+
+def test_other_accounts_of_a_person_are_listed_in_also() -> None:
+    [team] = parse_teams(config(member(also=["octocat_acme", "octo-old"])))
+    assert team.row()["memberships"][0]["also"] == "octocat_acme,octo-old"
+    [team] = parse_teams(config(member()))
+    assert team.row()["memberships"][0]["also"] is None
+
+
+def test_every_account_that_would_belong_to_two_people_is_told() -> None:
+    assert faults(
+        config(
+            member(also=["Ada", "ada", "cat"]),
+            member(github_username="bob", also=["x[bot]"]),
+            member(github_username="X"),
+            member(github_username="eve", also=["bob", "X"]),
+            member(github_username="dan", also=["@dan"]),
+        )
+    ) == [
+        "TEAM_CONFIG_JSON: core > members > octocat: octocat and its `also` name 'ada' twice",
+        "TEAM_CONFIG_JSON: core > members > dan > also > 0: is no login of GitHub's: letters, "
+        "digits and hyphens, no @ (it is '@dan')",
+        "TEAM_CONFIG_JSON: bob is an account of bob and of eve: list each person under one login, "
+        "and that login's other accounts in its `also`",
+        "TEAM_CONFIG_JSON: x is an account of X and of bob and of eve: list each person under one "
+        "login, and that login's other accounts in its `also`",
+    ]
+
+
+def test_two_windows_of_one_person_under_two_logins_are_refused() -> None:
+    (fault,) = faults(config(member(also=["octocat_acme"]), member(github_username="octocat_acme")))
+    assert "octocat_acme is an account of octocat and of octocat_acme" in fault

@@ -30,6 +30,7 @@ from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
 from tests.conftest import hurry
+from tests.ingest import delivering, delivery_truth
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.test_faults import PASSING, too_much_for
 from tests.ingest.truth import prs, rows, unlike
@@ -68,6 +69,7 @@ class World:
         self.clock = SimulatedClock(datetime.fromisoformat(self.organisation.end))
         self.chance = random.Random(self.seed)
         self.people = sorted({str(r["author"]) for r in self.organisation.records if r["author"]})
+        delivering.begin(self.github, self.clock.now() - timedelta(days=1))
 
     def work(self, deeds: int) -> None:
         """Do some of what people do on GitHub, now."""
@@ -78,6 +80,9 @@ class World:
         chance, github = self.chance, self.github
         repositories = [r for r in github.repositories() if r.blocked is None]
         repository = chance.choice(repositories)
+        if chance.random() < 0.5:
+            delivering.do_one(github, repository, chance, at)
+            return
         deed = chance.random()
         if deed < 0.25 or not repository.by_number:
             self._open(repository, at)
@@ -110,6 +115,7 @@ class World:
     def next_shift(self) -> None:
         """Let what was blocked or unreadable come back now and then, and pick what is too big."""
         chance = self.chance
+        delivering.recover(self.github, chance, is_calm=self.is_calm)
         for repository in self.github.repositories():
             if repository.blocked and (self.is_calm or chance.random() < 0.3):
                 self.github.block_repository(repository, None)
@@ -155,6 +161,8 @@ def lose_one(answer: dict[str, Any]) -> dict[str, Any]:
     owner = data.get("repositoryOwner")
     lists = [(node.get("pullRequests") or {}).get("nodes") for node in nodes if node]
     found = next((found for found in lists if found and "title" in (found[0] or ())), None)
+    pages = [(node.get("page") or {}).get("nodes") for node in nodes if node]
+    found = found or next((page for page in pages if page), None)
     found = found or (owner["repositories"]["nodes"] if owner else nodes)
     if found:
         found[0] = None
@@ -169,6 +177,8 @@ def settings_of(world: World, hub: Server, database: Database) -> Settings:
         github_api_url=hub.url,
         repositories=f"{owner}/*",
         team_config_json=json.dumps(world.organisation.team_config()),
+        deployments=delivering.DEPLOYMENTS,
+        incidents=delivering.INCIDENTS,
         db_url=SecretStr(database.url),
         dora_home=world.home,
     )
@@ -191,6 +201,8 @@ def killed_run(world: World, hub: Server, database: Database) -> None:
         "GITHUB_API_URL": hub.url,
         "REPOSITORIES": str(settings.repositories),
         "TEAM_CONFIG_JSON": str(settings.team_config_json),
+        "DEPLOYMENTS": str(settings.deployments),
+        "INCIDENTS": str(settings.incidents),
         "DB_URL": database.url,
         "DORA_HOME": str(world.home),
     }
@@ -240,9 +252,10 @@ def test_time_full_of_faults_loses_nothing(
             world.clock.pass_by(EVERY.total_seconds())
         world.is_calm = True
         world.next_shift()
-        for _ in range(2):
+        # What is settled is read again after a day, the rest after a week.
+        for days in (1, 8, 8):
             one_run(world, hub, database)
-            world.clock.pass_by(timedelta(days=8).total_seconds())
+            world.clock.pass_by(timedelta(days=days).total_seconds())
     assert world.faults > runs / 2
     marked = rows(database, "select id from raw.pull_requests where vanished_at is not null")
     gone = {f"too much {row['id']}" for row in marked}
@@ -250,4 +263,8 @@ def test_time_full_of_faults_loses_nothing(
     found = {line for line in unlike(database, world.github) if ": url is" not in line}
     assert found == gone
     assert rows(database, _DOUBLED) == []
+    assert delivery_truth.unlike(database, world.github) == []
+    assert delivery_truth.unknown_commits(database, world.github) == []
+    wanted = delivery_truth.incidents(world.github, delivering.LABEL)
+    assert delivery_truth.landed_incidents(database) == wanted
     assert rows(database, "select * from raw.ingest_failures where resolved_at is null") == []

@@ -9,6 +9,7 @@ from psycopg.rows import dict_row
 from demo.github import GitHub
 from demo.model import PullRequest
 from dora.database import Database
+from ingest.github.reverts import find_reverts
 
 TABLES = ("pull_requests", "pull_request_reviews", "pull_request_draft_events", "user_logins")
 
@@ -33,8 +34,8 @@ def landed(database: Database) -> dict[str, Any]:
             pull_requests.id, repositories.repository, number, title, state, is_draft,
             author_id, author_login as author, author_type, created_at, updated_at,
             closed_at, merged_at, merged_by_login as merged_by, merge_commit_sha, base_ref,
-            head_ref, first_commit_at, commits, additions, deletions, changed_files, labels,
-            url
+            head_ref, head_sha, reverts, first_commit_at, commits, additions, deletions,
+            changed_files, labels, url
         from raw.pull_requests
         inner join raw.repositories on pull_requests.repository_id = repositories.id
         """,
@@ -62,7 +63,15 @@ def prs(github: GitHub) -> list[PullRequest]:
 
 
 def truth(github: GitHub) -> dict[str, Any]:
-    return {record["id"]: record for record in json.loads(json.dumps(list(github.records())))}
+    records = {record["id"]: record for record in json.loads(json.dumps(list(github.records())))}
+    for pr in prs(github):
+        records[pr.id] |= {
+            "head_sha": pr.head_ref_oid,
+            "reverts": find_reverts(
+                pr.repository.name_with_owner, pr.title, pr.body, pr.head_ref_name
+            ),
+        }
+    return records
 
 
 def unlike(database: Database, github: GitHub) -> list[str]:

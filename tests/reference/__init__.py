@@ -2,6 +2,7 @@
 
 It shares no code with `ingest`, `dbt_project` or `api`, so that where it and the marts agree, two
 independent readings of the definitions agree. Start at `reference`; `compare` says what differs.
+`delivery` does the same for DELIVERY.md.
 """
 
 from .comparison import compare, keyed

@@ -30,22 +30,27 @@ def reference(
     reporting_timezone: str = "UTC",
     attribution_instant: str = "merged_at",
     logins: Mapping[str, Iterable[str]] | None = None,
+    bearers: Mapping[str, str] | None = None,
+    rules: Iterable[Record] = (),
+    automation: Iterable[str] = (),
 ) -> Marts:
     """Work out the marts.
 
     `records` are pull requests as in a JSONL file, `teams` the team configuration, `coverage` what
     is loaded by repository, `logins` further logins ever seen by user id (those in the records are
-    seen anyway). A pull request merged before it was created is refused by the ingest and so left
-    out here; the same one twice, a draft event, weight, instant or attribution instant that cannot
-    be is a ValueError.
+    seen anyway), `bearers` the user id that has a login today, if that is known. `rules` and
+    `automation` are the settings PULL_REQUESTS and AUTOMATION_LOGINS. A pull request
+    merged before it was created is refused by the ingest and so left out here; the same one twice,
+    a draft event, weight, instant or attribution instant that cannot be is a ValueError.
     """
     teams = list(teams)
     seen = _read(records)
-    people = People.of(seen, logins or {})
+    windows = memberships(teams)
+    people = People.of(seen, logins or {}, bearers or {}, windows, automation)
     present = [pull_request for pull_request in seen if not pull_request.vanished]
     by_login: dict[str, list[Membership]] = {}
     by_team: dict[str, list[Membership]] = {team_id(team): [] for team in teams}
-    for membership in memberships(teams):
+    for membership in windows:
         by_login.setdefault(membership.login, []).append(membership)
         by_team[membership.team_id].append(membership)
 
@@ -54,13 +59,19 @@ def reference(
     for pull_request in present:
         held = [
             membership
-            for login in people.logins_of(pull_request.author)
+            for login in people.member_logins_of(pull_request.author)
             for membership in by_login.get(login, ())
         ]
         if not held:
             continue
         measured = measure(pull_request, people)
-        marts.pull_requests[pull_request.key] = measured.row()
+        excluded_by = pull_request.excluded_by(rules)
+        marts.pull_requests[pull_request.key] = measured.row() | {
+            "excluded_by": excluded_by,
+            "is_bot": people.is_bot(pull_request.author),
+        }
+        if excluded_by is not None:
+            continue
         for attribution in attribute(measured, held, attribution_instant):
             marts.team_pull_requests[attribution.key] = attribution.row()
             attributions.setdefault(attribution.team_id, []).append(attribution)
@@ -70,7 +81,7 @@ def reference(
         periods = Periods(column, zone)
         for team, held in by_team.items():
             merged = attributions.get(team, [])
-            for period, row in rows_of_team(team, held, merged, marts.build, periods):
+            for period, row in rows_of_team(team, held, merged, marts.build, periods, people):
                 rows[team, period] = row
     return marts
 

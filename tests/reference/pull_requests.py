@@ -28,6 +28,7 @@ class Measured:
 
     pull_request: PullRequest
     work_started_at: datetime
+    first_commit_at: datetime | None
     first_review_at: datetime | None
     cycle_time: int | None
     phases: Mapping[str, int] | None
@@ -45,7 +46,7 @@ class Measured:
             "created_at": pull_request.created_at,
             "closed_at": pull_request.closed_at,
             "merged_at": pull_request.merged_at,
-            "first_commit_at": pull_request.first_commit_at,
+            "first_commit_at": self.first_commit_at,
             "work_started_at": self.work_started_at,
             "first_review_at": self.first_review_at,
             "cycle_time_hours": None if self.cycle_time is None else hours(self.cycle_time),
@@ -86,11 +87,11 @@ class Attribution:
 
 def measure(pull_request: PullRequest, people: People) -> Measured:
     created_at, merged_at = pull_request.created_at, pull_request.merged_at
-    first_commit_at = pull_request.first_commit_at
+    first_commit_at = _first_commit_at(pull_request)
     work_started_at = created_at if first_commit_at is None else min(first_commit_at, created_at)
     first_review_at = _first_review_at(pull_request, people)
     if merged_at is None:
-        return Measured(pull_request, work_started_at, first_review_at, None, None)
+        return Measured(pull_request, work_started_at, first_commit_at, first_review_at, None, None)
     picked_up_at = merged_at if first_review_at is None else first_review_at
     draft = _time_in_draft(pull_request, created_at, merged_at)
     draft_before = _time_in_draft(pull_request, created_at, picked_up_at)
@@ -103,10 +104,21 @@ def measure(pull_request: PullRequest, people: People) -> Measured:
     return Measured(
         pull_request,
         work_started_at,
+        first_commit_at,
         first_review_at,
         (merged_at - created_at) // MICROSECOND,
         {phase: duration // MICROSECOND for phase, duration in phases.items()},
     )
+
+
+def _first_commit_at(pull_request: PullRequest) -> datetime | None:
+    """Return the date of the first commit, unless it cannot be."""
+    at = pull_request.first_commit_at
+    if at is None or at < pull_request.created_at - timedelta(hours=365 * 24):
+        return None
+    if pull_request.merged_at is not None and at > pull_request.merged_at:
+        return None
+    return at
 
 
 def _first_review_at(pull_request: PullRequest, people: People) -> datetime | None:
@@ -120,7 +132,7 @@ def _first_review_at(pull_request: PullRequest, people: People) -> datetime | No
         and review.state != "PENDING"
         and pull_request.created_at <= review.submitted_at
         and (end is None or review.submitted_at <= end)
-        and not review.author.is_bot
+        and not people.is_bot(review.author)
         and not people.same(review.author, pull_request.author)
     )
     return min(submitted, default=None)

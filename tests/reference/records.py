@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,11 @@ def configured_instant(value: str | date) -> datetime:
     if isinstance(value, date):
         return datetime.combine(value, time(), UTC)
     return instant(value)
+
+
+def matches(value: str, pattern: str) -> bool:
+    """Whether all of a value is what a pattern says: `*` any text, `?` one character."""
+    return fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
 def login_key(login: str) -> str:
@@ -90,10 +96,30 @@ class PullRequest:
     draft_events: tuple[DraftEvent, ...]
     reviews: tuple[Review, ...]
     vanished: bool
+    base_ref: str | None = None
+    head_ref: str | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def key(self) -> tuple[str, int]:
         return self.repository, self.number
+
+    def excluded_by(self, rules: Iterable[Record]) -> str | None:
+        """Return the reason of the first rule of which every pattern matches."""
+        values = {
+            "base": [self.base_ref],
+            "head": [self.head_ref],
+            "title": [self.record["title"]],
+            "label": self.labels,
+        }
+        for rule in rules:
+            if all(
+                any(matches(value, rule[name]) for value in found if value is not None)
+                for name, found in values.items()
+                if name in rule
+            ):
+                return str(rule["reason"])
+        return None
 
     @classmethod
     def of(cls, record: Record) -> "PullRequest":
@@ -119,6 +145,9 @@ class PullRequest:
                 for review in record.get("reviews") or ()
             ),
             vanished=bool(record.get("vanished") or record.get("vanished_at")),
+            base_ref=record.get("base_ref"),
+            head_ref=record.get("head_ref"),
+            labels=tuple(record.get("labels") or ()),
         )
 
 
@@ -139,6 +168,7 @@ class Membership:
     weight: Decimal
     joined_at: datetime
     left_at: datetime | None
+    also: frozenset[str] = frozenset()
 
     def holds_at(self, at: datetime) -> bool:
         return self.joined_at <= at and (self.left_at is None or at < self.left_at)
@@ -165,6 +195,7 @@ def memberships(teams: Iterable[Record]) -> list[Membership]:
                     weight,
                     configured_instant(member["joined_at"]),
                     None if left_at is None else configured_instant(left_at),
+                    frozenset(map(login_key, member.get("also") or ())),
                 )
             )
     return read
@@ -172,15 +203,39 @@ def memberships(teams: Iterable[Record]) -> list[Membership]:
 
 @dataclass
 class People:
-    """Every login ever seen for a user id, and thereby who is the same person."""
+    """Every login ever seen for a user id, and thereby who is the same person.
+
+    `bearers` says whose a login is today, if that is known; `members` leads from each login of an
+    `also` to the member's own; `automation` are patterns of logins that count as bots.
+    """
 
     logins: dict[str, set[str]] = field(default_factory=dict)
+    bearers: Mapping[str, str] = field(default_factory=dict)
+    members: Mapping[str, str] = field(default_factory=dict)
+    automation: tuple[str, ...] = ()
 
     @classmethod
     def of(
-        cls, pull_requests: Iterable[PullRequest], logins: Mapping[str, Iterable[str]]
+        cls,
+        pull_requests: Iterable[PullRequest],
+        logins: Mapping[str, Iterable[str]],
+        bearers: Mapping[str, str],
+        windows: Iterable[Membership],
+        automation: Iterable[str] = (),
     ) -> "People":
-        people = cls({user: {login_key(one) for one in seen} for user, seen in logins.items()})
+        people = cls(
+            {user: {login_key(one) for one in seen} for user, seen in logins.items()},
+            {login_key(login): user for login, user in bearers.items()},
+            {
+                login: window.login
+                for window in windows
+                if window.also
+                for login in (window.login, *window.also)
+            },
+            tuple(map(login_key, automation)),
+        )
+        for login, user in bearers.items():
+            people.see(Person(user, login))
         for pull_request in pull_requests:
             people.see(pull_request.author)
             for review in pull_request.reviews:
@@ -196,7 +251,43 @@ class People:
             return self.logins.get(person.id, set())
         return set() if person.login is None else {login_key(person.login)}
 
+    def is_bot(self, person: Person) -> bool:
+        if person.is_bot or person.login is None:
+            return person.is_bot
+        return any(matches(login_key(person.login), pattern) for pattern in self.automation)
+
+    def own_logins_of(self, person: Person) -> set[str]:
+        """Return the logins of a person's account that are not another account's today."""
+        return {
+            login
+            for login in self.logins_of(person)
+            if person.id is None or self.bearers.get(login, person.id) == person.id
+        }
+
+    def joined(self, person: Person) -> set[str]:
+        """Return the members whose `also` makes the person's account one of several."""
+        own = self.own_logins_of(person)
+        return {self.members[login] for login in own if login in self.members}
+
+    def member_logins_of(self, person: Person) -> set[str]:
+        """Return the logins under which a team configuration may list a person."""
+        found = self.own_logins_of(person)
+        joined = self.joined(person)
+        listed = {login for login, member in self.members.items() if member in joined}
+        for user in self.logins if joined else ():
+            if listed & (own := self.own_logins_of(Person(user, None))):
+                found |= own
+        return found | listed
+
+    def key(self, person: Person) -> str | None:
+        """Return what is the same for all accounts of one person."""
+        joined = self.joined(person)
+        return f"member {min(joined)}" if joined else person.key
+
     def same(self, one: Person, other: Person) -> bool:
+        key = self.key(one)
+        if key is not None and key == self.key(other):
+            return True
         if one.id is not None and other.id is not None:
             return one.id == other.id
         return not self.logins_of(one).isdisjoint(self.logins_of(other))

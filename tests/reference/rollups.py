@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from .coverage import Build
 from .pull_requests import MICROSECOND, PHASES, Attribution, Row, hours
-from .records import Membership
+from .records import Membership, People
 
 
 @dataclass(frozen=True)
@@ -50,26 +50,30 @@ def rows_of_team(
     attributions: Sequence[Attribution],
     build: Build,
     periods: Periods,
+    people: People,
 ) -> Iterator[tuple[date, Row]]:
     merged: dict[date, list[Attribution]] = {}
     for attribution in attributions:
         merged_at = attribution.measured.pull_request.merged_at
         if merged_at is not None:
             merged.setdefault(periods.holding(merged_at), []).append(attribution)
-    figures = _velocity if periods.column == "week" else _lead_time
-    for period in _span(memberships, max(merged, default=None), build, periods):
+    for period in span(memberships, max(merged, default=None), build, periods):
         yield (
             period,
             {
                 "team_id": team_id,
                 periods.column: period,
-                **figures(merged.get(period, [])),
+                **(
+                    _velocity(merged.get(period, []), people)
+                    if periods.column == "week"
+                    else _lead_time(merged.get(period, []))
+                ),
                 "is_complete": periods.is_complete(period, build),
             },
         )
 
 
-def _span(
+def span(
     memberships: Sequence[Membership], last_merge: date | None, build: Build, periods: Periods
 ) -> Iterator[date]:
     joined_at = min((membership.joined_at for membership in memberships), default=None)
@@ -90,7 +94,7 @@ def _span(
         period = periods.after(period)
 
 
-def _velocity(merged: Sequence[Attribution]) -> Row:
+def _velocity(merged: Sequence[Attribution], people: People) -> Row:
     cycle_times = [_cycle_time(attribution) for attribution in merged]
     weights = [attribution.weight for attribution in merged]
     total = sum(weights, Decimal())
@@ -104,7 +108,7 @@ def _velocity(merged: Sequence[Attribution]) -> Row:
         "avg_cycle_time_hours": hours(Fraction(sum(cycle_times), len(merged))) if merged else None,
         "weighted_avg_cycle_time_hours": hours(weighted / Fraction(total)) if total else None,
         "contributors": len(
-            {attribution.measured.pull_request.author.key for attribution in merged}
+            {people.key(attribution.measured.pull_request.author) for attribution in merged}
         ),
     }
 
@@ -145,13 +149,15 @@ def percentile_cont(durations: Sequence[int], q: str) -> float | None:
     return hours(low + (rank - floor(rank)) * (high - low))
 
 
-def weighted_percentile(durations: Sequence[tuple[int, Decimal]], q: str) -> float | None:
+def weighted_percentile(
+    durations: Sequence[tuple[int, Decimal | Fraction]], q: str
+) -> float | None:
     """Invert the weighted distribution function; microseconds to hours."""
-    ordered = sorted((duration, weight) for duration, weight in durations if weight > 0)
+    ordered = sorted((duration, Fraction(weight)) for duration, weight in durations if weight > 0)
     cumulative = list(accumulate(weight for _, weight in ordered))
     if not cumulative:
         return None
-    reach = Decimal(q) * cumulative[-1]
+    reach = Fraction(q) * cumulative[-1]
     return hours(
         next(
             duration

@@ -115,6 +115,31 @@ def test_a_renamed_person_is_one_person_and_any_login_holds() -> None:
     assert row["first_review_at"] == datetime(2026, 1, 6, 3, tzinfo=UTC)
 
 
+def test_a_former_login_that_another_account_has_today_is_that_accounts_alone() -> None:
+    records = [
+        pr(1, "ada", "01-05", "01-06", author_id="U1"),
+        pr(2, "lovelace", "01-05", "01-06", author_id="U1"),
+        pr(3, "ada", "01-05", "01-06", author_id="U2"),
+    ]
+    both = work_out(records, ADA)
+    assert [number for _, number in both.pull_requests] == [1, 2, 3]
+    marts = work_out(records, ADA, bearers={"Ada": "U2"})
+    assert [number for _, number in marts.pull_requests] == [3]
+
+
+def test_the_accounts_in_also_are_one_person() -> None:
+    records = [
+        pr(1, "ada", "01-05", "01-06", author_id="U1", reviews=[review("ada_acme", "01-05T09")]),
+        pr(2, "ADA_acme", "01-05", "01-06"),
+        pr(3, "ada-old", "01-05", "01-06", author_id="U1"),
+    ]
+    member = {"github_username": "ada", "also": ["Ada_Acme"], "joined_at": "2026-01-01"}
+    marts = work_out(records, {"id": "core", "name": "Core", "members": [member]})
+    assert [weights(marts, number) for number in (1, 2, 3)] == [{"core": "1.00"}] * 3
+    assert marts.velocity["core", date(2026, 1, 5)]["contributors"] == 1
+    assert marts.pull_requests[REPOSITORY, 1]["first_review_at"] is None
+
+
 def test_a_login_taken_over_by_another_person_is_the_other_person_as_a_reviewer() -> None:
     records = [
         pr(1, "ada", "01-05", "01-06", author_id="U1"),

@@ -15,8 +15,8 @@ from api.app import create_app
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
-from dora.cli.build import build_once
 from dora.database import Database
+from dora.dbt import build_marts
 from dora.keys import new_key
 from dora.settings import Settings
 from ingest.config import read_config
@@ -27,12 +27,6 @@ from tests.reference import Coverage, Marts, compare, keyed, read_records, refer
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 TOKEN = "a-token"
-
-
-@pytest.fixture(autouse=True)
-def _own_target(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DBT_TARGET_PATH", str(tmp_path / "target"))
-    monkeypatch.setenv("DBT_LOG_PATH", str(tmp_path / "logs"))
 
 
 def ingest(
@@ -103,7 +97,7 @@ def test_every_figure_of_real_pull_requests_is_right_from_ingest_to_api(
     with serve(GitHub.from_jsonl(path), token=TOKEN, clock=now.timestamp) as server:
         result = ingest(server, teams, database, tmp_path)
     assert (result.exit_code, result.pull_requests, result.reviews) == (0, 2976, 7605)
-    build_once(database)
+    build_marts(database, tmp_path)
     expected = reference(records, teams, whole({r["repository"] for r in records}, now))
     assert len(expected.velocity) > 1000
     assert differences(database, expected) == []
@@ -137,7 +131,7 @@ def test_every_figure_of_the_demo_is_right_also_when_somebody_is_renamed(
             pull_request = github.pull_request(record["repository"], record["number"])
             github.edit(pull_request, end + timedelta(minutes=20), title="Retitled since")
         assert ingest(server, teams, database, tmp_path).pull_requests >= len(touched) > 0
-    build_once(database)
+    build_marts(database, tmp_path)
     covered = whole(names, end + timedelta(hours=1))
     expected = reference(records_of(github), teams, covered, logins=logins)
     found = [line for line in differences(database, expected) if ": author:" not in line]

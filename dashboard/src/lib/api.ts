@@ -12,8 +12,12 @@ export interface TeamOverview {
   members: Member[]
 }
 
-export interface Teams {
+interface Head {
   as_of: string | null
+  reporting_timezone: string
+}
+
+export interface Teams extends Head {
   data: TeamOverview[]
 }
 
@@ -66,8 +70,7 @@ export interface TeamFigures {
   lead_time: LeadTimeMonth[]
 }
 
-export interface Figures {
-  as_of: string | null
+export interface Figures extends Head {
   data: TeamFigures[]
 }
 
@@ -77,8 +80,14 @@ export interface Health {
   demo?: boolean
 }
 
-interface Page {
+/** Pull requests merged on the days from one to another, both inclusive. */
+export interface PullRequests extends Head {
+  from: string
+  to: string
   data: PullRequest[]
+}
+
+interface Page extends PullRequests {
   next_cursor?: string
 }
 
@@ -153,18 +162,19 @@ export async function figures(teams: readonly string[], from?: string): Promise<
     parts.push(ask<Figures>(`metrics/compare?${query}`))
   }
   const answers = await Promise.all(parts)
-  return { as_of: answers.at(-1)?.as_of ?? null, data: answers.flatMap((answer) => answer.data) }
+  return { ...answers.at(-1)!, data: answers.flatMap((answer) => answer.data) }
 }
 
 /** Every pull request merged from one day to another, both inclusive; newest merge first. */
-export async function pullRequests(team: string, from: string, to: string): Promise<PullRequest[]> {
+export async function pullRequests(team: string, from: string, to: string): Promise<PullRequests> {
   const found: PullRequest[] = []
+  let page: Page
   let cursor: string | undefined
   do {
     const parameters = { from, to, limit: '1000', ...(cursor && { cursor }) }
-    const page = await ask<Page>(`metrics/team/${encodeURIComponent(team)}/pull-requests?${new URLSearchParams(parameters)}`)
+    page = await ask<Page>(`metrics/team/${encodeURIComponent(team)}/pull-requests?${new URLSearchParams(parameters)}`)
     found.push(...page.data)
     cursor = page.next_cursor
   } while (cursor)
-  return found
+  return { ...page, data: found }
 }

@@ -19,8 +19,9 @@ export function days(value: number | null): string | null {
   return value === null || value < 48 ? null : `${oneDigit.format(value / 24)} days`
 }
 
-export function pullRequests(many: number): string {
-  return many === 1 ? '1 pull request' : `${count(many)} pull requests`
+/** "1 pull request", "2,000 pull requests": a number of things, of a noun that takes an s. */
+export function counted(many: number, noun: string): string {
+  return `${count(many)} ${noun}${many === 1 ? '' : 's'}`
 }
 
 /** "3 hours", "5 months": how long ago an instant was, roughly. */

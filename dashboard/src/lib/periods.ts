@@ -60,13 +60,27 @@ export const shortDay = formatter({ day: 'numeric', month: 'short' })
 export const longMonth = formatter({ month: 'long', year: 'numeric' })
 export const shortMonth = formatter({ month: 'short' })
 
-/** "11 to 17 May 2026", or "May 2026". */
+/** "11 – 17 May 2026", or "May 2026". */
 export function spanOf(kind: Kind, first: string): string {
   if (kind === 'month') return longMonth(first)
-  const last = lastDay(kind, first)
+  return daysOf(first, lastDay(kind, first))
+}
+
+/** "11 – 17 May 2026". */
+export function daysOf(first: string, last: string): string {
   const begin = first.slice(0, 7) === last.slice(0, 7) ? String(Number(first.slice(8))) : shortDay(first)
   const year = first.slice(0, 4) === last.slice(0, 4) ? '' : ` ${first.slice(0, 4)}`
   return `${begin}${year} – ${longDay(last)}`
+}
+
+/** The day of an instant in a time zone; in UTC where the browser does not know the zone. */
+export function dayIn(zone: string, iso: string): string {
+  try {
+    // Of all locales, this one writes YYYY-MM-DD.
+    return new Intl.DateTimeFormat('sv-SE', { timeZone: zone }).format(new Date(iso))
+  } catch {
+    return iso.slice(0, 10)
+  }
 }
 
 const moment = new Intl.DateTimeFormat(LOCALE, {

@@ -7,7 +7,7 @@ repositories as (
 ),
 
 pull_requests as (
-    select * from {{ ref('stg_github__pull_requests') }}
+    select * from {{ ref('int_pull_requests_measured') }}
 ),
 
 counted as (

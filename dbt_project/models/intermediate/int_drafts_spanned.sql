@@ -2,7 +2,7 @@ with
 
 -- Of its columns two, in each of its uses.
 pull_requests as not materialized (
-    select * from {{ ref('int_pull_requests_tracked') }}
+    select * from {{ ref('int_pull_requests_changed') }}
 ),
 
 draft_events as (

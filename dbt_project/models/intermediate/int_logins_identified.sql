@@ -4,22 +4,55 @@ user_logins as (
     select * from {{ ref('stg_github__user_logins') }}
 ),
 
-memberships as (
-    select * from {{ ref('stg_teams__memberships') }}
+configured as (
+    select * from {{ ref('int_member_logins_listed') }}
 ),
 
--- The ingest keeps every login that it sees with an id, which are few; a login without
--- one stands for itself.
+seen as (
+    select
+        account_id,
+        login_key,
+        max(account_type) as account_type,
+        max(coalesce(seen_at, '-infinity')) as seen_at
+    from user_logins
+    group by account_id, login_key
+),
+
+current_logins as (
+    select
+        account_id,
+        login_key,
+        seen_at,
+        coalesce(max(account_type) over same_account, 'User') as account_type,
+        seen_at = max(seen_at) over same_account as is_current
+    from seen
+    window same_account as (partition by account_id)
+),
+
+-- Accounts of different types (a user and a bot, a user and a mannequin) can have one
+-- login at the same time.
+borne as (
+    select
+        *,
+        max(seen_at) filter (where is_current) over (
+            partition by login_key, account_type
+        ) as borne_at
+    from current_logins
+),
+
 identified as (
     select
-        person_id,
+        account_id,
         login_key
-    from user_logins
+    from borne
+    -- A former login of this account, unless it is another account's today.
+    where borne_at is null or (is_current and seen_at = borne_at)
     union
+    -- Pull requests that came without an id.
     select
-        {{ person_id('null', 'github_username') }} as person_id,
+        {{ person_id('null', 'login_key') }} as account_id,
         login_key
-    from memberships
+    from configured
 )
 
 select * from identified

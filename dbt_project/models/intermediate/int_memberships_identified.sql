@@ -11,19 +11,30 @@ logins as (
     select * from {{ ref('int_logins_identified') }}
 ),
 
--- A login that GitHub has given to a second person holds for both; one that nobody
--- was seen with holds for no one yet.
+accounts as (
+    select * from {{ ref('int_accounts_identified') }}
+),
+
+people as (
+    select
+        logins.login_key,
+        accounts.person_id
+    from logins
+    inner join accounts on logins.account_id = accounts.account_id
+    group by logins.login_key, accounts.person_id
+),
+
 identified as (
     select
         memberships.team_id,
-        logins.person_id,
+        people.person_id,
         memberships.github_username,
         memberships.login_key,
         memberships.allocation_weight,
         memberships.joined_at,
         memberships.left_at
     from memberships
-    inner join logins on memberships.login_key = logins.login_key
+    inner join people on memberships.login_key = people.login_key
 )
 
 select * from identified

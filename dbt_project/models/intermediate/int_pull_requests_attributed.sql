@@ -1,25 +1,50 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='pull_request_id',
+        pre_hook="{{ set_work_mem() }}",
+        post_hook="{{ analyze_if_whole() }}",
+        indexes=[
+            {'columns': ['pull_request_id']},
+            {'columns': ['team_id', 'merged_at']},
+            {'columns': ['team_id', 'month', 'week']},
+        ],
+        meta={'recomputed_if': 'has_new_memberships'},
+    )
+}}
+{%- set timezone = reporting_timezone() %}
+
 with
 
-touched as (
-    select * from {{ ref('int_pull_requests_touched') }}
-),
-
-pull_requests as (
-    select fct_pull_requests.*
-    from {{ ref('fct_pull_requests') }} as fct_pull_requests
-    inner join touched
-        on fct_pull_requests.pull_request_id = touched.pull_request_id
+tracked as (
+    select * from {{ ref('int_pull_requests_tracked') }}
 ),
 
 memberships as (
     select * from {{ ref('int_memberships_identified') }}
 ),
 
--- With team_id null where no window of the author's holds.
+pull_requests as (
+    select *
+    from tracked
+    where
+        excluded_by is null
+        and (
+            not {{ is_incremental() | lower }}
+            or pull_request_id in (
+                select changed.pull_request_id
+                from {{ ref('int_pull_requests_changed') }} as changed
+            )
+        )
+),
+
+-- With team_id null if no window of the author's holds.
 held as (
     select
         memberships.team_id,
         pull_requests.pull_request_id,
+        pull_requests.author_id,
         -- Two logins of one person in one team would count the pull request twice.
         max(memberships.allocation_weight) as weight,
         pull_requests.attributed_at,
@@ -34,6 +59,7 @@ held as (
     group by
         memberships.team_id,
         pull_requests.pull_request_id,
+        pull_requests.author_id,
         pull_requests.attributed_at,
         pull_requests.merged_at
 ),
@@ -42,11 +68,12 @@ left_over as (
     select
         'unassigned' as team_id,
         pull_request_id,
+        author_id,
         1 - coalesce(sum(weight), 0) as weight,
         attributed_at,
         merged_at
     from held
-    group by pull_request_id, attributed_at, merged_at
+    group by pull_request_id, author_id, attributed_at, merged_at
     having coalesce(sum(weight), 0) < 1
 ),
 
@@ -61,10 +88,49 @@ attributed as (
     select
         team_id,
         pull_request_id,
+        author_id,
         weight::numeric(3, 2) as weight,
         attributed_at,
-        merged_at
+        merged_at,
+        {{ period_of('merged_at', 'week', timezone) }} as week,
+        {{ period_of('merged_at', 'month', timezone) }} as month,
+        true as is_current
     from shares
+),
+
+-- Where the changed pull requests were counted before: those periods lose them.
+former as (
+    select
+        team_id,
+        pull_request_id,
+        week,
+        month
+    from {{ this if is_incremental() else 'attributed' }}
+    where
+        {{ is_incremental() | lower }}
+        and pull_request_id in (
+            select changed.pull_request_id
+            from {{ ref('int_pull_requests_changed') }} as changed
+        )
+    except
+    select
+        team_id,
+        pull_request_id,
+        week,
+        month
+    from attributed
 )
 
 select * from attributed
+union all
+select
+    team_id,
+    pull_request_id,
+    null as author_id,
+    null::numeric(3, 2) as weight,
+    null as attributed_at,
+    null as merged_at,
+    week,
+    month,
+    false as is_current
+from former

@@ -1,7 +1,7 @@
 with
 
 pull_requests as (
-    select * from {{ ref('int_pull_requests_tracked') }}
+    select * from {{ ref('int_pull_requests_changed') }}
 ),
 
 reviews as (

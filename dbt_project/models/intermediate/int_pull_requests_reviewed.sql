@@ -1,11 +1,15 @@
 with
 
 pull_requests as (
-    select * from {{ ref('int_pull_requests_tracked') }}
+    select * from {{ ref('int_pull_requests_changed') }}
 ),
 
 reviews as (
     select * from {{ ref('stg_github__reviews') }}
+),
+
+accounts as (
+    select * from {{ ref('int_accounts_identified') }}
 ),
 
 spans as (
@@ -13,6 +17,7 @@ spans as (
         pull_request_id,
         author_id,
         author_login_key,
+        author_person_id,
         created_at as opened_at,
         coalesce(
             case when state <> 'open' then coalesce(merged_at, closed_at) end,
@@ -29,6 +34,7 @@ reviewed as (
     inner join reviews
         on spans.pull_request_id = reviews.pull_request_id
         and reviews.submitted_at between spans.opened_at and spans.ended_at
+    left join accounts on reviews.reviewer_account_id = accounts.account_id
     where
         reviews.state <> 'pending'
         and not reviews.is_by_bot
@@ -39,6 +45,8 @@ reviewed as (
             spans.author_login_key = reviews.reviewer_login_key,
             false
         )
+        -- Nor is it a review by another account of the same person.
+        and not coalesce(accounts.person_id = spans.author_person_id, false)
     group by spans.pull_request_id
 )
 

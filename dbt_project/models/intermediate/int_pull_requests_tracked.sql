@@ -1,77 +1,61 @@
--- A table: four models look at it, and all see the same.
-{{
-    config(
-        materialized='table',
-        unlogged=true,
-        pre_hook="{{ set_work_mem() }}",
-        post_hook=[
-            "{{ pass_on_build(ref('int_inputs_processed'), 'int_pull_requests_touched') }}",
-            "analyze {{ this }}",
-        ],
-    )
-}}
-
 with
 
 pull_requests as (
-    select * from {{ ref('stg_github__pull_requests') }}
+    select * from {{ ref('int_pull_requests_measured') }}
 ),
 
 repositories as (
     select * from {{ ref('stg_github__repositories') }}
 ),
 
-memberships as (
-    select * from {{ ref('int_memberships_identified') }}
-),
-
-touched as (
-    select * from {{ ref('int_pull_requests_touched') }}
-),
-
-members as (
-    select person_id
-    from memberships
-    group by person_id
-),
-
-dated as (
-    select
-        *,
-        {{ attributed_at(var('attribution_instant')) }} as attributed_at
-    from pull_requests
-    where vanished_at is null
+accounts as (
+    select * from {{ ref('int_accounts_identified') }}
 ),
 
 tracked as (
     select
-        dated.pull_request_id,
-        -- The row's own name is as old as its last change; a rename is not one.
-        coalesce(repositories.repository_name, dated.repository_name) as repository,
-        dated.number,
-        dated.title,
-        dated.url,
-        dated.state,
-        dated.is_draft,
-        dated.labels,
-        dated.author_id,
-        dated.author_login,
-        dated.author_login_key,
-        dated.author_person_id,
-        dated.created_at,
-        dated.updated_at,
-        dated.closed_at,
-        dated.merged_at,
-        dated.attributed_at,
-        dated.first_commit_at,
-        dated.additions,
-        dated.deletions,
-        dated.changed_files,
-        dated.commits
-    from dated
-    inner join touched on dated.pull_request_id = touched.pull_request_id
-    inner join members on dated.author_person_id = members.person_id
-    left join repositories on dated.repository_id = repositories.repository_id
+        pull_requests.pull_request_id,
+        -- The row's own name is as old as its last change; a rename does not change it.
+        coalesce(
+            repositories.repository_name, pull_requests.repository_name
+        ) as repository,
+        pull_requests.number,
+        pull_requests.title,
+        pull_requests.url,
+        pull_requests.author_login as author,
+        accounts.person_id as author_id,
+        pull_requests.state,
+        pull_requests.is_draft,
+        pull_requests.labels,
+        pull_requests.created_at,
+        pull_requests.updated_at,
+        pull_requests.closed_at,
+        pull_requests.merged_at,
+        pull_requests.attributed_at,
+        pull_requests.first_commit_at,
+        pull_requests.work_started_at,
+        pull_requests.first_review_at,
+        pull_requests.cycle_time_hours,
+        pull_requests.coding_hours,
+        pull_requests.draft_hours,
+        pull_requests.pickup_hours,
+        pull_requests.review_hours,
+        pull_requests.total_hours,
+        pull_requests.additions,
+        pull_requests.deletions,
+        pull_requests.size,
+        pull_requests.changed_files,
+        pull_requests.commits,
+        pull_requests.base_ref,
+        pull_requests.head_ref,
+        pull_requests.merged_by_login as merged_by,
+        pull_requests.is_by_bot as is_bot,
+        pull_requests.excluded_by
+    from pull_requests
+    inner join accounts on pull_requests.author_account_id = accounts.account_id
+    left join repositories
+        on pull_requests.repository_id = repositories.repository_id
+    where pull_requests.vanished_at is null
 )
 
 select * from tracked

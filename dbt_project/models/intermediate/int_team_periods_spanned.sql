@@ -1,6 +1,6 @@
 -- A table: dbt drops a view on a mart when it replaces the mart.
 {{ config(materialized='table', post_hook='analyze {{ this }}') }}
-{%- set timezone = var('reporting_timezone') %}
+{%- set timezone = reporting_timezone() %}
 
 with
 
@@ -13,7 +13,7 @@ memberships as (
 ),
 
 attributions as (
-    select * from {{ ref('fct_team_pull_requests') }}
+    select * from {{ ref('int_pull_requests_attributed') }}
 ),
 
 tenures as (

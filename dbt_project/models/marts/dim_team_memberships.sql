@@ -10,7 +10,8 @@ windows as (
         github_username,
         allocation_weight,
         joined_at,
-        left_at
+        left_at,
+        also
     from memberships
 )
 

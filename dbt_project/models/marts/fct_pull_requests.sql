@@ -1,64 +1,50 @@
 {{
     config(
-        materialized='incremental',
-        incremental_strategy='append',
-        on_schema_change='append_new_columns',
-        pre_hook=[
-            "{{ expect_one_build(['int_pull_requests_touched', 'int_pull_requests_tracked']) }}",
-            "{{ replace_touched_pull_requests() }}",
-        ],
-        post_hook=["{{ remember_inputs() }}", "{{ analyze_if_many() }}"],
         indexes=[{'columns': ['author']}, {'columns': ['merged_at']}],
+        meta={'changed_by': 'pull_request_id', 'joined_with': 'int_changes_delivered'},
     )
 }}
 
-with
-
-pull_requests as (
-    select * from {{ ref('int_pull_requests_tracked') }}
-),
-
-phases as (
-    select * from {{ ref('int_pull_requests_phased') }}
-),
-
-joined as (
-    select
-        pull_requests.pull_request_id,
-        pull_requests.repository,
-        pull_requests.number,
-        pull_requests.title,
-        pull_requests.url,
-        pull_requests.author_login as author,
-        pull_requests.author_person_id as author_id,
-        pull_requests.state,
-        pull_requests.is_draft,
-        pull_requests.labels,
-        pull_requests.created_at,
-        pull_requests.updated_at,
-        pull_requests.closed_at,
-        pull_requests.merged_at,
-        pull_requests.attributed_at,
-        pull_requests.first_commit_at,
-        least(
-            pull_requests.first_commit_at, pull_requests.created_at
-        ) as work_started_at,
-        phases.first_review_at,
-        {{ hours('(pull_requests.merged_at - pull_requests.created_at)') }}
-            as cycle_time_hours,
-        phases.coding_hours,
-        phases.draft_hours,
-        phases.pickup_hours,
-        phases.review_hours,
-        phases.total_hours,
-        pull_requests.additions,
-        pull_requests.deletions,
-        pull_requests.additions + pull_requests.deletions as size,
-        pull_requests.changed_files,
-        pull_requests.commits
-    from pull_requests
-    left join phases
-        on pull_requests.pull_request_id = phases.pull_request_id
-)
-
-select * from joined
+select
+    tracked.pull_request_id,
+    tracked.repository,
+    tracked.number,
+    tracked.title,
+    tracked.url,
+    tracked.author,
+    tracked.author_id,
+    tracked.state,
+    tracked.is_draft,
+    tracked.labels,
+    tracked.created_at,
+    tracked.updated_at,
+    tracked.closed_at,
+    tracked.merged_at,
+    tracked.attributed_at,
+    tracked.first_commit_at,
+    tracked.work_started_at,
+    tracked.first_review_at,
+    tracked.cycle_time_hours,
+    tracked.coding_hours,
+    tracked.draft_hours,
+    tracked.pickup_hours,
+    tracked.review_hours,
+    tracked.total_hours,
+    tracked.additions,
+    tracked.deletions,
+    tracked.size,
+    tracked.changed_files,
+    tracked.commits,
+    tracked.base_ref,
+    tracked.head_ref,
+    tracked.merged_by,
+    tracked.is_bot,
+    tracked.excluded_by,
+    delivered.deployed_at,
+    delivered.deployment_id,
+    delivered.change_lead_time_hours,
+    delivered.deploy_hours,
+    delivered.not_deployed_reason
+from {{ ref('int_pull_requests_tracked') }} as tracked
+left join {{ ref('int_changes_delivered') }} as delivered
+    on tracked.pull_request_id = delivered.pull_request_id

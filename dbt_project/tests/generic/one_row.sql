@@ -1,7 +1,12 @@
-{% test one_row(model) %}
+{#- The columns of `not_null` are not null in it. -#}
+{% test one_row(model, not_null=[]) %}
 
 select count(*) as rows_found
 from {{ model }}
-having count(*) <> 1
+having
+    count(*) <> 1
+    {%- for name in not_null %}
+    or count({{ name }}) <> 1
+    {%- endfor %}
 
 {% endtest %}

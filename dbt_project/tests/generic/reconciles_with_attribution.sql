@@ -1,9 +1,19 @@
 {#- A row of a team rollup counts what is attributed to the team and merged in its
     period, and no merge since `data_from` is without one. `weight_column` is left out
-    where the rollup has none. -#}
+    if the rollup has none. Unless everything is audited, the periods of changed pull
+    requests are. -#}
 {% test reconciles_with_attribution(model, column_name, weight_column=none) %}
 
 with
+
+changed as (
+    select
+        team_id,
+        {{ column_name }} as period
+    from {{ audited(ref('int_pull_requests_attributed')) }} as audited
+    where {{ column_name }} is not null
+    group by team_id, {{ column_name }}
+),
 
 rollup as (
     select
@@ -16,21 +26,28 @@ rollup as (
 
 attributed as (
     select
-        team_id,
-        {{ column_name }} as period,
-        count(*) as prs_merged,
-        sum(weight) as weighted_prs_merged,
-        max(merged_at) as last_merged_at
-    from {{ ref('fct_team_pull_requests') }}
-    where merged_at is not null
-    group by team_id, {{ column_name }}
+        changed.team_id,
+        changed.period,
+        count(attributions.pull_request_id) as prs_merged,
+        coalesce(sum(attributions.weight), 0) as weighted_prs_merged,
+        max(attributions.merged_at) as last_merged_at
+    from changed
+    left join {{ ref('int_pull_requests_attributed') }} as attributions
+        on changed.team_id = attributions.team_id
+        and changed.period = attributions.{{ column_name }}
+        -- So that the index of months finds them.
+        and attributions.month
+        between date_trunc('month', changed.period)::date and changed.period + 6
+        and attributions.is_current
+    group by changed.team_id, changed.period
 ),
 
 -- The teams that have rows at all.
 begun as (
     select memberships.team_id
-    from {{ ref('dim_team_memberships') }} as memberships
-    inner join {{ ref('dim_build') }} as build on memberships.joined_at <= build.as_of
+    from {{ ref('stg_teams__memberships') }} as memberships
+    inner join {{ ref('int_coverage_measured') }} as coverage
+        on memberships.joined_at <= coverage.as_of
     group by memberships.team_id
 )
 
@@ -40,15 +57,20 @@ select
 from rollup
 full outer join attributed
     on rollup.team_id = attributed.team_id and rollup.period = attributed.period
-left join {{ ref('dim_build') }} as build on true
+left join {{ ref('int_coverage_measured') }} as coverage on true
 left join begun on attributed.team_id = begun.team_id
 where
-    rollup.prs_merged <> coalesce(attributed.prs_merged, 0)
-    or rollup.weighted_prs_merged <> coalesce(attributed.weighted_prs_merged, 0)
-    or (
-        rollup.team_id is null
-        and begun.team_id is not null
-        and attributed.last_merged_at >= build.data_from
+    (
+        rollup.prs_merged <> coalesce(attributed.prs_merged, 0)
+        or rollup.weighted_prs_merged <> coalesce(attributed.weighted_prs_merged, 0)
+        or (
+            rollup.team_id is null
+            and begun.team_id is not null
+            and attributed.last_merged_at >= coverage.data_from
+        )
     )
+    {%- if not is_whole_audit() %}
+    and attributed.team_id is not null
+    {%- endif %}
 
 {% endtest %}

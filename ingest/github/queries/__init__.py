@@ -1,12 +1,14 @@
 """The GraphQL documents: each operation with just the fragments that it uses."""
 
 import re
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
 
 _SPREAD = re.compile(r"\.\.\.\s*([A-Z]\w+)")
 _FRAGMENT = re.compile(r"^fragment (\w+) on .*?^\}$", re.MULTILINE | re.DOTALL)
 _COMMENT = re.compile(r"^\s*#.*\n", re.MULTILINE)
+_DETAIL = re.compile(r"^  (\w+): ((?:node|repository)\(.*?^  \})$", re.MULTILINE | re.DOTALL)
 _INDENT = re.compile(r"\s+")
 
 
@@ -44,3 +46,53 @@ def resolve_document(count: int) -> str:
         for i in range(count)
     )
     return _with_fragments(f"query Resolve({parameters}) {{ rateLimit {{ ...Quota }} {fields} }}")
+
+
+@cache
+def ids_document(name: str) -> str:
+    """Return `queries/NAME.graphql` for the ids of a list alone."""
+    text = re.sub(r"(nodes \{\s*)\.\.\.(Deployment|Release|Tag)\b", r"\1id", _read(name))
+    return _with_fragments(text.replace(", $statuses: Int!", ""))
+
+
+@cache
+def incident_probe_document(count: int) -> str:
+    """Return `incident_probe.graphql` for `count` lists: aliases `c0`…, variables `$owner0`…."""
+    selection = _DETAIL.search(_read("incident_probe"))
+    assert selection is not None
+    parameters, fields = [], []
+    for i in range(count):
+        parameters.append(f"$owner{i}: String!, $name{i}: String!, $label{i}: String!")
+        fields.append(f"c{i}: " + re.sub(r"\$(owner|name|label)\b", rf"$\g<1>{i}", selection[2]))
+    return _with_fragments(
+        f"query IncidentProbe({', '.join(parameters)}) "
+        f"{{ rateLimit {{ ...Quota }} {' '.join(fields)} }}"
+    )
+
+
+@cache
+def commits_document(count: int) -> str:
+    """Return `commits.graphql` for `count` commits: aliases `c0`…, variables `$id0`, `$oid0`…."""
+    selection = _DETAIL.search(_read("commits"))
+    assert selection is not None
+    parameters, fields = [], []
+    for i in range(count):
+        parameters.append(f"$id{i}: ID!, $oid{i}: GitObjectID!, $first{i}: Int!, $after{i}: String")
+        fields.append(f"c{i}: " + re.sub(r"\$(id|oid|first|after)\b", rf"$\g<1>{i}", selection[2]))
+    return _with_fragments(
+        f"query Commits({', '.join(parameters)}) {{ rateLimit {{ ...Quota }} {' '.join(fields)} }}"
+    )
+
+
+def details_document(connections: Sequence[str]) -> str:
+    """Return `details.graphql` for these connections: aliases `c0`…, variables `$id0`…."""
+    fields = {found[1]: found[2] for found in _DETAIL.finditer(_read("details"))}
+    parameters, selections = [], []
+    for index, name in enumerate(connections):
+        parameters.append(f"$id{index}: ID!, $first{index}: Int!, $after{index}: String")
+        selection = re.sub(r"\$(id|first|after)\b", rf"$\g<1>{index}", fields[name])
+        selections.append(f"c{index}: {selection}")
+    return _with_fragments(
+        f"query Details({', '.join(parameters)}) {{ rateLimit {{ ...Quota }} "
+        f"{' '.join(selections)} }}"
+    )

@@ -7,18 +7,32 @@ select
     number,
     title,
     url,
-    lower(state) as state,
+    {{ lower_ascii('state') }} as state,
     is_draft,
     author_id,
     author_login,
-    coalesce(author_type = 'Bot', false) as is_by_bot,
-    {{ person_id('author_id', 'author_login') }} as author_person_id,
+    coalesce(author_type = 'Bot', false)
+    or {{ is_automation('author_login') }} as is_by_bot,
+    {{ person_id('author_id', 'author_login') }} as author_account_id,
     {{ login_key('author_login') }} as author_login_key,
     created_at,
     updated_at,
     closed_at,
     merged_at,
-    first_commit_at,
+    merged_by_login,
+    base_ref,
+    head_ref,
+    merge_commit_sha,
+    head_sha,
+    reverts,
+    -- A clock that was wrong: more than 365 days early, or after the merge.
+    case
+        when
+            first_commit_at between created_at - interval '8760 hours'
+            and coalesce(merged_at, 'infinity')
+            then first_commit_at
+    end as first_commit_at,
+    first_commit_at as first_commit_dated_at,
     additions,
     deletions,
     changed_files,

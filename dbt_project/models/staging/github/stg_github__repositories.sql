@@ -11,6 +11,7 @@ renamed as (
     select
         id as repository_id,
         repository as repository_name,
+        default_branch,
         is_configured,
         unreachable_since is null as is_reachable,
         covered_from,

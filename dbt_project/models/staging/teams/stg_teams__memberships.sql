@@ -19,7 +19,8 @@ renamed as (
         {{ login_key('source.github_username') }} as login_key,
         source.allocation_weight,
         source.joined_at,
-        source.left_at
+        source.left_at,
+        source.also
     from source
     inner join teams on source.team_id = teams.team_id
 )

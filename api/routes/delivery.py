@@ -1,0 +1,188 @@
+"""`GET /metrics/team/{team_id}/delivery`: DORA's five metrics, one row per week or month."""
+
+from datetime import date
+from typing import Annotated, Literal, LiteralString
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from api import described
+from api.access import TeamId, team_reader
+from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
+from api.replies import Reply
+
+router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
+
+_FIGURES: LiteralString = """
+            periods.deployments,
+            periods.weighted_deployments,
+            periods.deployment_days,
+            periods.rollbacks,
+            periods.changes_deployed,
+            periods.weighted_changes_deployed,
+            periods.median_change_lead_time_hours,
+            periods.p95_change_lead_time_hours,
+            periods.weighted_median_change_lead_time_hours,
+            periods.weighted_p95_change_lead_time_hours,
+            periods.median_deploy_hours,
+            periods.failed_deployments,
+            periods.change_fail_rate,
+            periods.weighted_change_fail_rate,
+            periods.rework_deployments,
+            periods.deployment_rework_rate,
+            periods.weighted_deployment_rework_rate,
+            periods.failures_recovered,
+            periods.median_recovery_hours,
+            periods.weighted_median_recovery_hours,
+            periods.failures_open,
+            periods.is_complete,
+            periods.is_settled
+"""
+WEEKS: LiteralString = (
+    """
+    select coalesce(json_agg(shown order by shown.week), '[]')::text as data
+    from (
+        select
+            periods.week,
+    """
+    + _FIGURES
+    + """
+        from marts.fct_team_delivery_weekly as periods
+        where
+            periods.team_id = dim_teams.team_id
+            and (%(first)s::date is null or periods.week >= %(first)s::date)
+            and (%(last)s::date is null or periods.week <= %(last)s::date)
+    ) as shown
+    """
+)
+MONTHS: LiteralString = (
+    """
+    select coalesce(json_agg(shown order by shown.month), '[]')::text as data
+    from (
+        select
+            periods.month,
+    """
+    + _FIGURES
+    + """
+        from marts.fct_team_delivery_monthly as periods
+        where
+            periods.team_id = dim_teams.team_id
+            and (%(first)s::date is null or periods.month >= %(first)s::date)
+            and (%(last)s::date is null or periods.month <= %(last)s::date)
+    ) as shown
+    """
+)
+
+
+class DeliveryFigures(BaseModel):
+    """What of a team's work reached production; null throughout before that could be measured."""
+
+    deployments: int | None = Field(
+        description="Deployments that added a change of the team; 0 where nothing was deployed, "
+        "null where nothing could be measured yet."
+    )
+    weighted_deployments: float | None = Field(
+        description="The sum of the team's shares in them: its weights on what they add, over the "
+        "number of all changes that they add."
+    )
+    deployment_days: int | None = Field(description="Distinct days with a deployment.")
+    rollbacks: int | None = Field(description="Rollbacks that withdrew a change of the team.")
+    changes_deployed: int | None = Field(
+        description="Pull requests of the team deployed for the first time."
+    )
+    weighted_changes_deployed: float | None = Field(description="The sum of their weights.")
+    median_change_lead_time_hours: float | None = Field(
+        description="DORA's change lead time: the median of the hours from the start of work to "
+        "the first deployment."
+    )
+    p95_change_lead_time_hours: float | None = Field(description="The 95th percentile of them.")
+    weighted_median_change_lead_time_hours: float | None = Field(
+        description="The smallest at which the cumulative weight reaches half of the total."
+    )
+    weighted_p95_change_lead_time_hours: float | None = Field(
+        description="The smallest at which the cumulative weight reaches 95 % of the total."
+    )
+    median_deploy_hours: float | None = Field(
+        description="Median of the hours from the merge to the deployment."
+    )
+    failed_deployments: int | None = Field(description="Those of the deployments that failed.")
+    change_fail_rate: float | None = Field(
+        description="DORA's change fail rate: `failed_deployments / deployments`."
+    )
+    weighted_change_fail_rate: float | None = Field(description="The same by shares.")
+    rework_deployments: int | None = Field(
+        description="Rollbacks, and deployments that only repair."
+    )
+    deployment_rework_rate: float | None = Field(
+        description="DORA's deployment rework rate: `rework_deployments / (deployments + "
+        "rollbacks)`."
+    )
+    weighted_deployment_rework_rate: float | None = Field(description="The same by shares.")
+    failures_recovered: int | None = Field(
+        description="Failed deployments that recovered in the period, whenever they were deployed."
+    )
+    median_recovery_hours: float | None = Field(
+        description="DORA's failed deployment recovery time: their median hours to recovery."
+    )
+    weighted_median_recovery_hours: float | None = Field(
+        description="The smallest at which the cumulative share reaches half of the total."
+    )
+    failures_open: int | None = Field(
+        description="The period's failed deployments that have not recovered."
+    )
+    is_complete: bool = Field(
+        description="The period is over, and everything is loaded that it is made of."
+    )
+    is_settled: bool = Field(
+        description="It is complete, and too long ago for its deployments to fail any more."
+    )
+
+
+class _Week(BaseModel):
+    week: date = Field(description="Monday of the week, in the reporting timezone.")
+
+
+class _Month(BaseModel):
+    month: date = Field(description="First day of the month, in the reporting timezone.")
+
+
+class DeliveryWeek(DeliveryFigures, _Week):
+    """A team's deliveries of one week."""
+
+
+class DeliveryMonth(DeliveryFigures, _Month):
+    """A team's deliveries of one month."""
+
+
+class Delivery(TeamHead):
+    """A team's weeks or months, oldest first; those without deliveries are there too."""
+
+    data: list[DeliveryWeek] | list[DeliveryMonth]
+
+
+QUERIES: dict[str, tuple[type[BaseModel], LiteralString]] = {
+    "week": (DeliveryWeek, of_team(WEEKS)),
+    "month": (DeliveryMonth, of_team(MONTHS)),
+}
+
+
+@router.get(
+    "/metrics/team/{team_id}/delivery",
+    response_model=Delivery,
+    responses=described.rows(401, 403, 404, 422, 429, 503),
+)
+def delivery(
+    team_id: TeamId,
+    period: InPeriod,
+    reply: Reply,
+    unit: Annotated[
+        Literal["week", "month"], Query(description="What a row is about: a week or a month.")
+    ] = "week",
+) -> Response:
+    """A team's five DORA metrics by week or month.
+
+    Change lead time, deployment frequency, failed deployment recovery time, change fail rate and
+    deployment rework rate. `from` and `to` are compared with each period's first day.
+    """
+    row, query = QUERIES[unit]
+    return reply_with_periods(reply, row, query, team_id, period, unit)

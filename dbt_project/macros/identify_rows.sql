@@ -1,0 +1,13 @@
+{#- Where somebody publishes all tables, Postgres refuses to update and to delete rows of
+    a table without a primary key, such as a snapshot, unless it has another identity. -#}
+{% macro identify_rows() -%}
+    do $$
+    begin
+        if (
+            select relreplident <> 'f' from pg_class
+            where oid = '{{ this }}'::regclass
+        ) then
+            alter table {{ this }} replica identity full;
+        end if;
+    end $$
+{%- endmacro %}

@@ -1,0 +1,8 @@
+{#- Whether a login matches a pattern of AUTOMATION_LOGINS; null is no login. -#}
+{% macro is_automation(login) -%}
+    exists (
+        select 1
+        from {{ ref('stg_configuration__automation_logins') }} as automation_logins
+        where {{ login_key(login) }} like automation_logins.login_pattern
+    )
+{%- endmacro %}

@@ -1,0 +1,261 @@
+{#- At the end of a run: if everything that the marts need was built and every data test
+    of it passed, all marts change in one transaction, by the rows that differ. Otherwise
+    nothing changes, and the output says why. -#}
+{% macro publish(results) -%}
+    {%- if execute and flags.WHICH in ("build", "run") and results -%}
+        {%- set marts = published_models() -%}
+        {%- set reason = reason_not_to_publish(marts, results) -%}
+        {%- if not reason -%}
+            {{ log("Publishing " ~ marts | length ~ " marts", info=True) }}
+            {{- publish_sql(marts, results) -}}
+        {%- elif not var("scratch_schema", none) -%}
+            {%- do exceptions.warn("The marts are unchanged: " ~ reason) -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
+{#- A foreign key refers to a mart that has none, so those come first. -#}
+{% macro published_models() -%}
+    {%- set first = [] -%}
+    {%- set later = [] -%}
+    {%- for node in graph.nodes.values() | sort(attribute="unique_id")
+        if node.resource_type == "model" and node.config.materialized == "published" -%}
+        {%- set keys = node.constraints | selectattr("type", "equalto", "foreign_key") -%}
+        {%- do (later if keys | list else first).append(node) -%}
+    {%- endfor -%}
+    {{ return(first + later) }}
+{%- endmacro %}
+
+{% macro reason_not_to_publish(marts, results) -%}
+    {%- set done = {} -%}
+    {%- for result in results -%}
+        {%- do done.update({result.node.unique_id: result.status | string}) -%}
+    {%- endfor -%}
+    {%- set needed = marts | map(attribute="unique_id") | list -%}
+    {%- for unique_id in needed -%}
+        {%- for parent in graph.nodes[unique_id].depends_on.nodes
+            if parent in graph.nodes and parent not in needed -%}
+            {%- do needed.append(parent) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- for node in graph.nodes.values() if node.resource_type == "test" -%}
+        {%- for parent in node.depends_on.nodes
+            if parent in needed and node.unique_id not in needed -%}
+            {%- do needed.append(node.unique_id) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {%- set missing = [] -%}
+    {%- set failed = [] -%}
+    {%- for unique_id in needed if done.get(unique_id) not in ("success", "pass", "warn") -%}
+        {%- set name = graph.nodes[unique_id].name -%}
+        {%- do (failed if done.get(unique_id) in ("error", "fail", "runtime error")
+            else missing).append(name) -%}
+    {%- endfor -%}
+    {%- set names = failed or missing -%}
+    {%- if names -%}
+        {{ return(
+            (names | sort)[:3] | join(", ")
+            ~ (" and " ~ (names | length - 3) ~ " more" if names | length > 3 else "")
+            ~ (" failed" if failed else " did not run")
+        ) }}
+    {%- endif -%}
+{%- endmacro %}
+
+{% macro publish_sql(marts, results) -%}
+    {#- As compiled: a query, and the tables of foreign keys. -#}
+    {%- set queries = {} -%}
+    {%- set constraints = {} -%}
+    {%- for result in results if result.node.resource_type == "model" -%}
+        {%- do queries.update({result.node.unique_id: result.node.compiled_code}) -%}
+        {%- do constraints.update({result.node.unique_id: result.node.constraints}) -%}
+    {%- endfor -%}
+    {%- set scope = node_of("int_build_scoped").relation_name -%}
+    {%- set published = node_of("int_builds_published").relation_name -%}
+    {%- set is_whole = run_query(
+        "select is_published_whole or not exists (select from " ~ published ~ ") from "
+        ~ scope
+    ).columns[0].values()[0] %}
+    begin;
+    {{ set_work_mem() }};
+    -- This reads the scope, so that no other build can replace it before the end.
+    do $$
+    begin
+        if (select build_id from {{ scope }}) <> '{{ invocation_id }}' then
+            raise 'another build has started since; run this one again after it';
+        end if;
+    end
+    $$;
+    {%- for mart in marts | reverse %}
+    {{ delete_gone_rows_sql(mart, queries[mart.unique_id], is_whole) }};
+    {%- endfor %}
+    {%- for mart in marts %}
+    {{ merge_rows_sql(mart, queries[mart.unique_id], is_whole) }};
+    {%- endfor %}
+    {%- for mart in marts %}
+    {{ add_missing_keys_sql(mart, constraints[mart.unique_id]) }}
+    {%- if is_whole %}
+    analyze {{ mart.relation_name }};
+    {%- endif %}
+    {%- endfor %}
+    insert into {{ published }} (
+        build_id,
+        change_number,
+        rules_hash,
+        memberships_hash,
+        repositories_hash,
+        audited_at
+    )
+    select
+        scope.build_id,
+        scope.last_change_number,
+        scope.rules_hash,
+        scope.memberships_hash,
+        scope.repositories_hash,
+        case
+            when scope.is_audited_whole then scope.built_at else published.audited_at
+        end
+    from {{ scope }} as scope
+    left join {{ published }} as published on true;
+    delete from {{ published }} where build_id <> '{{ invocation_id }}';
+    commit;
+{%- endmacro %}
+
+{#- The rows of a mart's query; unless `is_whole`, those of changed pull requests. -#}
+{% macro rows_to_publish(mart, query, is_whole) -%}
+    (
+        select * from (
+            {{ query }}
+        ) as mart_rows
+        {%- if mart.config.meta.get("changed_by") and not is_whole %}
+        where {{ is_to_publish(mart) }}
+        {%- endif %}
+    )
+{%- endmacro %}
+
+{#- Besides the changed pull requests, those for which a model that the mart is joined with
+    says something else than the mart. -#}
+{% macro is_to_publish(mart, of="") -%}
+    {%- set key = mart.config.meta.changed_by -%}
+    ({{ is_changed(of ~ key) }}
+    {%- if mart.config.meta.get("joined_with") %}
+    {%- set joined = node_of(mart.config.meta.joined_with) %}
+    {%- set names = joined.columns | reject("equalto", key) | join(", new.") %}
+    or {{ of ~ key }} in (
+        select new.{{ key }}
+        from {{ joined.relation_name }} as new
+        inner join {{ mart.relation_name }} as old
+            on new.{{ key }} = old.{{ key }}
+            and row(new.{{ names }})
+            is distinct from row(old.{{ names | replace("new.", "old.") }})
+    )
+    {%- endif -%}
+    )
+{%- endmacro %}
+
+{% macro is_changed(column) -%}
+    {{ column }} in (
+        select pull_request_id
+        from {{ node_of("int_pull_requests_changed").relation_name }}
+    )
+{%- endmacro %}
+
+{% macro key_of(mart) -%}
+    {%- for constraint in mart.constraints if constraint.type == "primary_key" -%}
+        {{ return(constraint.columns) }}
+    {%- endfor -%}
+{%- endmacro %}
+
+{% macro delete_gone_rows_sql(mart, query, is_whole) -%}
+    delete from {{ mart.relation_name }} as old
+    where
+        not exists (
+            select from {{ rows_to_publish(mart, query, is_whole) }} as new
+            where {% for name in key_of(mart) -%}
+                {{ "and " if not loop.first }}new.{{ name }} = old.{{ name }}{{ " " }}
+            {%- endfor %}
+        )
+        {%- if mart.config.meta.get("changed_by") and not is_whole %}
+        and {{ is_to_publish(mart, "old.") }}
+        {%- endif %}
+{%- endmacro %}
+
+{% macro merge_rows_sql(mart, query, is_whole) -%}
+    {%- set key = key_of(mart) -%}
+    {%- set names = mart.columns | list -%}
+    {%- set values = names | reject("in", key) | list -%}
+    merge into {{ mart.relation_name }} as old
+    using {{ rows_to_publish(mart, query, is_whole) }} as new
+    on {% for name in key -%}
+        {{ "and " if not loop.first }}new.{{ name }} = old.{{ name }}{{ " " }}
+    {%- endfor %}
+    {%- if values %}
+    when matched and
+        row(old.{{ values | join(", old.") }})
+        is distinct from row(new.{{ values | join(", new.") }})
+        then update set
+        {%- for name in values %}
+            {{ name }} = new.{{ name }}{{ "," if not loop.last }}
+        {%- endfor %}
+    {%- endif %}
+    when not matched
+        then insert ({{ names | join(", ") }})
+        values (new.{{ names | join(", new.") }})
+{%- endmacro %}
+
+{#- Keys and indexes that the table lacks, once the rows are in: a million rows go in
+    several times as fast. -#}
+{% macro add_missing_keys_sql(mart, constraints) -%}
+    {%- set table = mart.relation_name -%}
+    do $$
+    begin
+        {%- for constraint in constraints %}
+        {%- set columns = "(" ~ constraint.columns | join(", ") ~ ")" %}
+        {%- if constraint.type == "primary_key" %}
+            {%- set condition = "pg_get_constraintdef(oid) = 'PRIMARY KEY " ~ columns ~ "'" %}
+            {%- set addition = "primary key " ~ columns ~ ", replica identity default" %}
+        {%- else %}
+            {%- set condition = "conname = '" ~ constraint.name ~ "'" %}
+            {%- set addition = "constraint " ~ constraint.name ~ " foreign key " ~ columns
+                ~ " references " ~ constraint.to
+                ~ " (" ~ constraint.to_columns | join(", ") ~ ")" %}
+        {%- endif %}
+        if not exists (
+            select from pg_constraint
+            where conrelid = '{{ table }}'::regclass and {{ condition }}
+        ) then
+            alter table {{ table }} add {{ addition }};
+        end if;
+        {%- endfor %}
+        {%- for index in mart.config.get("indexes") or [] %}
+        {%- set name = mart.name ~ "_" ~ index.columns | join("_") ~ "_idx" %}
+        -- Not `create index if not exists`, which would end a vacuum to find out.
+        if to_regclass('"{{ mart.schema }}".{{ name }}') is null then
+            create index {{ name }} on {{ table }} ({{ index.columns | join(", ") }});
+        end if;
+        {%- endfor %}
+    end
+    $$;
+{%- endmacro %}
+
+{#- After publishing: a column that an upgrade added has its values now. -#}
+{% macro require_not_null(results) -%}
+    {%- if execute and flags.WHICH == "build" and results
+        and not reason_not_to_publish(published_models(), results) -%}
+        {%- for mart in published_models() -%}
+            {%- set required = [] -%}
+            {%- for column in mart.columns.values()
+                if "not_null" in column.constraints | map(attribute="type") -%}
+                {%- do required.append(column.name) -%}
+            {%- endfor %}
+    begin;
+    {{ between_readers_sql(
+        "alter table " ~ mart.relation_name ~ " alter column "
+        ~ required | join(" set not null, alter column ") ~ " set not null",
+        "exists (select from pg_attribute where attrelid = '" ~ mart.relation_name
+        ~ "'::regclass and not attnotnull and attname in ('"
+        ~ required | join("', '") ~ "'))"
+    ) }};
+    commit;
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}

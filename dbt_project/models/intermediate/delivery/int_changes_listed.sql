@@ -1,0 +1,81 @@
+-- Which merged pull requests are changes of which target.
+{{
+    config(
+        materialized='table',
+        post_hook='analyze {{ this }}',
+        indexes=[{'columns': ['target_id', 'pull_request_id'], 'unique': true}],
+    )
+}}
+
+with
+
+targets as (
+    select * from {{ ref('int_delivery_targets') }}
+),
+
+pull_requests as (
+    select * from {{ ref('int_pull_requests_measured') }}
+),
+
+commits as (
+    select * from {{ ref('stg_delivery__commits') }}
+),
+
+merged as (
+    select * from pull_requests
+    where
+        merged_at is not null
+        and vanished_at is null
+),
+
+claimed as (
+    select
+        targets.target_id,
+        merged.pull_request_id
+    from targets
+    inner join merged on targets.repository_id = merged.repository_id
+    cross join lateral jsonb_array_elements_text(targets.labels) as wanted (label)
+    inner join lateral jsonb_array_elements_text(merged.labels) as labels (label)
+        on {{ lower_ascii('wanted.label') }} = {{ lower_ascii('labels.label') }}
+    group by targets.target_id, merged.pull_request_id
+),
+
+claimed_once as (
+    select pull_request_id
+    from claimed
+    group by pull_request_id
+),
+
+listed as (
+    select
+        targets.target_id,
+        merged.pull_request_id,
+        merged.repository_id,
+        merged.merge_commit_sha,
+        merged.head_sha,
+        merged.merged_at,
+        -- What a rule excludes is deployed as well, but counts nowhere.
+        merged.excluded_by is null as is_counted,
+        commits.commit_sha is not null as is_known,
+        commits.landed,
+        commits.line,
+        commits.line_position
+    from targets
+    inner join merged on targets.repository_id = merged.repository_id
+    left join claimed
+        on targets.target_id = claimed.target_id
+        and merged.pull_request_id = claimed.pull_request_id
+    left join claimed_once
+        on merged.pull_request_id = claimed_once.pull_request_id
+    left join commits
+        on merged.repository_id = commits.repository_id
+        and merged.merge_commit_sha = commits.commit_sha
+    -- A target without a filter has every change, and one that no filter claims is
+    -- everywhere.
+    where
+        targets.labels is null
+        or claimed.pull_request_id is not null
+        or claimed_once.pull_request_id is null
+)
+
+select * from listed

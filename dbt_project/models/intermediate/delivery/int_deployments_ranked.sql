@@ -1,0 +1,89 @@
+{{
+    config(
+        materialized='table',
+        post_hook='analyze {{ this }}',
+        indexes=[
+            {'columns': ['target_id', 'sequence'], 'unique': true},
+            {'columns': ['target_id', 'deployed_at']},
+        ],
+    )
+}}
+
+with recursive
+
+numbered as not materialized (
+    select * from {{ ref('int_deployments_numbered') }}
+),
+
+-- One after the other, because what an overtaken deployment leaves running is what the
+-- next one is compared with.
+ranked as (
+    select
+        target_id,
+        sequence,
+        'first' as kind,
+        null::bigint as ran_before,
+        sequence as runs,
+        is_known as has_known
+    from numbered
+    where sequence = 1
+    union all
+    select
+        numbered.target_id,
+        numbered.sequence,
+        judged.kind,
+        ranked.runs as ran_before,
+        case when judged.kind = 'overtaken' then ranked.runs else numbered.sequence end
+            as runs,
+        ranked.has_known or numbered.is_known as has_known
+    from ranked
+    inner join numbered
+        on ranked.target_id = numbered.target_id
+        and ranked.sequence + 1 = numbered.sequence
+    inner join {{ ref('int_deployments_numbered') }} as running
+        on ranked.target_id = running.target_id
+        and ranked.runs = running.sequence
+    cross join
+        lateral (
+            values (
+                case
+                    when not (numbered.is_known and ranked.has_known) then 'first'
+                    when numbered.commit_sha = running.commit_sha then 'redeploy'
+                    when not {{ contains('running', 'numbered') }} then 'deploy'
+                    when numbered.requested_at < running.deployed_at then 'overtaken'
+                    else 'rollback'
+                end
+            )
+        ) as judged (kind)
+)
+
+select
+    numbered.target_id,
+    numbered.sequence,
+    numbered.source_id,
+    numbered.deployment_id,
+    numbered.repository_id,
+    numbered.repository,
+    numbered.target,
+    numbered.source,
+    numbered.is_proxy,
+    numbered.is_approximate,
+    numbered.environment,
+    numbered.url,
+    numbered.commit_sha,
+    numbered.requested_at,
+    numbered.deployed_at,
+    numbered.failed_at,
+    numbered.succeeded_again_at,
+    numbered.is_known,
+    numbered.landed,
+    numbered.fork,
+    numbered.line,
+    numbered.line_position,
+    numbered.reach,
+    ranked.kind,
+    ranked.ran_before
+from ranked
+inner join numbered
+    on ranked.target_id = numbered.target_id
+    and ranked.sequence = numbered.sequence

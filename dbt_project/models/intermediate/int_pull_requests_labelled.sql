@@ -1,0 +1,17 @@
+with
+
+pull_requests as (
+    select * from {{ ref('int_pull_requests_tracked') }}
+),
+
+labelled as (
+    select
+        pull_requests.pull_request_id,
+        labels.label
+    from pull_requests
+    cross join lateral jsonb_array_elements_text(pull_requests.labels) as labels (label)
+    -- A label that GitHub gives twice, on two pages, counts once.
+    group by pull_requests.pull_request_id, labels.label
+)
+
+select * from labelled

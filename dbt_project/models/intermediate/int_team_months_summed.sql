@@ -1,0 +1,105 @@
+{{
+    config(
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key=['team_id', 'month'],
+        pre_hook="{{ set_work_mem() }}",
+        indexes=[{'columns': ['team_id', 'month'], 'unique': true}],
+        meta={'recomputed_if': 'has_new_memberships'},
+    )
+}}
+
+with
+
+attributions as (
+    select * from {{ ref('int_pull_requests_attributed') }}
+),
+
+pull_requests as (
+    select * from {{ ref('int_pull_requests_measured') }}
+),
+
+periods as (
+    select
+        team_id,
+        month
+    from attributions
+    where
+        month is not null
+        and (
+            not {{ is_incremental() | lower }}
+            or pull_request_id in (
+                select changed.pull_request_id
+                from {{ ref('int_pull_requests_changed') }} as changed
+            )
+        )
+    group by team_id, month
+),
+
+merged as (
+    select
+        periods.team_id,
+        periods.month,
+        attributions.pull_request_id,
+        attributions.weight,
+        pull_requests.cycle_time_hours,
+        pull_requests.coding_hours,
+        pull_requests.draft_hours,
+        pull_requests.pickup_hours,
+        pull_requests.review_hours,
+        sum(attributions.weight) over (
+            partition by periods.team_id, periods.month
+            order by pull_requests.cycle_time_hours
+        ) as cumulative_weight,
+        sum(attributions.weight) over (
+            partition by periods.team_id, periods.month
+        ) as total_weight
+    from periods
+    left join attributions
+        on periods.team_id = attributions.team_id
+        and periods.month = attributions.month
+        and attributions.is_current
+    left join pull_requests
+        on attributions.pull_request_id = pull_requests.pull_request_id
+),
+
+summed as (
+    select
+        team_id,
+        month,
+        count(pull_request_id) as prs_merged,
+        -- The median and the 95th percentile, of one sort.
+        percentile_cont(array[0.5, 0.95]) within group (order by cycle_time_hours)
+            as lead_times_hours,
+        -- Weight 0 is nobody's percentile.
+        min(cycle_time_hours) filter (
+            where weight > 0 and cumulative_weight >= 0.5 * total_weight
+        ) as weighted_median_lead_time_hours,
+        min(cycle_time_hours) filter (
+            where weight > 0 and cumulative_weight >= 0.95 * total_weight
+        ) as weighted_p95_lead_time_hours,
+        percentile_cont(0.5) within group (order by coding_hours)
+            as median_coding_hours,
+        percentile_cont(0.5) within group (order by draft_hours)
+            as median_draft_hours,
+        percentile_cont(0.5) within group (order by pickup_hours)
+            as median_pickup_hours,
+        percentile_cont(0.5) within group (order by review_hours)
+            as median_review_hours
+    from merged
+    group by team_id, month
+)
+
+select
+    team_id,
+    month,
+    prs_merged,
+    lead_times_hours[1] as median_lead_time_hours,
+    lead_times_hours[2] as p95_lead_time_hours,
+    weighted_median_lead_time_hours,
+    weighted_p95_lead_time_hours,
+    median_coding_hours,
+    median_draft_hours,
+    median_pickup_hours,
+    median_review_hours
+from summed

@@ -1,0 +1,28 @@
+select
+    team_id,
+    period as week,
+    deployments,
+    weighted_deployments,
+    deployment_days,
+    rollbacks,
+    changes_deployed,
+    weighted_changes_deployed,
+    median_change_lead_time_hours,
+    p95_change_lead_time_hours,
+    weighted_median_change_lead_time_hours,
+    weighted_p95_change_lead_time_hours,
+    median_deploy_hours,
+    failed_deployments,
+    change_fail_rate,
+    weighted_change_fail_rate,
+    rework_deployments,
+    deployment_rework_rate,
+    weighted_deployment_rework_rate,
+    failures_recovered,
+    median_recovery_hours,
+    weighted_median_recovery_hours,
+    failures_open,
+    is_complete,
+    is_settled
+from {{ ref('int_team_deliveries_filled') }}
+where unit = 'week'

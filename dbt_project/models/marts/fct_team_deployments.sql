@@ -1,0 +1,5 @@
+select
+    team_id,
+    deployment_id,
+    share
+from {{ ref('int_deployment_shares') }}

@@ -1,0 +1,40 @@
+{#- Every merged pull request has a first deployment or a reason, never both. -#}
+{% test has_deployment_or_reason(model) %}
+
+select *
+from {{ model }}
+where (deployment_id is null) = (not_deployed_reason is null)
+
+{% endtest %}
+
+{#- Only what shipped something can fail, and it recovers later than it was deployed. -#}
+{% test recoveries_follow_failures(model) %}
+
+select *
+from {{ model }}
+where
+    (is_failed and kind <> 'deploy')
+    or (recovered_at is not null and not is_failed)
+    or recovered_at <= deployed_at
+
+{% endtest %}
+
+{#- The shares of a deployment are of all its changes, so they add up to 1 at most, unless
+    somebody's weights add up to more. -#}
+{% test shares_within_one(model) %}
+
+select
+    deployment_id,
+    sum(share) as shares
+from {{ model }}
+where
+    not exists (
+        select from {{ ref('int_pull_requests_attributed') }} as attributed
+        where attributed.is_current
+        group by attributed.pull_request_id
+        having sum(attributed.weight) > 1
+    )
+group by deployment_id
+having sum(share) > 1 + 1e-9
+
+{% endtest %}

@@ -1,0 +1,95 @@
+"""The names of the product's schemas and roles, which one prefix moves as a set."""
+
+import re
+import zlib
+from dataclasses import dataclass
+
+INGEST, TRANSFORM, READER = ROLES = ("dora_ingest", "dora_transform", "dora_reader")
+# dlt merges by way of a staging dataset, which it names after the dataset.
+OWNERS = {
+    "raw": INGEST,
+    "raw_staging": INGEST,
+    "staging": TRANSFORM,
+    "intermediate": TRANSFORM,
+    "marts": TRANSFORM,
+    "snapshots": TRANSFORM,
+}
+# Postgres cuts names at 63 bytes; the longest with the prefix is a login's, such as
+# `dora_transform_login`.
+LONGEST_PREFIX = 40
+_PREFIX = re.compile(r"([a-z_][a-z0-9_]*)?")
+_NAMES = re.compile(r"\b(raw|raw_staging|staging|intermediate|marts|snapshots)(?=[.'])")
+
+
+@dataclass(frozen=True)
+class Schemas:
+    """Names in one database: `prefix` is put before each schema's and role's name; default none.
+
+    Raise `ValueError` for a prefix that cannot begin a name in Postgres without quotes.
+    """
+
+    prefix: str = ""
+
+    def __post_init__(self) -> None:
+        if not _PREFIX.fullmatch(self.prefix) or len(self.prefix) > LONGEST_PREFIX:
+            raise ValueError(
+                f"{self.prefix!r} is not a prefix for schemas: use lower-case letters, digits and "
+                f"underscores, at most {LONGEST_PREFIX}, not a digit first; for example dora_"
+            )
+        if self.prefix.startswith("pg_"):
+            raise ValueError(f"{self.prefix!r} begins with pg_, which Postgres keeps for itself")
+
+    @property
+    def raw(self) -> str:
+        """What the ingest loads."""
+        return f"{self.prefix}raw"
+
+    @property
+    def raw_staging(self) -> str:
+        """Where dlt prepares a merge into `raw`; it names it after the dataset."""
+        return f"{self.raw}_staging"
+
+    @property
+    def staging(self) -> str:
+        """Views of `raw`, made by dbt."""
+        return f"{self.prefix}staging"
+
+    @property
+    def intermediate(self) -> str:
+        """Steps between `staging` and `marts`, made by dbt."""
+        return f"{self.prefix}intermediate"
+
+    @property
+    def marts(self) -> str:
+        """What readers see."""
+        return f"{self.prefix}marts"
+
+    @property
+    def snapshots(self) -> str:
+        """Snapshots of the team configuration, made by dbt."""
+        return f"{self.prefix}snapshots"
+
+    @property
+    def roles(self) -> list[str]:
+        """The roles as this installation names them."""
+        return [self.role(role) for role in ROLES]
+
+    @property
+    def owners(self) -> dict[str, str]:
+        """Each schema with the role that owns it."""
+        return {f"{self.prefix}{schema}": self.role(role) for schema, role in OWNERS.items()}
+
+    def role(self, role: str) -> str:
+        """One of the roles, such as `dora_reader`, as this installation names it."""
+        return f"{self.prefix}{role}"
+
+    def qualify(self, query: str) -> bytes:
+        """A query with the prefix before each schema: `marts.dim_teams`, `'marts'::regnamespace`.
+
+        Only for queries that are part of the program.
+        """
+        return _NAMES.sub(rf"{self.prefix}\1", query).encode()
+
+    def lock(self, key: int) -> int:
+        """An advisory lock of 32 bits as this installation's own; without a prefix, the same."""
+        return (zlib.crc32(self.prefix.encode()) >> 1) << 32 | key

@@ -1,0 +1,166 @@
+"""Deployments, releases and tags by node id; what is gone; the rest of a deployment's statuses."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+
+from ingest.delivery.desk import Desk
+from ingest.failures import Kind as Failing
+from ingest.github.deliveries import MODELS, Delivered, Deployment, Kind, Statuses
+from ingest.github.discover import Found, probe
+from ingest.github.errors import Unanswerable
+from ingest.github.parts import in_parts
+from ingest.github.queries import details_document
+from ingest.github.responses import REFUSED
+from ingest.github.sizes import LONGEST
+
+# How often statuses are asked for that GitHub gives with a null or an error in them.
+TRIES = 3
+# Of so many deployments the further statuses share a request: 2,500 nodes.
+AT_ONCE = 25
+Subject = tuple[Kind, str]
+_FAILING: dict[Kind, Failing] = {
+    "deployments": "deployment",
+    "releases": "release",
+    "tags": "tag",
+}
+_VANISH = """
+    update raw.{table}
+    set vanished_at = %s
+    where id = any(%s) and vanished_at is null
+    returning id
+"""
+
+
+def parse(kind: Kind, node: Any) -> Delivered:
+    """Validate one of a list."""
+    return MODELS[kind].model_validate(node)
+
+
+class ById:
+    """Reads single things."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+
+    async def put(self, kind: Kind, repository_id: str, items: Sequence[Delivered]) -> None:
+        """Have these land, deployments with all their statuses."""
+        await self._complete([item for item in items if isinstance(item, Deployment)])
+        whole = []
+        for item in items:
+            if isinstance(item, Deployment) and item.statuses.page_info.has_next_page:
+                reason = "GitHub gives only a part of its statuses"
+                self.desk.fail("deployment", item.id, repository_id, reason)
+                continue
+            whole.append(item)
+        self.desk.put(kind, "id", (item.row(repository_id) for item in whole))
+        if whole:
+            self.desk.need_commits(repository_id)
+        ids = [item.id for item in whole]
+        self.desk.failures.resolve(_FAILING[kind], ids, self.desk.now)
+
+    async def fetch(self, subjects: Mapping[str, Subject]) -> bool:
+        """Read these again; what is gone gets its `vanished_at`, what fails its dead letter.
+
+        False if GitHub left open whether one of them is gone.
+        """
+        gone: dict[str, Subject] = {}
+        async for part, answer in in_parts(self.desk.github, "deliveries", list(subjects)):
+            if isinstance(answer, Unanswerable):
+                kind, repository_id = subjects[part[0]]
+                self.desk.fail(_FAILING[kind], part[0], repository_id, str(answer))
+                continue
+            nodes = answer.data["nodes"]
+            errors = [answer.error_about("nodes", index) or {} for index in range(len(nodes))]
+            is_refused = sum(error.get("type") in REFUSED for error in errors) * 2 > len(part)
+            for key, node, error in zip(part, nodes, errors, strict=True):
+                kind, repository_id = subjects[key]
+                if node is None and error.get("type") == "NOT_FOUND":
+                    gone[key] = subjects[key]
+                    continue
+                reason = str(error.get("message", "GitHub gives null for it"))
+                if is_refused and error.get("type") in REFUSED:
+                    # Of a single one it may be a fault of GitHub's; of most it is a permission.
+                    self.desk.refused(repository_id, kind, reason)
+                    continue
+                if node is None or error:
+                    self.desk.fail(_FAILING[kind], key, repository_id, reason)
+                    continue
+                try:
+                    item = parse(kind, node)
+                except ValidationError as invalid:
+                    self.desk.fail(_FAILING[kind], key, repository_id, _faults(invalid))
+                    continue
+                await self.put(kind, repository_id, [item])
+        await self.desk.land_if_due()
+        return await self._vanish(gone)
+
+    async def _vanish(self, gone: Mapping[str, Subject]) -> bool:
+        """Mark as vanished what is gone from repositories that GitHub still shows."""
+        if not gone:
+            return True
+        found = Found()
+        repositories = sorted({repository_id for _, repository_id in gone.values()})
+        await probe(self.desk.github, repositories, found)
+        await self.desk.land()
+        for kind in _FAILING:
+            ids = [
+                key
+                for key, (its_kind, repository_id) in gone.items()
+                if its_kind == kind and repository_id in found.repositories
+            ]
+            if ids:
+                self.desk.select(_VANISH.format(table=kind), self.desk.now, ids)
+                self.desk.failures.resolve(_FAILING[kind], ids, self.desk.now)
+        return not found.unclear
+
+    async def _complete(self, deployments: Sequence[Deployment]) -> None:
+        """Read the statuses that did not fit to their end."""
+        failed: Counter[str] = Counter()
+        while rest := [
+            each
+            for each in deployments
+            if each.statuses.page_info.has_next_page and failed[each.id] < TRIES
+        ]:
+            async for part, answer in in_parts(
+                self.desk.github, "details", rest[:AT_ONCE], {"first": LONGEST}, _statuses
+            ):
+                if isinstance(answer, Unanswerable):
+                    failed[part[0].id] = TRIES
+                    continue
+                for index, deployment in enumerate(part):
+                    node = answer.data.get(f"c{index}")
+                    if answer.error_about(f"c{index}") or not _append(deployment, node):
+                        failed[deployment.id] += 1
+
+
+def _statuses(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    deployments: list[Deployment] = asked["ids"]
+    variables: dict[str, Any] = {}
+    for index, deployment in enumerate(deployments):
+        variables[f"id{index}"] = deployment.id
+        variables[f"first{index}"] = asked["first"]
+        variables[f"after{index}"] = deployment.statuses.page_info.end_cursor
+    return details_document(["statuses"] * len(deployments)), variables
+
+
+def _append(deployment: Deployment, node: Any) -> bool:
+    """Add a page of statuses; return whether that leads anywhere."""
+    try:
+        further = Statuses.model_validate(node["statuses"])
+    except (ValidationError, KeyError, TypeError):
+        return False
+    known = {status.id for status in deployment.statuses.nodes}
+    new = [status for status in further.nodes if status.id not in known]
+    if not new and further.page_info.has_next_page:
+        return False
+    deployment.statuses.nodes += new
+    deployment.statuses.page_info = further.page_info
+    return True
+
+
+def _faults(invalid: ValidationError) -> str:
+    faults = invalid.errors(include_url=False)
+    return "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in faults)

@@ -1,0 +1,273 @@
+"""The commit graph: from tips down until every parent is known, each commit asked for once.
+
+Tips are the default branch's and the commits of tags, releases, deployments and runs that a rule
+counts. A history is not ordered by date and has no `since`; commits never change.
+"""
+
+import re
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import AwareDatetime, Field, ValidationError
+
+from ingest.delivery.desk import Desk
+from ingest.delivery.places import place_commits
+from ingest.delivery.progress import History
+from ingest.github.errors import Unanswerable
+from ingest.github.models import Node, PageInfo, Row
+from ingest.github.parts import in_parts
+from ingest.github.queries import commits_document
+from ingest.github.sizes import LONGEST
+
+# So many commits are asked for in a request, of one tip or of many.
+AT_ONCE = LONGEST
+# A new tip is a few commits away from what is known; if it is more, more is asked for.
+FIRST = 10
+# A commit that GitHub does not have (a fork's, one that was removed) is asked for again after this.
+ASK_AGAIN_AFTER = timedelta(days=7)
+_HASH = re.compile("[0-9a-f]{40}([0-9a-f]{24})?")
+_KNOWN = "select sha from raw.commits where repository_id = %s and sha = any(%s)"
+_ANY = "select true from raw.commits where repository_id = %s limit 1"
+# The parents that are not there: left by a run that was cut off.
+_OPEN = """
+    select distinct parent
+    from raw.commits as children
+    cross join unnest(string_to_array(children.parents, ' ')) as parent
+    where
+        repository_id = %s
+        and parent <> ''
+        and not exists (
+            select from raw.commits as known
+            where known.repository_id = children.repository_id and known.sha = parent
+        )
+"""
+
+
+class _Oid(Node):
+    oid: str
+
+
+class _Parents(Node):
+    total_count: int
+    nodes: list[_Oid]
+
+
+class _Commit(Node):
+    oid: str
+    authored_date: AwareDatetime | None
+    committed_date: AwareDatetime
+    parents: _Parents
+
+    def row(self, repository_id: str) -> Row:
+        return {
+            "repository_id": repository_id,
+            "sha": self.oid,
+            "parents": " ".join(parent.oid for parent in self.parents.nodes),
+            "authored_at": self.authored_date,
+            "committed_at": self.committed_date,
+        }
+
+
+class _Page(Node):
+    page_info: PageInfo
+    nodes: list[_Commit] = Field(min_length=1)
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """The next page of a commit's history."""
+
+    repository_id: str
+    oid: str
+    first: int
+    cursor: str | None = None
+
+
+@dataclass
+class _Graph:
+    """What this run knows of a repository's graph beyond what has landed.
+
+    `fetched` are commits read in this run, `parents` those that they name, as bytes: a repository
+    may have half a million. `is_new` if nothing had landed before; `depth` is how many commits
+    are asked for below a parent that is unknown.
+    """
+
+    is_new: bool
+    fetched: set[bytes] = field(default_factory=set)
+    parents: set[bytes] = field(default_factory=set)
+    depth: int = 1
+    is_broken: bool = False
+
+
+class CommitWalker:
+    """Reads the commits that are missing, of many repositories at a time."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self._graphs: dict[str, _Graph] = {}
+        self._walks: deque[_Walk] = deque()
+
+    async def follow(
+        self, tips: Mapping[str, tuple[str | None, Iterable[str]]], at: Mapping[str, datetime]
+    ) -> set[str]:
+        """Make these repositories' graphs whole: from the default branch's tip and further ones.
+
+        `at` is when GitHub showed that tip. Returns those of which GitHub failed to give a part.
+        """
+        for key, (tip, _) in tips.items():
+            self._open(key, tip)
+        await self._drain()
+        for key, (tip, others) in tips.items():
+            # Unless it was read first: a walk that was cut off may have begun at another one.
+            self._begin(key, [tip] if tip else [], FIRST)
+            self._begin(key, others)
+        await self._drain()
+        # What neither the tips' histories nor a run before this one led to.
+        while self._begin_at_parents():
+            await self._drain()
+        await self.desk.land()
+        for key, (tip, _) in tips.items():
+            if not self._graphs[key].is_broken:
+                self._end(key, tip, at[key])
+        await self.desk.land()
+        return {key for key, graph in self._graphs.items() if graph.is_broken}
+
+    def _open(self, key: str, tip: str | None) -> None:
+        delivered = self.desk.delivered(key)
+        self._graphs[key] = graph = _Graph(is_new=not self.desk.select(_ANY, key))
+        if delivered.history is not None:
+            history = delivered.history
+            self._walks.append(_Walk(key, history.tip, AT_ONCE, history.cursor))
+        if not delivered.is_whole and not graph.is_new:
+            graph.parents |= {bytes.fromhex(row[0]) for row in self.desk.select(_OPEN, key)}
+        if tip is not None and delivered.history is None:
+            self._begin(key, [tip], AT_ONCE if graph.is_new else FIRST)
+
+    def _begin(self, key: str, oids: Iterable[str], first: int = 1) -> bool:
+        """Begin a walk at each of these that is unknown; return whether there is one."""
+        wanted = sorted({oid for oid in oids if self._is_to_ask_for(key, oid)})
+        unknown = self._unknown(key, wanted)
+        self._walks += (_Walk(key, oid, first) for oid in unknown)
+        return bool(unknown)
+
+    def _is_to_ask_for(self, key: str, oid: str) -> bool:
+        if not _HASH.fullmatch(oid):
+            return False
+        missing = self.desk.delivered(key).missing.get(oid)
+        return missing is None or self.desk.now >= missing + ASK_AGAIN_AFTER
+
+    def _unknown(self, key: str, oids: Iterable[str]) -> list[str]:
+        graph = self._graphs[key]
+        rest = [oid for oid in oids if bytes.fromhex(oid) not in graph.fetched]
+        if not rest or graph.is_new:
+            return rest
+        known = {row[0] for row in self.desk.select(_KNOWN, key, rest)}
+        return [oid for oid in rest if oid not in known]
+
+    def _begin_at_parents(self) -> bool:
+        """Begin walks at the parents that are unknown, deeper ones than before."""
+        is_any = False
+        for key, graph in self._graphs.items():
+            parents, graph.parents = graph.parents - graph.fetched, set()
+            if parents and not graph.is_broken:
+                graph.depth = min(AT_ONCE, graph.depth * 2)
+                is_any |= self._begin(key, (oid.hex() for oid in parents), graph.depth)
+        return is_any
+
+    async def _drain(self) -> None:
+        while self._walks:
+            walks = self._take()
+            async for part, answer in in_parts(
+                self.desk.github, "commits", walks, {"first": AT_ONCE}, _render
+            ):
+                if isinstance(answer, Unanswerable):
+                    self._break(part[0], str(answer))
+                    continue
+                for index, walk in enumerate(part):
+                    if not self._graphs[walk.repository_id].is_broken:
+                        self._read(walk, answer, f"c{index}")
+            await self.desk.land_if_due()
+
+    def _take(self) -> list[_Walk]:
+        """Take as many walks as one request may ask for."""
+        taken: list[_Walk] = []
+        commits = 0
+        while self._walks and (not taken or commits + self._walks[0].first <= AT_ONCE):
+            walk = self._walks.popleft()
+            taken.append(walk)
+            commits += walk.first
+        return taken
+
+    def _read(self, walk: _Walk, answer: Any, alias: str) -> None:
+        node = answer.data.get(alias)
+        key = walk.repository_id
+        error = answer.error_about(alias)
+        if node is None or error:
+            self._break(walk, str((error or {}).get("message", "GitHub gives null for it")))
+            return
+        found = node["object"]
+        if found is None or found["__typename"] != "Commit":
+            missing = self.desk.delivered(key).missing
+            now = self.desk.now
+            self.desk.then(lambda: missing.update({walk.oid: now}))
+            return
+        try:
+            page = _Page.model_validate(found["history"])
+        except ValidationError as invalid:
+            self._break(walk, f"its commits are of no known shape: {invalid.errors()[0]['msg']}")
+            return
+        self._keep(walk, page)
+
+    def _keep(self, walk: _Walk, page: _Page) -> None:
+        """Have a page's new commits land; go on below it if most of them are new."""
+        key, graph = walk.repository_id, self._graphs[walk.repository_id]
+        unknown = set(self._unknown(key, [commit.oid for commit in page.nodes]))
+        new = [commit for commit in page.nodes if commit.oid in unknown]
+        self.desk.put("commits", "repository_id,sha", (commit.row(key) for commit in new))
+        graph.fetched |= {bytes.fromhex(commit.oid) for commit in new}
+        parents = {bytes.fromhex(each.oid) for commit in new for each in commit.parents.nodes}
+        graph.parents |= parents - graph.fetched
+        is_open = page.page_info.has_next_page and len(new) * 2 > len(page.nodes)
+        goes_on = is_open and bool(self._unknown(key, (oid.hex() for oid in parents)))
+        cursor = page.page_info.end_cursor
+        if goes_on and cursor not in {None, walk.cursor}:
+            self._walks.appendleft(replace(walk, cursor=cursor, first=AT_ONCE))
+        delivered = self.desk.delivered(key)
+        is_main = walk.first == AT_ONCE and goes_on and cursor is not None
+        history = History(tip=walk.oid, cursor=cursor) if is_main and cursor else None
+
+        def advance() -> None:
+            delivered.is_whole, delivered.is_due = False, True
+            if history or (delivered.history and delivered.history.tip == walk.oid):
+                delivered.history = history
+
+        if new or delivered.history:
+            self.desk.then(advance)
+
+    def _break(self, walk: _Walk, reason: str) -> None:
+        """Leave a repository's graph for another run."""
+        self._graphs[walk.repository_id].is_broken = True
+        self.desk.delivered(walk.repository_id).is_due = True
+        self.desk.unclear(walk.repository_id, "commits", reason)
+
+    def _end(self, key: str, tip: str | None, at: datetime) -> None:
+        """Note that every parent is known: the graph is whole, and each commit has its place."""
+        delivered = self.desk.delivered(key)
+        if self._graphs[key].fetched or delivered.tip != tip:
+            place_commits(self.desk.database, key, tip)
+        delivered.tip, delivered.is_whole, delivered.history = tip, True, None
+        self.desk.covered(key, "commits", at)
+
+
+def _render(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    walks: list[_Walk] = asked["ids"]
+    variables: dict[str, Any] = {}
+    for index, walk in enumerate(walks):
+        variables[f"id{index}"] = walk.repository_id
+        variables[f"oid{index}"] = walk.oid
+        variables[f"first{index}"] = min(walk.first, asked["first"])
+        variables[f"after{index}"] = walk.cursor
+    return commits_document(len(walks)), variables

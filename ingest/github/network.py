@@ -1,0 +1,93 @@
+"""The way to GitHub: proxies and certificate authorities from the environment, checked at once.
+
+httpx reads the same variables, but checks all of them, also those that GitHub's address does not
+need, and fails with a traceback.
+"""
+
+import ipaddress
+import os
+import ssl
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+
+import httpx
+
+from dora.errors import ConfigurationError
+
+PROXY_SCHEMES = "http://, https://, socks5:// or socks5h://"
+
+
+def trusted(url: str, ca_bundle: Path | None) -> ssl.SSLContext | bool:
+    """Return what TLS is verified against: one's own authorities, else (True) the public ones.
+
+    One's own are `GITHUB_CA_BUNDLE`, else `SSL_CERT_FILE` or `SSL_CERT_DIR`. They are checked
+    without the strict flag, which Python sets from 3.13 on: it refuses certificates without an
+    Authority Key Identifier, as companies' authorities make them.
+    """
+    if ca_bundle is not None:
+        return _context("GITHUB_CA_BUNDLE", ca_bundle.expanduser())
+    if httpx.URL(url).scheme == "https":
+        for variable in ("SSL_CERT_FILE", "SSL_CERT_DIR"):
+            if path := os.environ.get(variable):
+                return _context(variable, Path(path))
+    return True
+
+
+def _context(variable: str, path: Path) -> ssl.SSLContext:
+    try:
+        if variable == "SSL_CERT_DIR":
+            # OpenSSL says nothing about a folder that does not exist.
+            os.scandir(path).close()
+            context = ssl.create_default_context(capath=path)
+        else:
+            context = ssl.create_default_context(cafile=path)
+    except OSError as error:
+        is_no_pem = isinstance(error, ssl.SSLError)
+        reason = "it holds no certificate in PEM" if is_no_pem else error.strerror
+        raise ConfigurationError(f"{variable} '{path}' cannot be read: {reason}") from None
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
+    """Return the proxy that the environment names for this address, if any.
+
+    Its value stays out of messages: it may hold a password.
+    """
+    address = httpx.URL(url)
+    proxies = urllib.request.getproxies()
+    scheme = address.scheme if proxies.get(address.scheme) else "all"
+    value = proxies.get(scheme)
+    if not value or _is_bypassed(address, proxies.get("no", "")):
+        return None
+    context = verify if isinstance(verify, ssl.SSLContext) else None
+    with suppress(httpx.InvalidURL, ValueError):
+        proxy = httpx.Proxy(value if "://" in value else f"http://{value}")
+        if proxy.url.scheme == "https":
+            proxy.ssl_context = context
+        if proxy.url.host and (proxy.url.port or 1) in range(1, 65536):
+            return proxy
+    raise ConfigurationError(
+        f"{_variable(scheme)} is not a valid proxy address: give {PROXY_SCHEMES}, then HOST:PORT; "
+        "or name GitHub's host in NO_PROXY"
+    )
+
+
+def _variable(scheme: str) -> str:
+    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    return next((name for name in names if os.environ.get(name)), f"{scheme.upper()}_PROXY")
+
+
+def _is_bypassed(address: httpx.URL, no_proxy: str) -> bool:
+    """Whether `NO_PROXY` names the address: by host, domain, address or network, or `*`."""
+    host = address.host
+    is_name = ":" not in host
+    if urllib.request.proxy_bypass(f"{host}:{address.port}" if is_name and address.port else host):
+        return True
+    for entry in no_proxy.split(","):
+        with suppress(ValueError):
+            network = ipaddress.ip_network(entry.strip().strip("[]"), strict=False)
+            if ipaddress.ip_address(host) in network:
+                return True
+    return False

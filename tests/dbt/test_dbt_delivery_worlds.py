@@ -1,0 +1,92 @@
+"""Random worlds of deployments: each row of the marts is what plain Python makes of DELIVERY.md."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from dbt_support import Row, Warehouse
+from delivery_rows import only_labels, renamed, rows_of, together
+
+from tests.reference import compare, keyed
+from tests.reference.delivery import Delivery, World, delivery
+from tests.reference.delivery_worlds import random_world
+
+WORLDS, STEPS = 8, 120
+VARIANTS: list[dict[str, Any]] = [
+    {},
+    {
+        "reporting_timezone": "Europe/Berlin",
+        "attribution_instant": "created_at",
+        "failure_window_days": 1,
+        "failure_causes": ["rollback", "status"],
+    },
+]
+
+
+def world_of(seed: int) -> World:
+    return together(
+        [renamed(only_labels(random_world(seed * 1000 + n, STEPS)), f"w{n}") for n in range(WORLDS)]
+    )
+
+
+def differences(warehouse: Warehouse, expected: Delivery) -> list[str]:
+    """Say where the marts are not what is expected, mart by mart."""
+    deployments = warehouse.rows("select * from marts.fct_deployments")
+    places = {str(row["deployment_id"]): row for row in deployments}
+    for row in deployments:
+        row["deployment_id"] = plain_id(row)
+        row["failure_causes"] = tuple(row["failure_causes"])
+    shares = warehouse.rows("select * from marts.fct_team_deployments")
+    for row in shares:
+        place = places[str(row["deployment_id"])]
+        row |= {name: place[name] for name in ("repository", "target", "deployment_id")}
+    changes = warehouse.rows("select * from marts.fct_pull_requests")
+    for row in changes:
+        place = places.get(str(row["deployment_id"]), {})
+        row["deployment_id"] = place.get("deployment_id")
+    incidents = warehouse.rows("select * from marts.fct_incidents")
+    for row in incidents:
+        place = places.get(str(row["deployment_id"]), {})
+        row |= {name: place.get(name) for name in ("repository", "target", "deployment_id")}
+        row["linked_by"] = row["link"]
+        row["incident_id"] = str(row["incident_id"]).removeprefix(f"{row['source']} ")
+    weekly = warehouse.rows("select * from marts.fct_team_delivery_weekly")
+    monthly = warehouse.rows("select * from marts.fct_team_delivery_monthly")
+    key = ("repository", "target", "deployment_id")
+    found = {
+        "fct_deployments": compare(without(expected.deployments, "url"), keyed(deployments, *key)),
+        "fct_team_deployments": compare(
+            {k: {"share": float(row["share"])} for k, row in expected.team_deployments.items()},
+            keyed(shares, "team_id", *key),
+        ),
+        "fct_pull_requests": compare(
+            expected.pull_requests, keyed(changes, "repository", "number")
+        ),
+        "fct_incidents": compare(expected.incidents, keyed(incidents, "source", "incident_id")),
+        "weekly": compare(without(expected.weekly), keyed(weekly, "team_id", "week")),
+        "monthly": compare(without(expected.monthly), keyed(monthly, "team_id", "month")),
+    }
+    return [f"{mart}: {line}" for mart, lines in found.items() for line in lines]
+
+
+def plain_id(row: Row) -> str:
+    suffix = "" if row["target"] == row["repository"] else f" {row['target']}"
+    return str(row["deployment_id"]).removesuffix(suffix)
+
+
+def without(rows: Mapping[Any, Row], *names: str) -> dict[Any, Row]:
+    left_out = {"measured_from", *names}
+    return {key: {n: v for n, v in row.items() if n not in left_out} for key, row in rows.items()}
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
+def test_every_figure_of_random_worlds_is_right(own_warehouse: Warehouse, seed: int) -> None:
+    world = world_of(seed)
+    own_warehouse.insert(**rows_of(world))
+    for variables in VARIANTS:
+        own_warehouse.build("--vars", json.dumps(variables))
+        expected = delivery(world, **variables)
+        kinds = {row["kind"] for row in expected.deployments.values()}
+        assert kinds == {"first", "deploy", "redeploy", "rollback", "overtaken"}
+        assert differences(own_warehouse, expected) == []

@@ -1,0 +1,15 @@
+import pytest
+
+from dora.plurals import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1_000, "1,000 people")],
+)
+def test_one_of_a_kind_is_not_many(number: int, said: str) -> None:
+    assert counted(number, "person", "people") == said
+
+
+def test_a_plural_without_a_word_of_its_own_takes_an_s() -> None:
+    assert [counted(number, "team") for number in (1, 21)] == ["1 team", "21 teams"]
