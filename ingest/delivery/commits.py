@@ -78,11 +78,12 @@ class _Page(Node):
 
 @dataclass(frozen=True)
 class _Walk:
-    """The next page of a commit's history."""
+    """The next page of a commit's history; only the default branch's has pages after the first."""
 
     repository_id: str
     oid: str
     first: int
+    is_main: bool = False
     cursor: str | None = None
 
 
@@ -122,7 +123,7 @@ class CommitWalker:
         await self._drain()
         for key, (tip, others) in tips.items():
             # Unless it was read first: a walk that was cut off may have begun at another one.
-            self._begin(key, [tip] if tip else [], FIRST)
+            self._begin(key, [tip] if tip else [], FIRST, is_main=True)
             self._begin(key, others)
         await self._drain()
         # What neither the tips' histories nor a run before this one led to.
@@ -140,17 +141,19 @@ class CommitWalker:
         self._graphs[key] = graph = _Graph(is_new=not self.desk.select(_ANY, key))
         if delivered.history is not None:
             history = delivered.history
-            self._walks.append(_Walk(key, history.tip, AT_ONCE, history.cursor))
+            self._walks.append(_Walk(key, history.tip, AT_ONCE, True, history.cursor))
         if not delivered.is_whole and not graph.is_new:
             graph.parents |= {bytes.fromhex(row[0]) for row in self.desk.select(_OPEN, key)}
         if tip is not None and delivered.history is None:
-            self._begin(key, [tip], AT_ONCE if graph.is_new else FIRST)
+            self._begin(key, [tip], AT_ONCE if graph.is_new else FIRST, is_main=True)
 
-    def _begin(self, key: str, oids: Iterable[str], first: int = 1) -> bool:
+    def _begin(
+        self, key: str, oids: Iterable[str], first: int = 1, *, is_main: bool = False
+    ) -> bool:
         """Begin a walk at each of these that is unknown; return whether there is one."""
         wanted = sorted({oid for oid in oids if self._is_to_ask_for(key, oid)})
         unknown = self._unknown(key, wanted)
-        self._walks += (_Walk(key, oid, first) for oid in unknown)
+        self._walks += (_Walk(key, oid, first, is_main) for oid in unknown)
         return bool(unknown)
 
     def _is_to_ask_for(self, key: str, oid: str) -> bool:
@@ -192,13 +195,15 @@ class CommitWalker:
             await self.desk.land_if_due()
 
     def _take(self) -> list[_Walk]:
-        """Take as many walks as one request may ask for."""
+        """Take as many walks as one request may ask for, without those another has answered."""
         taken: list[_Walk] = []
         commits = 0
         while self._walks and (not taken or commits + self._walks[0].first <= AT_ONCE):
             walk = self._walks.popleft()
-            taken.append(walk)
-            commits += walk.first
+            fetched = self._graphs[walk.repository_id].fetched
+            if walk.cursor or bytes.fromhex(walk.oid) not in fetched:
+                taken.append(walk)
+                commits += walk.first
         return taken
 
     def _read(self, walk: _Walk, answer: Any, alias: str) -> None:
@@ -222,7 +227,11 @@ class CommitWalker:
         self._keep(walk, page)
 
     def _keep(self, walk: _Walk, page: _Page) -> None:
-        """Have a page's new commits land; go on below it if most of them are new."""
+        """Have a page's new commits land, and ask for the default branch's next page.
+
+        That ends where most of a page is known. The other tips have one page: their unknown
+        parents get deeper ones, because a hundred tips may lie on one line.
+        """
         key, graph = walk.repository_id, self._graphs[walk.repository_id]
         unknown = set(self._unknown(key, [commit.oid for commit in page.nodes]))
         new = [commit for commit in page.nodes if commit.oid in unknown]
@@ -231,13 +240,13 @@ class CommitWalker:
         parents = {bytes.fromhex(each.oid) for commit in new for each in commit.parents.nodes}
         graph.parents |= parents - graph.fetched
         is_open = page.page_info.has_next_page and len(new) * 2 > len(page.nodes)
-        goes_on = is_open and bool(self._unknown(key, (oid.hex() for oid in parents)))
+        has_more = is_open and bool(self._unknown(key, (oid.hex() for oid in parents)))
         cursor = page.page_info.end_cursor
-        if goes_on and cursor not in {None, walk.cursor}:
+        history = None
+        if walk.is_main and has_more and cursor not in {None, walk.cursor}:
             self._walks.appendleft(replace(walk, cursor=cursor, first=AT_ONCE))
+            history = History(tip=walk.oid, cursor=cursor)
         delivered = self.desk.delivered(key)
-        is_main = walk.first == AT_ONCE and goes_on and cursor is not None
-        history = History(tip=walk.oid, cursor=cursor) if is_main and cursor else None
 
         def advance() -> None:
             delivered.is_whole, delivered.is_due = False, True

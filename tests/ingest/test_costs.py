@@ -126,3 +126,20 @@ def test_a_thousand_deployments_over_five_thousand_commits_take_70_requests_and_
     hub.requests.clear()
     assert ingest(repositories="acme/deployed").exit_code == 0
     assert [request.cost for request in hub.requests] == [1]
+
+
+def test_many_deployed_commits_on_a_line_beside_main_take_25_requests(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    """Three hundred deployments of a release branch, five commits apart: 1,500 commits."""
+    repository = github.create_repository("acme/deployed", START)
+    github.add_commit(repository, START, branch="main")
+    oid = repository.branches["main"]
+    for number in range(1500):
+        at = START + timedelta(seconds=number)
+        oid = github.add_commit(repository, at, oid).oid
+        if number % 5 == 0:
+            github.add_status(github.deploy(repository, at, oid), at, "SUCCESS")
+    hub.requests.clear()
+    assert ingest(repositories="acme/deployed").exit_code == 0
+    assert [request.operation for request in hub.requests].count("Commits") in range(15, 26)
