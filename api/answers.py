@@ -9,10 +9,16 @@ from fastapi import Depends, Query, Response
 from psycopg.rows import DictRow
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from api import cursors
 from api.marts import Marts
 from api.problems import ParameterError, ProblemError
 from api.replies import Found, Replies, found_rows
 
+# An instant in JSON that Postgres writes, as it is elsewhere: UTC is Z.
+INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
+Cursor = Annotated[
+    str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
+]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -226,6 +232,42 @@ def reply_with_periods(
     def find() -> Found:
         found = team_row(reply.marts, query, team_id, period, unit)
         return found_rows_of_team(found)
+
+    return reply.reply(["team_id", *row.model_fields], find)
+
+
+def reply_with_page(
+    reply: Replies,
+    row: type[BaseModel],
+    query: LiteralString,
+    team_id: str,
+    period: Period,
+    *,
+    limit: int,
+    cursor: str | None,
+) -> Response:
+    """Reply with a page of a team's rows, newest first.
+
+    The query gives them in `data`, `has_more`, and in `last_at` and `last_id` where the page ends.
+    """
+    after = None if cursor is None else cursors.decode(cursor)
+
+    def find() -> Found:
+        found = team_row(
+            reply.marts,
+            query,
+            team_id,
+            period,
+            "day",
+            after_at=after and after.at,
+            after_id=after and after.id,
+            limit=limit,
+        )
+        following = None
+        if found.row["has_more"]:
+            last = cursors.Position(found.row["last_at"], found.row["last_id"])
+            following = cursors.encode(last)
+        return found_rows_of_team(found, following)
 
     return reply.reply(["team_id", *row.model_fields], find)
 

@@ -19,6 +19,7 @@ from api.replies import GZIP_FROM_BYTES, GZIP_LEVEL
 from api.routes import (
     compare,
     delivery,
+    deployments,
     health,
     index,
     lead_time,
@@ -31,7 +32,17 @@ from dora.keys import configured_keys
 from dora.schemas import Schemas
 from dora.settings import Settings, load_settings
 
-ROUTES = (index, health, teams, velocity, lead_time, delivery, pull_requests, compare)
+ROUTES = (
+    index,
+    health,
+    teams,
+    velocity,
+    lead_time,
+    delivery,
+    deployments,
+    pull_requests,
+    compare,
+)
 DESCRIPTION = (
     "GitHub pull requests, attributed to teams by membership windows and allocation weights. "
     "Instants are UTC, durations are hours; no data is null, never 0."

@@ -10,14 +10,14 @@ from api.problems import ParameterError
 
 
 class Position(NamedTuple):
-    """The last row of a page: newest merge first, then by id."""
+    """The last row of a page: by its instant, newest first, then by its id."""
 
-    merged_at: datetime
-    pull_request_id: str
+    at: datetime
+    id: str
 
 
 def encode(position: Position) -> str:
-    text = json.dumps([position.merged_at.astimezone(UTC).isoformat(), position.pull_request_id])
+    text = json.dumps([position.at.astimezone(UTC).isoformat(), position.id])
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
@@ -25,14 +25,12 @@ def decode(cursor: str) -> Position:
     """Read what `encode` made. Raises `ParameterError` for anything else."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
-        merged_at, pull_request_id = json.loads(
-            base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True)
-        )
-        position = Position(datetime.fromisoformat(merged_at), pull_request_id)
+        at, id = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
+        position = Position(datetime.fromisoformat(at), id)
         # Exactly what we wrote, and text that Postgres can hold.
-        if encode(position) != cursor or "\x00" in pull_request_id:
+        if encode(position) != cursor or "\x00" in id:
             raise ValueError(cursor)
-        str.encode(pull_request_id)
+        str.encode(id)
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
         raise ParameterError("cursor", "should be the next_cursor of an answer") from None
     return position

@@ -80,18 +80,21 @@ _FIRST_ID = "$response.body#/data/0/id"
 _LINKS: dict[str, dict[str, dict[str, Any]]] = {
     "teams": {
         name: {"operationId": name, "parameters": {"team_id": _FIRST_ID}}
-        for name in ("velocity", "lead_time", "delivery", "pull_requests")
+        for name in ("velocity", "lead_time", "delivery", "deployments", "pull_requests")
     }
     | {"compare": {"operationId": "compare", "parameters": {"team": _FIRST_ID}}},
-    "pull_requests": {
-        "next": {
-            "operationId": "pull_requests",
-            "description": "The next page, where there is one.",
-            "parameters": {
-                "team_id": "$request.path.team_id",
-                "cursor": "$response.body#/next_cursor",
-            },
+    **{
+        name: {
+            "next": {
+                "operationId": name,
+                "description": "The next page, where there is one.",
+                "parameters": {
+                    "team_id": "$request.path.team_id",
+                    "cursor": "$response.body#/next_cursor",
+                },
+            }
         }
+        for name in ("deployments", "pull_requests")
     },
 }
 

@@ -215,4 +215,4 @@ def _cell(value: Any) -> Any:
 def _item(value: Any) -> str:
     """One of a list as text: `octocat 0.5`, or `bug`."""
     values = value.values() if isinstance(value, dict) else [value]
-    return " ".join(str(_cell(each)) for each in values)
+    return " ".join(str(_cell(each)) for each in values if each is not None)

@@ -10,11 +10,13 @@ import sys
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from demo.github import GitHub
 from demo.model import instant
 from demo.organisation import END, generate
 from demo.server import TOKEN, Server, clock_from
+from demo.shipping import deployment_rules, incident_rules, ship
 
 POLL_SECONDS = 0.5
 LEAD = timedelta(minutes=10)
@@ -23,15 +25,19 @@ LEAD = timedelta(minutes=10)
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM, or until the parent or the pipe on stdin is gone.
 
-    Prints one JSON line when ready: `url`, `token` and the list of `repositories`.
+    Prints one JSON line when ready: `url`, `token`, the list of `repositories` and, for the made-up
+    organisation, what DEPLOYMENTS and INCIDENTS hold.
     """
     parent = os.getppid()
     options = _options(arguments)
+    rules: dict[str, Any] = {}
     if options.jsonl is not None:
         github, clock = GitHub.from_jsonl(options.jsonl), time.time
     else:
         organisation = generate(options.seed, options.pull_requests, end=options.end)
         github = GitHub.from_organisation(organisation)
+        ship(github, organisation, options.seed)
+        rules = {"deployments": deployment_rules(), "incidents": incident_rules()}
         # Its own time, so that the latest weeks are never empty; a while after the last change.
         clock = clock_from(datetime.fromisoformat(organisation.end) + LEAD)
         if options.teams_out is not None:
@@ -41,7 +47,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(0))
     server.start()
     names = [repository.name_with_owner for repository in github.repositories()]
-    ready = {"url": server.url, "token": options.token, "repositories": names}
+    ready = {"url": server.url, "token": options.token, "repositories": names, **rules}
     print(json.dumps(ready), flush=True)
     try:
         _wait_until_orphaned(parent)

@@ -58,6 +58,8 @@ def demo_github(settings: Settings) -> Iterator[Settings]:
                     "github_api_url": served["url"],
                     "repositories": ",".join(served["repositories"]),
                     "team_config_json": str(teams),
+                    "deployments": json.dumps(served["deployments"]),
+                    "incidents": json.dumps(served["incidents"]),
                 }
             )
         finally:

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 from demo.github import GitHub
 from demo.organisation import generate
 from demo.server import serve
+from demo.shipping import deployment_rules, incident_rules, ship
 from dora.database import Database, initialise
 from dora.dbt import build_marts
 from dora.settings import Settings
@@ -24,13 +25,17 @@ def make(database: Database, home: Path) -> None:
     initialise(database)
     organisation = generate(seed=SEED, pull_requests=PULL_REQUESTS)
     end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
-    with serve(GitHub.from_organisation(organisation), token=TOKEN, clock=end.timestamp) as github:
+    hub = GitHub.from_organisation(organisation)
+    ship(hub, organisation)
+    with serve(hub, token=TOKEN, clock=end.timestamp) as github:
         settings = Settings(
             _env_file=None,
             github_pat=SecretStr(TOKEN),
             github_api_url=github.url,
             repositories=",".join(r.name_with_owner for r in github.github.repositories()),
             team_config_json=json.dumps(organisation.team_config()),
+            deployments=json.dumps(deployment_rules()),
+            incidents=json.dumps(incident_rules()),
         )
         assert run(read_config(settings), database, home) is not None
     build_marts(database, home)

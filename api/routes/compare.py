@@ -1,4 +1,4 @@
-"""`GET /metrics/compare`: velocity and lead time of several teams, all of one moment."""
+"""`GET /metrics/compare`: the figures of several teams, all of one moment."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -10,55 +10,51 @@ from pydantic import Field
 
 from api import described
 from api.access import Reader, expect_reader_of
-from api.answers import DaysHead, InPeriod, Team, TeamOf, Unit, hull, storable, unknown_team
+from api.answers import DaysHead, InPeriod, Team, TeamOf, hull, storable, unknown_team
 from api.problems import ParameterError
 from api.replies import Found, Reply, spliced
-from api.routes.lead_time import MONTHS, LeadTimeMonth
-from api.routes.velocity import WEEKS, VelocityWeek
+from api.routes import delivery, lead_time, velocity
+from api.routes.delivery import DeliveryMonth, DeliveryWeek
+from api.routes.lead_time import LeadTimeMonth
+from api.routes.velocity import VelocityWeek
 
 router = APIRouter(tags=["metrics"])
 
 MAX_TEAMS = 20
 
-QUERY: LiteralString = (
-    """
+_TEAMS: LiteralString = """
 select
     build.build_id,
     build.as_of,
     build.reporting_timezone,
     dim_teams.team_id as id,
     dim_teams.team_name as name,
-    weeks.data as velocity,
-    months.data as lead_time
+    weeks.data as week,
+    months.data as month
 from build
 cross join unnest(%(teams)s::text[]) with ordinality as asked (team_id, place)
 left join marts.dim_teams
     on dim_teams.team_id = asked.team_id
-left join lateral (
 """
-    + WEEKS
-    + """
-) as weeks
-    on true
-left join lateral (
-"""
-    + MONTHS
-    + """
-) as months
-    on true
-order by asked.place
-"""
-)
+_BESIDE: LiteralString = "left join lateral ({}) as {} on true\n"
+
+
+def _query(weeks: LiteralString, months: LiteralString) -> LiteralString:
+    """A row per team, in the order in which they were asked for."""
+    beside = _BESIDE.format(weeks, "weeks") + _BESIDE.format(months, "months")
+    return _TEAMS + beside + "order by asked.place"
 
 
 class TeamFigures(TeamOf):
     """A team's weeks and months, each oldest first."""
 
-    velocity: list[VelocityWeek] | None = Field(
-        None, description="Its weeks; not there with `unit=month`."
+    velocity: list[VelocityWeek] | None = Field(None, description="Its weeks.")
+    lead_time: list[LeadTimeMonth] | None = Field(None, description="Its months.")
+    delivery_weekly: list[DeliveryWeek] | None = Field(
+        None, description="Its weeks, with `figures=delivery`."
     )
-    lead_time: list[LeadTimeMonth] | None = Field(
-        None, description="Its months; not there with `unit=week`."
+    delivery_monthly: list[DeliveryMonth] | None = Field(
+        None, description="Its months, with `figures=delivery`."
     )
 
 
@@ -75,9 +71,28 @@ class _Figure(NamedTuple):
     columns: list[str]
 
 
-_FIGURES: dict[Unit, _Figure] = {
-    "week": _Figure("velocity", list(VelocityWeek.model_fields)),
-    "month": _Figure("lead_time", list(LeadTimeMonth.model_fields)),
+class _Figures(NamedTuple):
+    """A query, and what it gives for each unit."""
+
+    query: LiteralString
+    units: dict[Literal["week", "month"], _Figure]
+
+
+_FIGURES = {
+    "flow": _Figures(
+        _query(velocity.WEEKS, lead_time.MONTHS),
+        {
+            "week": _Figure("velocity", list(VelocityWeek.model_fields)),
+            "month": _Figure("lead_time", list(LeadTimeMonth.model_fields)),
+        },
+    ),
+    "delivery": _Figures(
+        _query(delivery.WEEKS, delivery.MONTHS),
+        {
+            "week": _Figure("delivery_weekly", list(DeliveryWeek.model_fields)),
+            "month": _Figure("delivery_monthly", list(DeliveryMonth.model_fields)),
+        },
+    ),
 }
 
 
@@ -108,31 +123,36 @@ def compare(
     teams: Annotated[list[str], Depends(compared)],
     period: InPeriod,
     reply: Reply,
+    figures: Annotated[
+        Literal["flow", "delivery"],
+        Query(description="`flow` is velocity and lead time; `delivery` DORA's five metrics."),
+    ] = "flow",
     unit: Annotated[
         Literal["week", "month"] | None,
-        Query(description="`week` for velocity alone, `month` for lead time alone; CSV needs it."),
+        Query(description="Weeks or months alone: of `flow`, velocity or lead time. CSV needs it."),
     ] = None,
 ) -> Response:
-    """Velocity by week and lead time by month of several teams, all of one build.
+    """Figures of several teams, all of one build.
 
-    `from` and `to` are compared with the first day of each week and month. CSV has rows of one
-    kind, so it needs `unit`.
+    Velocity by week and lead time by month, or deliveries by both. `from` and `to` are compared
+    with the first day of each week and month. CSV has rows of one kind, so it needs `unit`.
     """
     if unit is None and reply.is_csv:
         raise ParameterError("unit", "CSV holds weeks or months: add unit=week or unit=month")
-    units: list[Unit] = ["week", "month"] if unit is None else [unit]
-    figures = [_FIGURES[each] for each in units]
+    wanted = _FIGURES[figures]
+    units: list[Literal["week", "month"]] = ["week", "month"] if unit is None else [unit]
+    columns = [column for each in units for column in wanted.units[each].columns]
 
     def find() -> Found:
         asked = [storable(team_id) for team_id in teams]
-        rows = reply.marts.of_one_build(QUERY, {"teams": asked, **period._asdict()})
+        rows = reply.marts.of_one_build(wanted.query, {"teams": asked, **period._asdict()})
         for team_id, row in zip(teams, rows, strict=True):
             if row["id"] is None:
                 raise unknown_team(team_id)
         data = [
             spliced(
                 TeamOf(team=Team(id=row["id"], name=row["name"])),
-                **{figure.name: row[figure.name] for figure in figures},
+                **{wanted.units[each].name: row[each] for each in units},
             )
             for row in rows
         ]
@@ -143,13 +163,12 @@ def compare(
             **days._asdict(),
         )
         text = spliced(head, data=f"[{','.join(data)}]")
-        return Found(rows[0]["build_id"], text, lambda: _lines(rows, figures[0].name), days=days)
+        return Found(rows[0]["build_id"], text, lambda: _lines(rows, units[0]), days=days)
 
-    columns = [column for figure in figures for column in figure.columns]
     return reply.reply(["team_id", *columns], find)
 
 
-def _lines(teams: Iterable[DictRow], figure: str) -> Iterator[dict[str, Any]]:
+def _lines(teams: Iterable[DictRow], unit: str) -> Iterator[dict[str, Any]]:
     for team in teams:
-        for row in json.loads(team[figure]):
+        for row in json.loads(team[unit]):
             yield {"team_id": team["id"], **row}

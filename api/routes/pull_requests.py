@@ -1,20 +1,18 @@
 """`GET /metrics/team/{team_id}/pull-requests`: what stands behind a figure."""
 
 from datetime import datetime
-from typing import Annotated, LiteralString
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from api import cursors, described
+from api import described
 from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, found_rows_of_team, of_team, team_row
-from api.replies import Found, Reply
+from api.answers import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
+from api.replies import Reply
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# As JSON has it elsewhere: UTC is Z.
-_INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
 # The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
 # One row more than is asked for tells that there is a page after it.
 QUERY = of_team(
@@ -26,7 +24,7 @@ QUERY = of_team(
             '[]'
         )::text as data,
         count(*) > %(limit)s as has_more,
-        max(placed.merged_at) filter (where placed.place = %(limit)s) as last_merged_at,
+        max(placed.merged_at) filter (where placed.place = %(limit)s) as last_at,
         max(placed.pull_request_id) filter (where placed.place = %(limit)s) as last_id
     from (
         select
@@ -55,9 +53,9 @@ QUERY = of_team(
                     )::date <= %(last)s::date
                 )
                 and (
-                    %(after_merged_at)s::timestamptz is null
+                    %(after_at)s::timestamptz is null
                     or (fct_team_pull_requests.merged_at, fct_team_pull_requests.pull_request_id)
-                    < (%(after_merged_at)s::timestamptz, %(after_id)s::text)
+                    < (%(after_at)s::timestamptz, %(after_id)s::text)
                 )
             order by
                 fct_team_pull_requests.merged_at desc, fct_team_pull_requests.pull_request_id desc
@@ -74,7 +72,7 @@ QUERY = of_team(
             placed.weight,
 """
     + ",\n".join(
-        f"{_INSTANT.format(f'placed.{name}')} as {name}"
+        f"{INSTANT.format(f'placed.{name}')} as {name}"
         for name in (
             "first_commit_at",
             "work_started_at",
@@ -149,31 +147,12 @@ def pull_requests(
     period: InPeriod,
     reply: Reply,
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows in an answer.")] = 100,
-    cursor: Annotated[
-        str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
-    ] = None,
+    cursor: Cursor = None,
 ) -> Response:
     """The merged pull requests behind a team's figures, newest merge first.
 
     `from` and `to` are compared with the day of the merge in the reporting timezone.
     """
-    after = None if cursor is None else cursors.decode(cursor)
-
-    def find() -> Found:
-        found = team_row(
-            reply.marts,
-            QUERY,
-            team_id,
-            period,
-            "day",
-            after_merged_at=after and after.merged_at,
-            after_id=after and after.pull_request_id,
-            limit=limit,
-        )
-        following = None
-        if found.row["has_more"]:
-            last = cursors.Position(found.row["last_merged_at"], found.row["last_id"])
-            following = cursors.encode(last)
-        return found_rows_of_team(found, following)
-
-    return reply.reply(["team_id", *MergedPullRequest.model_fields], find)
+    return reply_with_page(
+        reply, MergedPullRequest, QUERY, team_id, period, limit=limit, cursor=cursor
+    )

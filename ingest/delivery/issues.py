@@ -29,6 +29,12 @@ TRIES = 3
 _IDS = "select id, url from raw.incidents where source = %s"
 _OPEN = "select id, url from raw.incidents where source = %s and resolved_at is null"
 _DELETE = "delete from raw.incidents where source = %s and id = any(%s) returning id"
+# What is not followed any more does not hold up the figures.
+_FORGET = """
+    delete from raw.delivery_coverage
+    where kind = %s and not repository_id = any(%s)
+    returning repository_id
+"""
 _OTHERS = """
     delete from raw.incidents
     where source = any(%s) and not (source || ' ' || id = any(%s))
@@ -56,6 +62,7 @@ class IncidentReader:
         if not self.labels or self.rules is None:
             ids = [row[0] for row in self.desk.select(_IDS, GITHUB)]
             await self._delete(ids)
+            self.desk.select(_FORGET, KIND, [])
             return
         subjects = [(name, label) for name in names for label in self.rules.labels]
         changed: dict[str, str] = {}
@@ -75,6 +82,8 @@ class IncidentReader:
         for key in self._read_at.keys() - self._failed:
             self.desk.covered(key, KIND, self._read_at[key])
         await self.desk.land()
+        if not self._failed:
+            self.desk.select(_FORGET, KIND, list(self._read_at))
 
     async def _see(
         self, name: str, label: str, answer: Answer, alias: str, changed: dict[str, str]

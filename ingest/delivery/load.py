@@ -126,22 +126,20 @@ class Deliveries:
         for key in self._within_reach():
             delivered, probed = desk.delivered(key), self.seen[key]
             hashed = _hash(self._rules(probed.repository))
-            is_quiet = delivered.is_whole and delivered.tip == probed.tip
-            is_behind = delivered.is_whole and not is_quiet
+            is_behind = delivered.is_whole and delivered.tip != probed.tip
             if delivered.is_due or is_behind or delivered.history or delivered.rules != hashed:
                 due[key] = hashed
-            elif is_quiet:
-                desk.covered(key, "commits", probed.at)
         tips = self._tips(desk, due)
         wanted = {
             key: (self.seen[key].tip, tips.get(key, set()))
             for key in due
             if tips.get(key) or self._needs(key, "merges") or desk.delivered(key).is_whole
         }
-        broken = set()
-        if wanted:
-            at = {key: self.seen[key].at for key in wanted}
-            broken = await CommitWalker(desk).follow(wanted, at)
+        at = {key: self.seen[key].at for key in self._within_reach()}
+        broken = await CommitWalker(desk).follow(wanted, at) if wanted else set()
+        for key in at.keys() - wanted.keys():
+            # Nothing is new there, or nothing was deployed, so that no commit is needed.
+            desk.covered(key, "commits", at[key])
         for key in due.keys() - broken:
             delivered = desk.delivered(key)
             delivered.is_due, delivered.rules = False, due[key]

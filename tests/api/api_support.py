@@ -80,6 +80,24 @@ create table marts.fct_team_delivery_monthly (
     weighted_median_recovery_hours double precision, failures_open bigint, is_complete boolean,
     is_settled boolean
 );
+create table marts.fct_deployments (
+    deployment_id text, target text, repository text, source text, is_proxy boolean,
+    is_approximate boolean, environment text, url text, commit_sha text, requested_at timestamptz,
+    deployed_at timestamptz, kind text, changes_added bigint, changes_withdrawn bigint,
+    is_failed boolean, failure_causes text[], recovered_at timestamptz,
+    recovery_hours double precision, is_rework boolean
+);
+create table marts.fct_deployment_pull_requests (
+    deployment_id text, pull_request_id text, is_added boolean
+);
+create table marts.fct_team_deployments (
+    team_id text, deployment_id text, share double precision
+);
+create table marts.fct_incidents (
+    incident_id text, source text, title text, url text, severity text, repository text,
+    target text, started_at timestamptz, resolved_at timestamptz, ended_at timestamptz,
+    fixed_by_pull_request_id text, deployment_id text, link text, not_linked_reason text
+);
 """
 
 # The worked example of METRICS.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
@@ -109,6 +127,27 @@ insert into marts.fct_team_delivery_weekly values
 insert into marts.fct_team_delivery_monthly values
 ('web', '2026-01-01', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0.5, 0.6666666666666666, 1,
  0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, false, false);
+insert into marts.fct_deployments values
+('D_0', 'acme/app', 'acme/app', 'deployments', false, false, 'production', null, 'c0',
+ '2026-01-01T00:00Z', '2026-01-01T00:10Z', 'first', 0, 0, false, '{}', null, null, false),
+('D_1', 'acme/app', 'acme/app', 'deployments', false, false, 'production',
+ 'https://ci.acme.example/1', 'c2', '2026-01-06T09:30Z', '2026-01-06T10:00Z', 'deploy', 2, 0, true,
+ '{incident,rollback}', '2026-01-06T11:15Z', 1.25, false),
+('D_2', 'acme/app', 'acme/app', 'deployments', false, false, 'production', null, 'c0',
+ '2026-01-06T11:00Z', '2026-01-06T11:15Z', 'rollback', 0, 2, false, '{}', null, null, true),
+('D_3', 'acme/app', 'acme/app', 'merges', true, true, null, null, 'c3',
+ '2026-01-12T00:00Z', '2026-01-12T00:00Z', 'deploy', 1, 0, false, '{}', null, null, false);
+insert into marts.fct_deployment_pull_requests values
+('D_1', 'PR_1', true), ('D_1', 'PR_2', true), ('D_2', 'PR_1', false), ('D_2', 'PR_2', false),
+('D_3', 'PR_3', true);
+insert into marts.fct_team_deployments values
+('core', 'D_1', 0.25), ('web', 'D_1', 0.75), ('core', 'D_2', 0.25), ('web', 'D_2', 0.75),
+('core', 'D_3', 1);
+insert into marts.fct_incidents values
+('github I_1', 'github', 'Down', 'https://github.com/acme/app/issues/9', 'sev1', 'acme/app', null,
+ '2026-01-06T10:30Z', '2026-01-06T11:20Z', '2026-01-06T11:20Z', null, 'D_1', 'inferred', null),
+('file 1', 'file', 'Elsewhere', null, null, null, null,
+ '2026-01-06T10:30Z', null, null, null, null, null, 'no_target');
 insert into marts.fct_team_pull_requests values
 ('core', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
 ('web', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),

@@ -12,7 +12,7 @@ from dora.keys import new_key
 
 CORE = "/metrics/team/core/{}"
 WEB = "/metrics/team/web/{}"
-FIGURES = ["velocity", "lead-time", "delivery", "pull-requests"]
+FIGURES = ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
 BAD = "not-a-key"
 
 

@@ -51,6 +51,18 @@ def test_csv_holds_rows_of_the_unit_that_was_asked_for(client):
     assert "week" not in months[0]
 
 
+def test_deliveries_are_compared_if_asked_for(client: Client) -> None:
+    asked = {"team": ["web", "core"], "figures": "delivery"}
+    for each in client.get(PATH, params=asked).json()["data"]:
+        path = f"/metrics/team/{each['team']['id']}/delivery"
+        assert each.keys() == {"team", "delivery_weekly", "delivery_monthly"}
+        assert each["delivery_weekly"] == client.get(path).json()["data"]
+        months = client.get(path, params={"unit": "month"}).json()["data"]
+        assert each["delivery_monthly"] == months
+    (line,) = lines(client.get(PATH, params={**asked, "unit": "month"}, headers=AS_CSV))
+    assert (line["team_id"], line["month"], line["deployments"]) == ("web", "2026-01-01", "2")
+
+
 def test_csv_of_weeks_and_months_at_once_is_refused(client):
     answer = client.get(PATH, params={"team": "web"}, headers=AS_CSV)
     assert answer.status_code == 422

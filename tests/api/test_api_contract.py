@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from api.routes.compare import Comparison
 from api.routes.delivery import Delivery, DeliveryMonth, DeliveryWeek
+from api.routes.deployments import DeployedChange, TeamDeployments
 from api.routes.lead_time import LeadTime, LeadTimeMonth
 from api.routes.pull_requests import MergedPullRequest, PullRequests
 from api.routes.teams import Teams
@@ -71,6 +72,7 @@ def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
         (DeliveryWeek, ["fct_team_delivery_weekly"]),
         (DeliveryMonth, ["fct_team_delivery_monthly"]),
         (MergedPullRequest, ["fct_pull_requests", "fct_team_pull_requests"]),
+        (DeployedChange, ["fct_pull_requests", "fct_team_pull_requests"]),
     ],
 )
 def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: list[str]):
@@ -91,9 +93,12 @@ def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: li
         ("/metrics/team/web/lead-time", LeadTime),
         ("/metrics/team/web/delivery", Delivery),
         ("/metrics/team/web/delivery?unit=month", Delivery),
+        ("/metrics/team/web/deployments", TeamDeployments),
+        ("/metrics/team/web/deployments?limit=1", TeamDeployments),
         ("/metrics/team/web/pull-requests", PullRequests),
         ("/metrics/team/web/pull-requests?limit=1", PullRequests),
         ("/metrics/compare?team=web&team=core", Comparison),
+        ("/metrics/compare?team=web&team=core&figures=delivery", Comparison),
     ],
 )
 def test_an_answer_is_its_model_no_more_and_no_less(client, path: str, model: type[BaseModel]):

@@ -14,6 +14,7 @@ PATHS = {
     "/metrics/team/{team_id}/velocity",
     "/metrics/team/{team_id}/lead-time",
     "/metrics/team/{team_id}/delivery",
+    "/metrics/team/{team_id}/deployments",
     "/metrics/team/{team_id}/pull-requests",
     "/metrics/compare",
 }
@@ -66,6 +67,7 @@ def test_an_operation_is_named_as_a_client_would_call_it(document):
         "velocity",
         "lead_time",
         "delivery",
+        "deployments",
         "pull_requests",
         "compare",
     }

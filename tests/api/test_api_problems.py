@@ -20,7 +20,9 @@ def assert_problem(answer, status: int) -> dict:
     return problem
 
 
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
+@pytest.mark.parametrize(
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+)
 def test_an_unknown_team_is_not_found(client, figure):
     for team in ["nobody", "unassigned", "WEB", "w%00b", "%F0%9F%9A%80", "x" * 5000]:
         assert_problem(client.get(f"/metrics/team/{team}/{figure}"), 404)
@@ -82,7 +84,9 @@ BAD_DATES += [
 
 @pytest.mark.parametrize("parameter", ["from", "to"])
 @pytest.mark.parametrize("value", BAD_DATES)
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
+@pytest.mark.parametrize(
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+)
 def test_a_bad_date_is_refused_by_name(no_database, figure, parameter, value):
     answer = no_database.get(f"/metrics/team/web/{figure}", params={parameter: value})
     problem = assert_problem(answer, 422)
@@ -123,7 +127,9 @@ INJECTIONS = [
 ]
 
 
-@pytest.mark.parametrize("figure", ["velocity", "lead-time", "delivery", "pull-requests"])
+@pytest.mark.parametrize(
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+)
 def test_sql_in_a_team_id_is_a_team_that_is_not_there(client, figure):
     for text in INJECTIONS:
         quoted = text.replace("%", "%25")

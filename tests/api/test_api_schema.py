@@ -20,6 +20,7 @@ EXPECTED = {
     "/metrics/team/{team_id}/velocity": OF_A_TEAM,
     "/metrics/team/{team_id}/lead-time": OF_A_TEAM,
     "/metrics/team/{team_id}/delivery": OF_A_TEAM,
+    "/metrics/team/{team_id}/deployments": OF_A_TEAM,
     "/metrics/team/{team_id}/pull-requests": OF_A_TEAM,
     "/metrics/compare": OF_A_TEAM,
 }

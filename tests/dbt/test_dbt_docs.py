@@ -85,7 +85,8 @@ def test_what_is_public_has_a_contract_and_a_reader(
     assert {node["access"] for node in models.values()} == {"public", "private"}
     assert {node["group"] for node in models.values()} == {"metrics"}
     assert all(node["contract"]["enforced"] for node in marts.values())
-    delivery = {"fct_deployments", "fct_team_deployments", "fct_incidents"}
+    delivery = {"fct_deployments", "fct_deployment_pull_requests", "fct_team_deployments"}
+    delivery |= {"fct_incidents"}
     delivery |= {"fct_team_delivery_weekly", "fct_team_delivery_monthly"}
     not_shown = {"fct_pull_request_labels", *delivery}
     for exposure, unread in (("dashboard", not_shown), ("bi_tools", set())):

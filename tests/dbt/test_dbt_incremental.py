@@ -34,6 +34,7 @@ KEYS: dict[str, LiteralString] = {
     "fct_team_velocity_weekly": "select * from marts.fct_team_velocity_weekly",
     "fct_team_lead_time_monthly": "select * from marts.fct_team_lead_time_monthly",
     "fct_deployments": "select * from marts.fct_deployments",
+    "fct_deployment_pull_requests": "select * from marts.fct_deployment_pull_requests",
     "fct_team_deployments": "select * from marts.fct_team_deployments",
     "fct_incidents": "select * from marts.fct_incidents",
     "fct_team_delivery_weekly": "select * from marts.fct_team_delivery_weekly",

@@ -36,6 +36,10 @@ select
             from marts.fct_team_lead_time_monthly as x
         ),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_deployments as x),
+        (
+            select string_agg(x::text, ',' order by x::text)
+            from marts.fct_deployment_pull_requests as x
+        ),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_team_deployments as x),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_incidents as x),
         (
@@ -290,6 +294,8 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
     deployment = "FOREIGN KEY (deployment_id) REFERENCES marts.fct_deployments(deployment_id)"
     assert [key for key in keys if key[1].startswith("FOREIGN")] == [
         ("dim_team_memberships", team),
+        ("fct_deployment_pull_requests", deployment),
+        ("fct_deployment_pull_requests", pull_request),
         ("fct_incidents", deployment),
         ("fct_pull_request_labels", pull_request),
         ("fct_team_delivery_monthly", team),
@@ -308,10 +314,12 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
         """
     )
     assert others[0]["names"] == [
+        "fct_deployment_pull_requests_pull_request_id_idx",
         "fct_deployments_deployed_at_idx",
         "fct_pull_request_labels_label_idx",
         "fct_pull_requests_author_idx",
         "fct_pull_requests_merged_at_idx",
+        "fct_team_deployments_team_id_idx",
         "fct_team_pull_requests_team_id_merged_at_idx",
         "fct_team_pull_requests_team_id_month_week_idx",
     ]

@@ -416,3 +416,21 @@ def test_a_run_that_ends_anywhere_leaves_the_rest_to_the_next(
     query = "select id from raw.deployments where vanished_at is not null"
     assert {row["id"] for row in rows(database, query)} == {each.id for each in gone}
     assert commits(database, shop) == reached(shop, shop.branches["main"])
+
+
+def test_commits_are_covered_where_nothing_is_deployed(
+    once: Ingest, github: GitHub, database: Database, clock: SimulatedClock
+) -> None:
+    """The figures of all repositories are complete up to the least that is loaded of one."""
+    github.add_commit(github.create_repository("acme/tools", START), START, branch="main")
+    query = """
+        select repository, delivery_coverage.covered_to
+        from raw.delivery_coverage
+        inner join raw.repositories on repository_id = raw.repositories.id
+        where kind = 'commits'
+    """
+    for _ in range(2):
+        assert once(repositories="acme/shop,acme/tools").exit_code == 0
+        covered = {row["repository"]: row["covered_to"] for row in rows(database, query)}
+        assert covered["acme/tools"] == covered["acme/shop"] >= clock.now() - timedelta(minutes=1)
+        clock.pass_by(4 * 3600)

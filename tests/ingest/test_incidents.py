@@ -190,6 +190,12 @@ def test_incidents_come_from_the_named_repositories_alone(
     assert once(incidents=rules).exit_code == 0
     (row,) = rows(database, "select id, repository from raw.incidents")
     assert row == {"id": issue.id, "repository": "acme/shop"}
+    query = "select repository_id from raw.delivery_coverage where kind = 'incidents'"
+    assert rows(database, query) == [{"repository_id": central.id}]
+    assert once(incidents=json.dumps({"labels": ["incident"]})).exit_code == 0
+    assert rows(database, query) == [{"repository_id": shop.id}]
+    assert once(incidents=None).exit_code == 0
+    assert rows(database, query) == []
 
 
 def test_without_the_permission_incidents_are_not_measured(

@@ -1,3 +1,5 @@
+{{ config(indexes=[{'columns': ['team_id']}]) }}
+
 select
     team_id,
     deployment_id,

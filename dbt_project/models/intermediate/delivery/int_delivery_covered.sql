@@ -4,8 +4,10 @@
 with
 
 repositories as (
-    select * from {{ ref('stg_github__repositories') }}
-    where is_configured and is_reachable
+    select
+        repository_id,
+        is_configured and is_reachable as is_loaded
+    from {{ ref('stg_github__repositories') }}
 ),
 
 targets as (
@@ -32,7 +34,18 @@ needed as (
                 else targets.source
             end)
         ) as kinds (kind)
+    where repositories.is_loaded
     group by targets.repository_id, kinds.kind
+
+    union all
+
+    -- The repositories with incidents need not be among those that are measured.
+    select
+        coverage.repository_id,
+        coverage.kind
+    from coverage
+    left join repositories on coverage.repository_id = repositories.repository_id
+    where coverage.kind = 'incidents' and repositories.is_loaded is not false
 ),
 
 covered as (

@@ -14,29 +14,13 @@ deployments as (
     select * from {{ ref('int_deployments_judged') }}
 ),
 
-added as (
-    select * from {{ ref('int_changes_added') }}
+changes as (
+    select * from {{ ref('int_deployment_changes') }}
 ),
 
 attributions as (
     select * from {{ ref('int_pull_requests_attributed') }}
     where is_current
-),
-
-moved as (
-    select
-        target_id,
-        sequence,
-        pull_request_id
-    from added
-    where not is_from_before and is_counted
-    union all
-    select
-        target_id,
-        withdrawn_sequence as sequence,
-        pull_request_id
-    from added
-    where withdrawn_sequence is not null and is_counted
 ),
 
 shares as (
@@ -47,10 +31,9 @@ shares as (
         -- Of all of them, whoever they are of; a deployment either adds or withdraws.
         / (deployments.changes_added + deployments.changes_withdrawn) as share
     from deployments
-    inner join moved
-        on deployments.target_id = moved.target_id
-        and deployments.sequence = moved.sequence
-    inner join attributions on moved.pull_request_id = attributions.pull_request_id
+    inner join changes on deployments.deployment_id = changes.deployment_id
+    inner join attributions
+        on changes.pull_request_id = attributions.pull_request_id
     group by
         attributions.team_id,
         deployments.deployment_id,

@@ -1,0 +1,228 @@
+"""`GET /metrics/team/{team_id}/deployments`: what stands behind a delivery figure."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query, Response
+from pydantic import BaseModel, Field
+
+from api import described
+from api.access import TeamId, team_reader
+from api.answers import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
+from api.replies import Reply
+
+router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
+
+# A release of a year's work would not fit into an answer: Lambda gives at most 6 MB.
+MAX_CHANGES = 100
+# The day of a deployment is worked out as the rollups work it out. One row more than is asked for
+# tells that there is a page after it.
+QUERY = of_team(
+    """
+    select
+        coalesce(
+            json_agg(shown order by placed.place)
+            filter (where placed.place <= %(limit)s),
+            '[]'
+        )::text as data,
+        count(*) > %(limit)s as has_more,
+        max(placed.deployed_at) filter (where placed.place = %(limit)s) as last_at,
+        max(placed.deployment_id) filter (where placed.place = %(limit)s) as last_id
+    from (
+        select
+            deployed.*,
+            row_number() over (
+                order by deployed.deployed_at desc, deployed.deployment_id desc
+            ) as place
+        from (
+            select
+                fct_deployments.*,
+                fct_team_deployments.share
+            from marts.fct_team_deployments
+            inner join marts.fct_deployments
+                on fct_team_deployments.deployment_id = fct_deployments.deployment_id
+            where
+                fct_team_deployments.team_id = dim_teams.team_id
+                and (
+                    %(first)s::date is null
+                    or (
+                        fct_deployments.deployed_at at time zone build.reporting_timezone
+                    )::date >= %(first)s::date
+                )
+                and (
+                    %(last)s::date is null
+                    or (
+                        fct_deployments.deployed_at at time zone build.reporting_timezone
+                    )::date <= %(last)s::date
+                )
+                and (
+                    %(after_at)s::timestamptz is null
+                    or (fct_deployments.deployed_at, fct_deployments.deployment_id)
+                    < (%(after_at)s::timestamptz, %(after_id)s::text)
+                )
+            order by fct_deployments.deployed_at desc, fct_deployments.deployment_id desc
+            limit %(limit)s + 1
+        ) as deployed
+    ) as placed
+    cross join lateral (
+        select coalesce(json_agg(change order by change.repository, change.number), '[]') as listed
+        from (
+            select
+                fct_pull_requests.repository,
+                fct_pull_requests.number,
+                fct_pull_requests.title,
+                fct_pull_requests.url,
+                fct_pull_requests.author,
+                coalesce(fct_team_pull_requests.weight, 0) as weight
+            from marts.fct_deployment_pull_requests
+            inner join marts.fct_pull_requests
+                on fct_deployment_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
+            left join marts.fct_team_pull_requests
+                on fct_pull_requests.pull_request_id = fct_team_pull_requests.pull_request_id
+                and fct_team_pull_requests.team_id = dim_teams.team_id
+            where fct_deployment_pull_requests.deployment_id = placed.deployment_id
+            order by weight desc, fct_pull_requests.repository, fct_pull_requests.number
+            limit %(max_changes)s
+        ) as change
+    ) as changes
+    cross join lateral (
+        select coalesce(json_agg(incident order by incident.started_at), '[]') as listed
+        from (
+            select
+                fct_incidents.title,
+                fct_incidents.url,
+                fct_incidents.severity,
+"""
+    + ",\n".join(
+        f"{INSTANT.format(f'fct_incidents.{name}')} as {name}"
+        for name in ("started_at", "ended_at")
+    )
+    + """,
+                fct_incidents.link
+            from marts.fct_incidents
+            where fct_incidents.deployment_id = placed.deployment_id
+        ) as incident
+    ) as incidents
+    cross join lateral (
+        select
+            placed.deployment_id,
+            placed.target,
+            placed.repository,
+            placed.source,
+            placed.is_proxy,
+            placed.is_approximate,
+            placed.environment,
+            placed.url,
+            placed.commit_sha,
+            placed.kind,
+            placed.share,
+"""
+    + ",\n".join(
+        f"{INSTANT.format(f'placed.{name}')} as {name}"
+        for name in ("requested_at", "deployed_at", "recovered_at")
+    )
+    + """,
+            placed.recovery_hours,
+            placed.is_failed,
+            placed.failure_causes,
+            placed.is_rework,
+            placed.changes_added,
+            placed.changes_withdrawn,
+            changes.listed as changes,
+            incidents.listed as incidents
+    ) as shown
+"""
+).replace("%(max_changes)s", str(MAX_CHANGES))
+
+
+class DeployedChange(BaseModel):
+    """A pull request that the deployment added or withdrew."""
+
+    repository: str = Field(description="`owner/name`.")
+    number: int
+    title: str
+    url: str
+    author: str | None = Field(description="The author's GitHub login.")
+    weight: float = Field(description="The team's weight on it; 0 if it is nobody's of the team.")
+
+
+class LinkedIncident(BaseModel):
+    """An incident that the deployment is blamed for."""
+
+    title: str | None
+    url: str | None
+    severity: str | None = Field(description="In the words of its source.")
+    started_at: datetime
+    ended_at: datetime | None = Field(
+        description="If a pull request ended it, when that was deployed; null while it is open."
+    )
+    link: str = Field(
+        description="How it is linked: it names the `deployment`, the `commit` or the "
+        "`pull_request`; or it is `inferred` from when it began."
+    )
+
+
+class TeamDeployment(BaseModel):
+    """A deployment or rollback with a change of the team in it."""
+
+    deployment_id: str
+    target: str = Field(description="A service that a rule names, or the repository.")
+    repository: str = Field(description="`owner/name`.")
+    source: str = Field(
+        description="`deployments`, `releases`, `tags`, `workflow` or `merges` of GitHub."
+    )
+    is_proxy: bool = Field(description="A merge stands for a deployment.")
+    is_approximate: bool = Field(description="The instant is that of the commit.")
+    environment: str | None
+    url: str | None = Field(description="Its page or log.")
+    commit_sha: str | None
+    kind: str = Field(description="`deploy` or `rollback`.")
+    share: float = Field(
+        description="The sum of the team's weights on its changes, over the number of all of them."
+    )
+    requested_at: datetime
+    deployed_at: datetime = Field(description="When it first succeeded.")
+    recovered_at: datetime | None = Field(description="When a failed one was remedied.")
+    recovery_hours: float | None = Field(description="`recovered_at - deployed_at`.")
+    is_failed: bool
+    failure_causes: list[str] = Field(
+        description="What says so: `incident`, `rollback`, `revert`, `hotfix`, `status`."
+    )
+    is_rework: bool = Field(description="A rollback, or it only repairs.")
+    changes_added: int = Field(description="Pull requests that it made live.")
+    changes_withdrawn: int = Field(description="Pull requests that it took back.")
+    changes: list[DeployedChange] = Field(
+        description=f"Those, at most {MAX_CHANGES}: the team's first."
+    )
+    incidents: list[LinkedIncident] = Field(description="The incidents it is blamed for.")
+
+
+class TeamDeployments(TeamHead):
+    """Deployments with a change of the team, newest first."""
+
+    data: list[TeamDeployment]
+    next_cursor: str | None = Field(
+        None, description="Only where there is more: the `cursor` of the next page."
+    )
+
+
+@router.get(
+    "/metrics/team/{team_id}/deployments",
+    response_model=TeamDeployments,
+    responses=described.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
+)
+def deployments(
+    team_id: TeamId,
+    period: InPeriod,
+    reply: Reply,
+    limit: Annotated[int, Query(ge=1, le=200, description="Rows in an answer.")] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """The deployments and rollbacks behind a team's delivery figures, newest first.
+
+    Each with its changes, what says that it failed, and its incidents. `from` and `to` are compared
+    with the day of the deployment in the reporting timezone.
+    """
+    return reply_with_page(
+        reply, TeamDeployment, QUERY, team_id, period, limit=limit, cursor=cursor
+    )
