@@ -1,4 +1,4 @@
-"""The table at the end of `dora run`: each team's last weeks."""
+"""The tables at the end of `dora run`: each team's last weeks, and its DORA metrics."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,14 +22,36 @@ _LAST_WEEKS = """
     inner join last_weeks using (week)
     order by team_name, week
 """
+# The last month that is over, or the running one if there is none before it.
+_LAST_MONTH = """
+    with last_month as (
+        select coalesce(max(month) filter (where is_complete), max(month)) as month
+        from marts.fct_team_delivery_monthly
+    )
+    select
+        team_name, month, deployments, rollbacks, median_change_lead_time_hours,
+        change_fail_rate, median_recovery_hours, deployment_rework_rate, is_settled
+    from marts.dim_teams
+    inner join marts.fct_team_delivery_monthly using (team_id)
+    inner join last_month using (month)
+    order by team_name
+"""
+_METRICS = {
+    "lead time": ("median_change_lead_time_hours", "{:.1f} h"),
+    "deployments": ("deployments", "{:d}"),
+    "failed": ("change_fail_rate", "{:.0%}"),
+    "recovery": ("median_recovery_hours", "{:.1f} h"),
+    "rework": ("deployment_rework_rate", "{:.0%}"),
+}
 
 
 def print_summary(database: Database) -> None:
-    """Print the last weeks of every team that has any: merged, by weight, mean cycle time."""
+    """Print the last weeks of every team that has any, then the DORA metrics of its last month."""
     qualify = database.schemas.qualify
     with database.connect(READER) as connection:
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute(qualify(_LAST_WEEKS), [WEEKS]).fetchall()
+        delivered = cursor.execute(qualify(_LAST_MONTH)).fetchall()
         build = cursor.execute(qualify("select as_of from marts.dim_build")).fetchone()
     if not rows or not build:
         tell("No team has a week with figures yet.")
@@ -39,6 +61,22 @@ def print_summary(database: Database) -> None:
         f"* not over or not fully loaded; data up to {build['as_of']:%Y-%m-%d %H:%M}Z",
         style="dim",
     )
+    if any(row["deployments"] is not None for row in delivered):
+        out.print(_delivery_table(delivered))
+        if not all(row["is_settled"] for row in delivered):
+            out.print("not settled: a deployment of the month may still fail", style="dim")
+    else:
+        tell("No deployments are measured: `dora deployments check` shows what GitHub has.")
+
+
+def _delivery_table(rows: Sequence[dict[str, Any]]) -> Table:
+    table = Table(title=f"DORA metrics of {rows[0]['month']:%B %Y}")
+    table.add_column("team", overflow="fold")
+    for name in _METRICS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(row["team_name"], *(_figure(row, *each) for each in _METRICS.values()))
+    return table
 
 
 def _table(rows: Sequence[dict[str, Any]]) -> Table:

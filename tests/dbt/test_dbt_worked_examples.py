@@ -169,6 +169,7 @@ def document(built: Warehouse) -> Iterator[tuple[Client, dict[str, Any]]]:
         "/metrics/team/{team_id}/velocity",
         "/metrics/team/{team_id}/lead-time",
         "/metrics/team/{team_id}/delivery",
+        "/metrics/team/{team_id}/deployments",
         "/metrics/team/{team_id}/pull-requests",
         "/metrics/compare",
     ],
