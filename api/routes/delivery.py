@@ -25,6 +25,11 @@ _FIGURES: LiteralString = """
             periods.weighted_median_change_lead_time_hours,
             periods.weighted_p95_change_lead_time_hours,
             periods.median_deploy_hours,
+            periods.avg_coding_hours,
+            periods.avg_draft_hours,
+            periods.avg_pickup_hours,
+            periods.avg_review_hours,
+            periods.avg_deploy_hours,
             periods.failed_deployments,
             periods.change_fail_rate,
             periods.weighted_change_fail_rate,
@@ -104,6 +109,21 @@ class DeliveryFigures(BaseModel):
     )
     median_deploy_hours: float | None = Field(
         description="Median of the hours from the merge to the deployment."
+    )
+    avg_coding_hours: float | None = Field(
+        description="Mean hours before the pull request was opened; the five stages add up."
+    )
+    avg_draft_hours: float | None = Field(
+        description="Mean hours as a draft."
+    )
+    avg_pickup_hours: float | None = Field(
+        description="Mean hours waiting for a review, or for the merge without one."
+    )
+    avg_review_hours: float | None = Field(
+        description="Mean hours from the first review to the merge."
+    )
+    avg_deploy_hours: float | None = Field(
+        description="Mean hours from the merge to the first deployment."
     )
     failed_deployments: int | None = Field(description="Those of the deployments that failed.")
     change_fail_rate: float | None = Field(

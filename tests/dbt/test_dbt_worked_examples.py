@@ -147,6 +147,9 @@ def test_a_week_has_the_five_metrics_of_dora(built: Warehouse) -> None:
     assert week["deployment_days"] == 2
     assert week["median_change_lead_time_hours"] == (11 + 25) / 2
     assert week["median_deploy_hours"] == 1
+    stages = [week[f"avg_{n}_hours"] for n in ("coding", "draft", "pickup", "review", "deploy")]
+    assert stages == [0, 0, 17, 0, 1]
+    assert sum(stages) == (11 + 25) / 2
     assert (week["change_fail_rate"], week["median_recovery_hours"]) == (0, None)
     assert (week["is_complete"], week["is_settled"]) == (True, True)
     assert built.pull_request(3)["not_deployed_reason"] == "not_deployed"

@@ -80,6 +80,12 @@ delivered as (
                 then {{ hours('(first_added.deployed_at - pull_requests.merged_at)') }}
             when first_added.deployed_at is not null then 0
         end as deploy_hours,
+        -- What was deployed before its merge has no stages that add up.
+        first_added.deployed_at >= pull_requests.merged_at as has_stages,
+        pull_requests.coding_hours,
+        pull_requests.draft_hours,
+        pull_requests.pickup_hours,
+        pull_requests.review_hours,
         case
             when first_added.deployment_id is not null then null
             when measured.pull_request_id is null then 'not_measured'

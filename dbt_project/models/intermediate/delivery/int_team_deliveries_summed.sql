@@ -128,6 +128,11 @@ weighed_changes as (
         attributions.weight,
         delivered.change_lead_time_hours,
         delivered.deploy_hours,
+        delivered.has_stages,
+        delivered.coding_hours,
+        delivered.draft_hours,
+        delivered.pickup_hours,
+        delivered.review_hours,
         sum(attributions.weight) over (
             partition by attributions.team_id, units.unit, starts.period
             order by delivered.change_lead_time_hours
@@ -166,7 +171,12 @@ changed as (
             where weight > 0 and cumulative_weight >= 0.95 * total_weight
         ) as weighted_p95_change_lead_time_hours,
         percentile_cont(0.5) within group (order by deploy_hours)
-            as median_deploy_hours
+            as median_deploy_hours,
+        avg(coding_hours order by coding_hours) filter (where has_stages) as avg_coding_hours,
+        avg(draft_hours order by draft_hours) filter (where has_stages) as avg_draft_hours,
+        avg(pickup_hours order by pickup_hours) filter (where has_stages) as avg_pickup_hours,
+        avg(review_hours order by review_hours) filter (where has_stages) as avg_review_hours,
+        avg(deploy_hours order by deploy_hours) filter (where has_stages) as avg_deploy_hours
     from weighed_changes
     group by team_id, unit, period
 ),
@@ -207,6 +217,11 @@ select
     changed.weighted_median_change_lead_time_hours,
     changed.weighted_p95_change_lead_time_hours,
     changed.median_deploy_hours,
+    changed.avg_coding_hours,
+    changed.avg_draft_hours,
+    changed.avg_pickup_hours,
+    changed.avg_review_hours,
+    changed.avg_deploy_hours,
     coalesce(counted.failed_deployments, 0) as failed_deployments,
     counted.failed_deployments::double precision
     / nullif(counted.deployments, 0) as change_fail_rate,
