@@ -31,6 +31,11 @@ _FIGURES: LiteralString = """
             periods.avg_review_hours,
             periods.avg_deploy_hours,
             periods.failed_deployments,
+            periods.failed_by_incident,
+            periods.failed_by_rollback,
+            periods.failed_by_revert,
+            periods.failed_by_hotfix,
+            periods.failed_by_status,
             periods.change_fail_rate,
             periods.weighted_change_fail_rate,
             periods.rework_deployments,
@@ -113,9 +118,7 @@ class DeliveryFigures(BaseModel):
     avg_coding_hours: float | None = Field(
         description="Mean hours before the pull request was opened; the five stages add up."
     )
-    avg_draft_hours: float | None = Field(
-        description="Mean hours as a draft."
-    )
+    avg_draft_hours: float | None = Field(description="Mean hours as a draft.")
     avg_pickup_hours: float | None = Field(
         description="Mean hours waiting for a review, or for the merge without one."
     )
@@ -126,6 +129,17 @@ class DeliveryFigures(BaseModel):
         description="Mean hours from the merge to the first deployment."
     )
     failed_deployments: int | None = Field(description="Those of the deployments that failed.")
+    failed_by_incident: int | None = Field(description="Those that failed by an incident.")
+    failed_by_rollback: int | None = Field(
+        description="Those that failed by a rollback, and no incident."
+    )
+    failed_by_revert: int | None = Field(
+        description="Those that failed by a revert, and none of these."
+    )
+    failed_by_hotfix: int | None = Field(
+        description="Those that failed by a hotfix, and none of these."
+    )
+    failed_by_status: int | None = Field(description="Those that failed by GitHub's status alone.")
     change_fail_rate: float | None = Field(
         description="DORA's change fail rate: `failed_deployments / deployments`."
     )

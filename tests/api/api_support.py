@@ -62,7 +62,9 @@ create table marts.fct_team_delivery_weekly (
     avg_coding_hours double precision, avg_draft_hours double precision,
     avg_pickup_hours double precision, avg_review_hours double precision,
     avg_deploy_hours double precision,
-    failed_deployments bigint, change_fail_rate double precision,
+    failed_deployments bigint, failed_by_incident bigint, failed_by_rollback bigint,
+    failed_by_revert bigint, failed_by_hotfix bigint, failed_by_status bigint,
+    change_fail_rate double precision,
     weighted_change_fail_rate double precision, rework_deployments bigint,
     deployment_rework_rate double precision, weighted_deployment_rework_rate double precision,
     failures_recovered bigint, median_recovery_hours double precision,
@@ -79,7 +81,9 @@ create table marts.fct_team_delivery_monthly (
     avg_coding_hours double precision, avg_draft_hours double precision,
     avg_pickup_hours double precision, avg_review_hours double precision,
     avg_deploy_hours double precision,
-    failed_deployments bigint, change_fail_rate double precision,
+    failed_deployments bigint, failed_by_incident bigint, failed_by_rollback bigint,
+    failed_by_revert bigint, failed_by_hotfix bigint, failed_by_status bigint,
+    change_fail_rate double precision,
     weighted_change_fail_rate double precision, rework_deployments bigint,
     deployment_rework_rate double precision, weighted_deployment_rework_rate double precision,
     failures_recovered bigint, median_recovery_hours double precision,
@@ -124,15 +128,16 @@ insert into marts.fct_team_velocity_weekly values
 insert into marts.fct_team_lead_time_monthly values
 ('web', '2026-01-01', 2, 17, 23.3, 10, 24, 0, 0, 12.5, 4.5, false);
 insert into marts.fct_team_delivery_weekly values
-('web', '2026-01-05', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0, 0, 1, 3, 1, 0.5,
- 0.6666666666666666, 1, 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, true, false),
+('web', '2026-01-05', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0, 0, 1, 3, 1, 1, 0, 0, 0, 0,
+ 0.5, 0.6666666666666666, 1, 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, true, false),
 ('core', '2026-01-12', 0, 0, 0, 0, 0, 0, null, null, null, null, null, null, null, null, null, null,
- 0, null, null, 0, null, null, 0, null, null, 0, true, false),
+ 0, 0, 0, 0, 0, 0, null, null, 0, null, null, 0, null, null, 0, true, false),
 ('core', '2026-01-05', null, null, null, null, null, null, null, null, null, null, null, null, null,
- null, null, null, null, null, null, null, null, null, null, null, null, null, true, false);
+ null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
+ null, null, true, false);
 insert into marts.fct_team_delivery_monthly values
-('web', '2026-01-01', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0, 0, 1, 3, 1, 0.5,
- 0.6666666666666666, 1, 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, false, false);
+('web', '2026-01-01', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0, 0, 1, 3, 1, 1, 0, 0, 0, 0,
+ 0.5, 0.6666666666666666, 1, 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, false, false);
 insert into marts.fct_deployments values
 ('D_0', 'acme/app', 'acme/app', 'deployments', false, false, 'production', null, 'c0',
  '2026-01-01T00:00Z', '2026-01-01T00:10Z', 'first', 0, 0, false, '{}', null, null, false),

@@ -1,7 +1,9 @@
 {%- set timezone = reporting_timezone() %}
 {%- set counts = [
     'deployments', 'deployment_days', 'rollbacks', 'changes_deployed',
-    'failed_deployments', 'rework_deployments', 'failures_recovered', 'failures_open',
+    'failed_deployments', 'failed_by_incident', 'failed_by_rollback', 'failed_by_revert',
+    'failed_by_hotfix', 'failed_by_status', 'rework_deployments', 'failures_recovered',
+    'failures_open',
 ] %}
 
 with

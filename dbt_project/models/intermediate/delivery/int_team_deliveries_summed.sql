@@ -54,6 +54,7 @@ deployed as (
         shares.share,
         deployments.kind,
         deployments.is_failed,
+        deployments.failure_causes[1] as failure_cause,
         deployments.is_rework,
         deployments.recovered_at,
         deployments.recovery_hours,
@@ -79,6 +80,11 @@ counted as (
         count(distinct day) filter (where kind = 'deploy') as deployment_days,
         count(*) filter (where kind = 'rollback') as rollbacks,
         count(*) filter (where is_failed) as failed_deployments,
+        count(*) filter (where failure_cause = 'incident') as failed_by_incident,
+        count(*) filter (where failure_cause = 'rollback') as failed_by_rollback,
+        count(*) filter (where failure_cause = 'revert') as failed_by_revert,
+        count(*) filter (where failure_cause = 'hotfix') as failed_by_hotfix,
+        count(*) filter (where failure_cause = 'status') as failed_by_status,
         coalesce(sum(share order by share) filter (where is_failed), 0)
             as weighted_failed_deployments,
         count(*) filter (where is_rework) as rework_deployments,
@@ -223,6 +229,11 @@ select
     changed.avg_review_hours,
     changed.avg_deploy_hours,
     coalesce(counted.failed_deployments, 0) as failed_deployments,
+    coalesce(counted.failed_by_incident, 0) as failed_by_incident,
+    coalesce(counted.failed_by_rollback, 0) as failed_by_rollback,
+    coalesce(counted.failed_by_revert, 0) as failed_by_revert,
+    coalesce(counted.failed_by_hotfix, 0) as failed_by_hotfix,
+    coalesce(counted.failed_by_status, 0) as failed_by_status,
     counted.failed_deployments::double precision
     / nullif(counted.deployments, 0) as change_fail_rate,
     counted.weighted_failed_deployments
