@@ -3,12 +3,14 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import cached_property
 from typing import Annotated, Any, LiteralString, TypeVar
 
 from fastapi import Depends, Request
 from psycopg import ClientCursor, Connection, InterfaceError, OperationalError, errors
-from psycopg.abc import PQGen
+from psycopg.abc import Buffer, PQGen
+from psycopg.adapt import Loader
 from psycopg.rows import DictRow, dict_row
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -52,6 +54,16 @@ class _LostConnectionError(Exception):
     """The connection is gone, since its last use or in the middle of this one."""
 
 
+class _InstantLoader(Loader):
+    """Reads the ISO form that our transactions ask for.
+
+    psycopg's own goes by the session's DateStyle, which is another again after the commit.
+    """
+
+    def load(self, data: Buffer) -> datetime:
+        return datetime.fromisoformat(bytes(data).decode())
+
+
 class _BoundedConnection(Connection[Any]):
     """A connection that waits `ANSWER_SECONDS` for the server and no longer.
 
@@ -64,6 +76,7 @@ class _BoundedConnection(Connection[Any]):
 
     def prepare(self, role: str) -> None:
         """Have each transaction be one of `role`'s; "none" is the login itself."""
+        self.adapters.register_loader("timestamptz", _InstantLoader)
         settings = settings_for(self.info.server_version)
         settings |= {"statement_timeout": f"{STATEMENT_SECONDS}s", "role": role}
         self.begin = f"begin read only; {as_statement(settings)};".encode()

@@ -227,10 +227,16 @@
         end if;
         {%- endfor %}
         {%- for index in mart.config.get("indexes") or [] %}
-        {%- set name = mart.name ~ "_" ~ index.columns | join("_") ~ "_idx" %}
-        -- Not `create index if not exists`, which would end a vacuum to find out.
-        if to_regclass('"{{ mart.schema }}".{{ name }}') is null then
-            create index {{ name }} on {{ table }} ({{ index.columns | join(", ") }});
+        {%- set columns = "(" ~ index.columns | join(", ") ~ ")" %}
+        -- By its columns: an earlier release may have named it otherwise.
+        if not exists (
+            select from pg_index
+            where
+                indrelid = '{{ table }}'::regclass
+                and pg_get_indexdef(indexrelid) like '% USING btree {{ columns }}'
+        ) then
+            create index {{ mart.name }}_{{ index.columns | join("_") }}_idx
+            on {{ table }} {{ columns }};
         end if;
         {%- endfor %}
     end

@@ -273,7 +273,8 @@ class Warehouse:
 
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
             runner = dbtRunner(callbacks=[on_event])
-            result = runner.invoke(["--quiet", *arguments, *map(str, places)])
+            options = ["--quiet", "--log-level-file", "none", "--no-write-json"]
+            result = runner.invoke([*options, *arguments, *map(str, places)])
         if result.exception is not None:
             raise result.exception
         results = list(result.result or [])

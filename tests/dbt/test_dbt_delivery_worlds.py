@@ -80,7 +80,7 @@ def without(rows: Mapping[Any, Row], *names: str) -> dict[Any, Row]:
     return {key: {n: v for n, v in row.items() if n not in left_out} for key, row in rows.items()}
 
 
-@pytest.mark.parametrize("seed", [1, *(pytest.param(n, marks=pytest.mark.long) for n in (2, 3))])
+@pytest.mark.parametrize("seed", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 3))])
 def test_every_figure_of_random_worlds_is_right(own_warehouse: Warehouse, seed: int) -> None:
     world = world_of(seed)
     own_warehouse.insert(**rows_of(world))

@@ -1,5 +1,5 @@
 -- Which deployment of a target added a change, and which rollback withdrew it: one row
--- for each time. What the first deployment contains was there before.
+-- for each time. What the first deployment contains was there before: it did not add it.
 {{
     config(
         materialized='table',
@@ -219,7 +219,8 @@ added as (
     select
         begun.target_id,
         begun.pull_request_id,
-        1 as occurrence,
+        case when deployments.kind = 'first' then 0 else 1 end as occurrence,
+        false as is_again,
         begun.sequence,
         (
             select min(withdrawable.sequence)
@@ -230,11 +231,15 @@ added as (
                 and withdrawable.sequence > begun.sequence
         ) as withdrawn_sequence
     from begun
+    inner join deployments
+        on begun.target_id = deployments.target_id
+        and begun.sequence = deployments.sequence
     union all
     select
         again.target_id,
         again.pull_request_id,
         again.occurrence,
+        true as is_again,
         again.sequence,
         (
             select min(withdrawable.sequence)
@@ -267,6 +272,7 @@ select
     added.target_id,
     added.pull_request_id,
     added.occurrence,
+    added.is_again,
     added.sequence,
     deployments.kind = 'first' as is_from_before,
     added.withdrawn_sequence,

@@ -1,20 +1,19 @@
--- What a merged pull request says of others: what it reverts, and whether it is a
--- hotfix.
+-- What merged pull requests say of others: those that revert something, and hotfixes.
+{{ config(materialized='table', post_hook='analyze {{ this }}') }}
+
 with
 
-pull_requests as (
+pull_requests as not materialized (
     select * from {{ ref('int_pull_requests_measured') }}
+    where merged_at is not null and vanished_at is null
 ),
 
-merged as (
+flagged as (
     select
         pull_request_id,
         repository_id,
         number,
-        title,
         merged_at,
-        merge_commit_sha,
-        head_sha,
         reverts,
         reverts is not null
         or title ~* '^(revert|reapply) "'
@@ -28,85 +27,121 @@ merged as (
             labels @? '$[*] ? (@ like_regex "^hotfix$" flag "i")', false
         ) as is_hotfix
     from pull_requests
-    where merged_at is not null and vanished_at is null
+),
+
+speaking as (
+    select * from flagged
+    where says_revert or is_hotfix
+),
+
+-- `#12`, or the begin of a commit's hash.
+listed as (
+    select
+        speaking.pull_request_id,
+        speaking.repository_id,
+        names.name
+    from speaking
+    cross join lateral regexp_split_to_table(speaking.reverts, '\s+') as names (name)
 ),
 
 named as (
     select
-        merged.pull_request_id,
+        listed.pull_request_id,
         other.pull_request_id as reverted_id
-    from merged
-    cross join
-        lateral regexp_split_to_table(merged.reverts, '\s+') as listed (name)
-    inner join merged as other
-        on merged.repository_id = other.repository_id
-        and merged.pull_request_id <> other.pull_request_id
-        and (
-            listed.name = concat('#', other.number)
-            or (
-                listed.name ~ '^[0-9a-f]{7,40}$'
-                and starts_with(other.merge_commit_sha, listed.name)
-            )
-        )
+    from listed
+    inner join pull_requests as other
+        on listed.repository_id = other.repository_id
+        and listed.name = concat('#', other.number)
+    where listed.pull_request_id <> other.pull_request_id
+    union
+    select
+        listed.pull_request_id,
+        other.pull_request_id as reverted_id
+    from listed
+    inner join pull_requests as other
+        on listed.repository_id = other.repository_id
+        and left(listed.name, 7) = left(other.merge_commit_sha, 7)
+        and starts_with(other.merge_commit_sha, listed.name)
+    where
+        listed.name ~ '^[0-9a-f]{7,40}$'
+        and listed.pull_request_id <> other.pull_request_id
+),
+
+-- A number says more than a title.
+titles as (
+    select
+        speaking.pull_request_id,
+        other.pull_request_id as reverted_id,
+        1 as place,
+        other.merged_at,
+        other.number
+    from speaking
+    inner join pull_requests as other
+        on speaking.repository_id = other.repository_id
+        and substring(speaking.reverted_title from '\(#[0-9]+\)$')
+        = concat('(#', other.number, ')')
+    where speaking.pull_request_id <> other.pull_request_id
+    union all
+    select
+        speaking.pull_request_id,
+        other.pull_request_id as reverted_id,
+        2 as place,
+        other.merged_at,
+        other.number
+    from speaking
+    inner join pull_requests as other
+        on speaking.repository_id = other.repository_id
+        and speaking.reverted_title = other.title
+    where
+        (other.merged_at, other.number) < (speaking.merged_at, speaking.number)
+        and speaking.pull_request_id <> other.pull_request_id
 ),
 
 titled as (
-    select
-        merged.pull_request_id,
-        other.pull_request_id as reverted_id
-    from merged
-    cross join
-        lateral (
-            select candidates.pull_request_id
-            from merged as candidates
-            where
-                candidates.repository_id = merged.repository_id
-                and candidates.pull_request_id <> merged.pull_request_id
-                and (
-                    concat('(#', candidates.number, ')')
-                    = substring(merged.reverted_title from '\(#[0-9]+\)$')
-                    or (
-                        candidates.title = merged.reverted_title
-                        and (candidates.merged_at, candidates.number)
-                        < (merged.merged_at, merged.number)
-                    )
-                )
-            -- A number says more than a title.
-            order by
-                candidates.title = merged.reverted_title asc,
-                candidates.merged_at desc,
-                candidates.number desc
-            limit 1
-        ) as other
-    where
-        merged.reverted_title is not null
-        and merged.pull_request_id not in (select named.pull_request_id from named)
+    select distinct on (titles.pull_request_id)
+        titles.pull_request_id,
+        titles.reverted_id
+    from titles
+    left join named on titles.pull_request_id = named.pull_request_id
+    where named.pull_request_id is null
+    order by
+        titles.pull_request_id asc,
+        titles.place asc,
+        titles.merged_at desc,
+        titles.number desc
 ),
 
 reverted as (
     select * from named
-    union
+    union all
     select * from titled
 ),
 
 described as (
     select
-        merged.pull_request_id,
-        array_agg(other.pull_request_id order by other.pull_request_id) filter (
-            where not other.says_revert
+        speaking.pull_request_id,
+        array_agg(reverted.reverted_id order by reverted.reverted_id) filter (
+            where
+                reverted.reverted_id is not null
+                and not coalesce(other.says_revert, false)
         ) as reverted_ids,
-        merged.says_revert
-        and not merged.says_revert_of_revert
-        and not coalesce(bool_and(other.says_revert), false) as is_revert,
-        merged.is_hotfix
-    from merged
-    left join reverted on merged.pull_request_id = reverted.pull_request_id
-    left join merged as other on reverted.reverted_id = other.pull_request_id
+        speaking.says_revert
+        and not speaking.says_revert_of_revert
+        and not coalesce(
+            bool_and(coalesce(other.says_revert, false)) filter (
+                where reverted.reverted_id is not null
+            ),
+            false
+        ) as is_revert,
+        speaking.is_hotfix
+    from speaking
+    left join reverted on speaking.pull_request_id = reverted.pull_request_id
+    left join speaking as other on reverted.reverted_id = other.pull_request_id
     group by
-        merged.pull_request_id,
-        merged.says_revert,
-        merged.says_revert_of_revert,
-        merged.is_hotfix
+        speaking.pull_request_id,
+        speaking.says_revert,
+        speaking.says_revert_of_revert,
+        speaking.is_hotfix
 )
 
 select * from described

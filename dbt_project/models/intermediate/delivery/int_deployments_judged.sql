@@ -47,7 +47,7 @@ additions as (
         added.sequence,
         count(*) as changes_added,
         bool_and(
-            added.occurrence > 1
+            added.is_again
             or coalesce(described.is_revert, false)
             or coalesce(described.is_hotfix, false)
             or fixes.pull_request_id is not null

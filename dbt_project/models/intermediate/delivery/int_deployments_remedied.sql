@@ -3,7 +3,8 @@
 -- incident.
 with
 
-deployments as (
+-- Not materialized: each use takes the index.
+deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),
 

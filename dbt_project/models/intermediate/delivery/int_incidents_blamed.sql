@@ -12,11 +12,12 @@ targets as (
     select * from {{ ref('int_delivery_targets') }}
 ),
 
-deployments as (
+-- Not materialized: each use takes the index.
+deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),
 
-deploys as (
+deploys as not materialized (
     select * from deployments
     where kind = 'deploy'
 ),
@@ -76,8 +77,16 @@ candidates as (
         'deployment' as link,
         1 as strength
     from incidents
-    inner join deploys
-        on incidents.named_deployment in (deploys.deployment_id, deploys.source_id)
+    inner join deploys on incidents.named_deployment = deploys.deployment_id
+    union
+    select
+        incidents.incident_id,
+        deploys.target_id,
+        deploys.sequence,
+        'deployment' as link,
+        1 as strength
+    from incidents
+    inner join deploys on incidents.named_deployment = deploys.source_id
     union all
     select
         incidents.incident_id,
@@ -86,7 +95,9 @@ candidates as (
         'commit' as link,
         2 as strength
     from incidents
-    inner join deploys on starts_with(deploys.commit_sha, incidents.named_commit)
+    inner join deploys
+        on left(deploys.commit_sha, 7) = left(incidents.named_commit, 7)
+        and starts_with(deploys.commit_sha, incidents.named_commit)
     where incidents.named_commit ~ '^[0-9a-f]{7,40}$'
     union all
     select

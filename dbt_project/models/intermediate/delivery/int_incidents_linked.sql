@@ -29,8 +29,12 @@ changes as (
 ),
 
 added as (
-    select * from {{ ref('int_changes_added') }}
-    where occurrence = 1
+    select
+        target_id,
+        pull_request_id,
+        min(sequence) filter (where not is_from_before) as sequence
+    from {{ ref('int_changes_added') }}
+    group by target_id, pull_request_id
 ),
 
 commits as (
@@ -50,7 +54,7 @@ fixes as (
         referring.incident_id,
         changes.target_id,
         deployments.deployed_at,
-        added.sequence is null and changes.is_known as is_awaited,
+        added.pull_request_id is null and changes.is_known as is_awaited,
         coalesce(changes.target_id = blamed.target_id, false) as is_own,
         bool_or(coalesce(changes.target_id = blamed.target_id, false)) over (
             partition by referring.incident_id
@@ -65,7 +69,6 @@ fixes as (
     left join deployments
         on added.target_id = deployments.target_id
         and added.sequence = deployments.sequence
-        and not added.is_from_before
 ),
 
 fixed_by_change as (

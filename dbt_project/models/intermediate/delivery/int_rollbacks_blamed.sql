@@ -1,8 +1,11 @@
 -- The deployment that each rollback remedied: the first one, after what was rolled back
 -- to, whose commit the rollback really went back past. None if that is from before.
+{{ config(materialized='table', post_hook='analyze {{ this }}') }}
+
 with
 
-deployments as (
+-- Not materialized: each use takes the index.
+deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),
 

@@ -5,6 +5,15 @@
     'failed_by_hotfix', 'failed_by_status', 'rework_deployments', 'failures_recovered',
     'failures_open',
 ] %}
+{%- set figures = [
+    'median_change_lead_time_hours', 'p95_change_lead_time_hours',
+    'weighted_median_change_lead_time_hours', 'weighted_p95_change_lead_time_hours',
+    'median_deploy_hours', 'avg_coding_hours', 'avg_draft_hours', 'avg_pickup_hours',
+    'avg_review_hours', 'avg_deploy_hours', 'change_fail_rate',
+    'weighted_change_fail_rate', 'deployment_rework_rate',
+    'weighted_deployment_rework_rate', 'median_recovery_hours',
+    'weighted_median_recovery_hours',
+] %}
 
 with
 
@@ -135,22 +144,9 @@ select
         when bounded.is_measured
             then coalesce(sums.weighted_changes_deployed, 0)::numeric(12, 2)
     end as weighted_changes_deployed,
-    sums.median_change_lead_time_hours,
-    sums.p95_change_lead_time_hours,
-    sums.weighted_median_change_lead_time_hours,
-    sums.weighted_p95_change_lead_time_hours,
-    sums.median_deploy_hours,
-    sums.avg_coding_hours,
-    sums.avg_draft_hours,
-    sums.avg_pickup_hours,
-    sums.avg_review_hours,
-    sums.avg_deploy_hours,
-    sums.change_fail_rate,
-    sums.weighted_change_fail_rate,
-    sums.deployment_rework_rate,
-    sums.weighted_deployment_rework_rate,
-    sums.median_recovery_hours,
-    sums.weighted_median_recovery_hours,
+    {%- for name in figures %}
+        case when bounded.is_measured then sums.{{ name }} end as {{ name }},
+    {%- endfor %}
     bounded.is_complete,
     bounded.is_complete and bounded.is_window_over as is_settled
 from bounded

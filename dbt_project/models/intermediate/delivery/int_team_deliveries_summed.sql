@@ -178,11 +178,16 @@ changed as (
         ) as weighted_p95_change_lead_time_hours,
         percentile_cont(0.5) within group (order by deploy_hours)
             as median_deploy_hours,
-        avg(coding_hours order by coding_hours) filter (where has_stages) as avg_coding_hours,
-        avg(draft_hours order by draft_hours) filter (where has_stages) as avg_draft_hours,
-        avg(pickup_hours order by pickup_hours) filter (where has_stages) as avg_pickup_hours,
-        avg(review_hours order by review_hours) filter (where has_stages) as avg_review_hours,
-        avg(deploy_hours order by deploy_hours) filter (where has_stages) as avg_deploy_hours
+        avg(coding_hours order by coding_hours) filter (where has_stages)
+            as avg_coding_hours,
+        avg(draft_hours order by draft_hours) filter (where has_stages)
+            as avg_draft_hours,
+        avg(pickup_hours order by pickup_hours) filter (where has_stages)
+            as avg_pickup_hours,
+        avg(review_hours order by review_hours) filter (where has_stages)
+            as avg_review_hours,
+        avg(deploy_hours order by deploy_hours) filter (where has_stages)
+            as avg_deploy_hours
     from weighed_changes
     group by team_id, unit, period
 ),
