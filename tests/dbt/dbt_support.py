@@ -273,7 +273,9 @@ class Warehouse:
 
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
             runner = dbtRunner(callbacks=[on_event])
-            options = ["--quiet", "--log-level-file", "none", "--no-write-json"]
+            options = ["--quiet", "--log-level-file", "none"]
+            # Only those who compile or parse read what dbt writes.
+            options += ["--no-write-json"] if arguments[0] in {"build", "run"} else []
             result = runner.invoke([*options, *arguments, *map(str, places)])
         if result.exception is not None:
             raise result.exception

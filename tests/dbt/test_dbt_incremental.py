@@ -80,7 +80,10 @@ def scope(warehouse: Warehouse) -> Row:
 
 @pytest.fixture(scope="module")
 def filled(warehouse: Warehouse) -> Warehouse:
-    """120 pull requests of twelve people in three teams, built; each test goes on from the last."""
+    """120 pull requests of twelve people in three teams, built.
+
+    Each test goes on from the last, which ends with a build.
+    """
     rng = random.Random(1)
     warehouse.insert(
         repositories=[
@@ -144,6 +147,7 @@ def test_unchanged_rows_are_not_written_again(filled: Warehouse) -> None:
     land(filled, [3, 77], random.Random(6))
     run(filled)
     assert changed(filled) == {"PR_3", "PR_77"}
+    assert scope(filled)["is_published_whole"] is False
 
     before = row_versions(filled)
     run(filled, "--full-refresh")
@@ -165,8 +169,6 @@ def test_unchanged_rows_are_not_written_again(filled: Warehouse) -> None:
 def test_change_of_an_input_is_noticed(
     filled: Warehouse, change: LiteralString, has_new_memberships: bool
 ) -> None:
-    run(filled)
-    assert scope(filled)["is_published_whole"] is False
     a_row = "(select min(ctid) from raw.team_memberships)"
     with filled.database.connect(INGEST) as connection:
         connection.execute(change.replace("{}", a_row).encode())
@@ -190,7 +192,6 @@ def test_change_of_an_input_is_noticed(
 def test_code_counts_as_changed_if_its_sql_does(
     filled: Warehouse, tmp_path: Path, file: str, old: str, new: str, is_noticed: bool
 ) -> None:
-    run(filled)
     other = replace(filled, project=tmp_path / "project", target=tmp_path / "target")
     shutil.copytree(filled.project, other.project)
     text = (other.project / file).read_text("utf-8")
@@ -220,7 +221,7 @@ def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
 
 
 def test_another_raw_table_is_read_whole(filled: Warehouse) -> None:
-    before = run(filled)
+    before = marts(filled)
     (gone,) = filled.rows(
         """
         select min(shares.pull_request_id) as id
@@ -262,7 +263,7 @@ def test_runs_of_some_models_are_completed_by_the_next_build(filled: Warehouse) 
 
 def test_ingest_during_a_build_is_completed_by_the_next(filled: Warehouse) -> None:
     rng = random.Random(9)
-    before = run(filled)
+    before = marts(filled)
     land(filled, range(0, 40), rng)
     filled.insert(pull_requests=[pull_request(500, "stranger", "2026-02-01T00:00Z")])
 
@@ -300,7 +301,7 @@ def test_ingest_during_a_build_is_completed_by_the_next(filled: Warehouse) -> No
 
 def test_a_build_after_a_crash_of_the_server_computes_everything(filled: Warehouse) -> None:
     """Postgres empties unlogged tables then."""
-    before = run(filled)
+    before = marts(filled)
     land(filled, range(30, 50), random.Random(10))
     with filled.database.connect() as connection:
         unlogged = connection.execute(
@@ -331,7 +332,6 @@ def test_a_table_made_of_changed_rows_alone_is_refused(filled: Warehouse) -> Non
     ],
 )
 def test_a_dropped_table_is_made_again(filled: Warehouse, table: LiteralString) -> None:
-    run(filled)
     land(filled, range(20), random.Random(table))
     with filled.database.connect() as connection:
         connection.execute(f"drop table {table} cascade".encode())
