@@ -4,11 +4,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from psycopg.rows import dict_row
+import psycopg
+from psycopg.rows import RowFactory, dict_row, tuple_row
 
-from dora.database import Database
+from dora.database import Database, error_of
 from dora.roles import INGEST
 from ingest.delivery.progress import Delivered
 from ingest.failures import Kind as Failing
@@ -17,6 +18,7 @@ from ingest.github.models import Row
 from ingest.github.source import Batch
 from ingest.stream import Stream
 
+_Row = TypeVar("_Row")
 # What has been read lands after so many rows.
 LAND_AFTER = 2000
 _COVERAGE = """
@@ -39,6 +41,7 @@ class Desk:
         self._advances: list[Callable[[], None]] = []
         self._refusals: dict[tuple[str, str], list[str]] = defaultdict(list)
         self._unclear: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._connection: psycopg.Connection[Any] | None = None
         self._coverage: dict[tuple[str, str], Row] = {
             (row["repository_id"], row["kind"]): row for row in self.select_rows(_COVERAGE)
         }
@@ -164,21 +167,39 @@ class Desk:
 
     def select(self, query: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement; return its rows."""
-        with self.database.session(INGEST) as connection:
-            qualified = self.database.schemas.qualify(query)
-            return connection.execute(qualified, parameters or None).fetchall()
+        return self._fetch(query, parameters or None, tuple_row)
 
     def select_named(self, query: str, values: dict[str, object]) -> list[tuple[Any, ...]]:
         """Run a query with named parameters; return its rows."""
-        with self.database.session(INGEST) as connection:
-            return connection.execute(self.database.schemas.qualify(query), values).fetchall()
+        return self._fetch(query, values, tuple_row)
 
     def select_rows(self, query: str, *parameters: object) -> list[Row]:
         """Run a query; return its rows by column."""
-        with self.database.session(INGEST) as connection:
-            cursor = connection.cursor(row_factory=dict_row)
-            qualified = self.database.schemas.qualify(query)
-            return cursor.execute(qualified, parameters or None).fetchall()
+        return self._fetch(query, parameters or None, dict_row)
+
+    def _fetch(
+        self,
+        query: str,
+        parameters: Sequence[object] | dict[str, object] | None,
+        row_factory: RowFactory[_Row],
+    ) -> list[_Row]:
+        """Run a statement on the connection of them all; once more if the server closed it."""
+        qualified = self.database.schemas.qualify(query)
+        for is_last in (False, True):
+            if self._connection is None or self._connection.closed:
+                self._connection = self.database.connect(INGEST, autocommit=True)
+            cursor = self._connection.cursor(row_factory=row_factory)
+            try:
+                return cursor.execute(qualified, parameters).fetchall()
+            except psycopg.Error as error:
+                if is_last or not self._connection.closed:
+                    raise error_of(error, f"the database {self.database}") from error
+        raise AssertionError
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            self._connection.close()
 
     def last_load(self) -> str:
         """Return dlt's id of what landed last."""

@@ -96,6 +96,7 @@ class Deliveries:
             await self._follow_commits(desk)
             await self._follow_incidents(desk)
         finally:
+            desk.close()
             await desk.land()
             desk.tell(PERMISSIONS)
 
