@@ -2,7 +2,7 @@ import { reactive, readonly } from 'vue'
 
 import { isDay, monthOf, weekOf } from './periods.ts'
 
-const NAMES = ['team', 'from', 'to', 'week', 'month'] as const
+const NAMES = ['team', 'view', 'from', 'to', 'week', 'month'] as const
 type Name = (typeof NAMES)[number]
 
 /** What is shown, as the page's address says it; every part is optional. */
@@ -11,12 +11,17 @@ export type Address = { [name in Name]?: string }
 /** Whoever writes an address by hand may name any day of a week or month. */
 const FIRST: { [name in Name]?: (day: string) => string } = { week: weekOf, month: monthOf }
 
+function isValid(name: Name, value: string): boolean {
+  if (name === 'view') return value === 'delivery'
+  return name === 'team' || isDay(value)
+}
+
 function read(): Address {
   const query = new URLSearchParams(location.search)
   const found: Address = {}
   for (const name of NAMES) {
     const value = query.get(name)
-    if (value && (name === 'team' || isDay(value))) found[name] = FIRST[name]?.(value) ?? value
+    if (value && isValid(name, value)) found[name] = FIRST[name]?.(value) ?? value
   }
   return found
 }

@@ -70,8 +70,94 @@ export interface TeamFigures {
   lead_time: LeadTimeMonth[]
 }
 
-export interface Figures extends Head {
-  data: TeamFigures[]
+/** Null throughout before a team's deliveries could be measured. */
+interface DeliveryFigures {
+  deployments: number | null
+  weighted_deployments: number | null
+  deployment_days: number | null
+  rollbacks: number | null
+  changes_deployed: number | null
+  weighted_changes_deployed: number | null
+  median_change_lead_time_hours: number | null
+  p95_change_lead_time_hours: number | null
+  weighted_median_change_lead_time_hours: number | null
+  weighted_p95_change_lead_time_hours: number | null
+  median_deploy_hours: number | null
+  avg_coding_hours: number | null
+  avg_draft_hours: number | null
+  avg_pickup_hours: number | null
+  avg_review_hours: number | null
+  avg_deploy_hours: number | null
+  failed_deployments: number | null
+  failed_by_incident: number | null
+  failed_by_rollback: number | null
+  failed_by_revert: number | null
+  failed_by_hotfix: number | null
+  failed_by_status: number | null
+  change_fail_rate: number | null
+  weighted_change_fail_rate: number | null
+  rework_deployments: number | null
+  deployment_rework_rate: number | null
+  weighted_deployment_rework_rate: number | null
+  failures_recovered: number | null
+  median_recovery_hours: number | null
+  weighted_median_recovery_hours: number | null
+  failures_open: number | null
+  is_complete: boolean
+  is_settled: boolean
+}
+
+export interface DeliveryWeek extends DeliveryFigures {
+  week: string
+}
+
+export interface DeliveryMonth extends DeliveryFigures {
+  month: string
+}
+
+export interface TeamDelivery {
+  team: { id: string; name: string }
+  delivery_weekly: DeliveryWeek[]
+  delivery_monthly: DeliveryMonth[]
+}
+
+export interface DeployedChange {
+  repository: string
+  number: number
+  title: string
+  url: string
+  author: string | null
+  weight: number
+}
+
+export interface LinkedIncident {
+  title: string | null
+  url: string | null
+  severity: string | null
+  started_at: string
+  ended_at: string | null
+}
+
+export interface Deployment {
+  deployment_id: string
+  target: string
+  repository: string
+  is_proxy: boolean
+  environment: string | null
+  url: string | null
+  commit_sha: string | null
+  kind: 'deploy' | 'rollback'
+  share: number
+  deployed_at: string
+  recovered_at: string | null
+  recovery_hours: number | null
+  is_failed: boolean
+  failure_causes: string[]
+  is_rework: boolean
+  changes_added: number
+  changes_withdrawn: number
+  changes: DeployedChange[]
+  incidents: LinkedIncident[]
 }
 
 export interface Health {
@@ -80,14 +166,14 @@ export interface Health {
   demo?: boolean
 }
 
-/** Pull requests merged on the days from one to another, both inclusive. */
-export interface PullRequests extends Head {
+/** Rows of the days from one to another, both inclusive. */
+export interface Listed<Row> extends Head {
   from: string
   to: string
-  data: PullRequest[]
+  data: Row[]
 }
 
-interface Page extends PullRequests {
+interface Page<Row> extends Listed<Row> {
   next_cursor?: string
 }
 
@@ -153,28 +239,44 @@ export const teams = (key = apiKey.value): Promise<Teams> => ask<Teams>('teams',
 
 export const health = (): Promise<Health> => ask<Health>('health')
 
+interface Compared<Row> extends Head {
+  data: Row[]
+}
+
 /** Weeks and months of teams, in this order; those that are asked for together are of one build. */
-export async function figures(teams: readonly string[], from?: string): Promise<Figures> {
-  const parts: Promise<Figures>[] = []
+async function compared<Row>(teams: readonly string[], given: Record<string, string>): Promise<Compared<Row>> {
+  const parts: Promise<Compared<Row>>[] = []
   for (let at = 0; at < teams.length; at += TEAMS_AT_ONCE) {
     const query = new URLSearchParams(teams.slice(at, at + TEAMS_AT_ONCE).map((team) => ['team', team]))
-    if (from) query.set('from', from)
-    parts.push(ask<Figures>(`metrics/compare?${query}`))
+    for (const [name, value] of Object.entries(given)) query.set(name, value)
+    parts.push(ask<Compared<Row>>(`metrics/compare?${query}`))
   }
   const answers = await Promise.all(parts)
   return { ...answers.at(-1)!, data: answers.flatMap((answer) => answer.data) }
 }
 
-/** Every pull request merged from one day to another, both inclusive; newest merge first. */
-export async function pullRequests(team: string, from: string, to: string): Promise<PullRequests> {
-  const found: PullRequest[] = []
-  let page: Page
+export const figures = (teams: readonly string[], from?: string): Promise<Compared<TeamFigures>> =>
+  compared(teams, from ? { from } : {})
+
+export const deliveries = (teams: readonly string[], from?: string): Promise<Compared<TeamDelivery>> =>
+  compared(teams, { figures: 'delivery', ...(from && { from }) })
+
+/** Every row of a team's list from one day to another, both inclusive; newest first. */
+async function listed<Row>(team: string, list: string, from: string, to: string, limit: number): Promise<Listed<Row>> {
+  const found: Row[] = []
+  let page: Page<Row>
   let cursor: string | undefined
   do {
-    const parameters = { from, to, limit: '1000', ...(cursor && { cursor }) }
-    page = await ask<Page>(`metrics/team/${encodeURIComponent(team)}/pull-requests?${new URLSearchParams(parameters)}`)
+    const parameters = { from, to, limit: String(limit), ...(cursor && { cursor }) }
+    page = await ask<Page<Row>>(`metrics/team/${encodeURIComponent(team)}/${list}?${new URLSearchParams(parameters)}`)
     found.push(...page.data)
     cursor = page.next_cursor
   } while (cursor)
   return { ...page, data: found }
 }
+
+export const pullRequests = (team: string, from: string, to: string): Promise<Listed<PullRequest>> =>
+  listed(team, 'pull-requests', from, to, 1000)
+
+export const deployments = (team: string, from: string, to: string): Promise<Listed<Deployment>> =>
+  listed(team, 'deployments', from, to, 200)

@@ -1,0 +1,84 @@
+import type { DeliveryMonth, DeliveryWeek } from './api.ts'
+import { compare, FEW, MONTHS_BEFORE, type Comparison, type Point } from './compare.ts'
+import { count, hours, percent } from './format.ts'
+
+type Column = {
+  [Name in keyof DeliveryMonth]: DeliveryMonth[Name] extends number | null ? Name : never
+}[keyof DeliveryMonth]
+
+/** One of DORA's five metrics: where it is, what it rests on, and how it reads. */
+export interface Metric {
+  title: string
+  name: Column
+  basis: Column
+  noun: string
+  format: (value: number) => string
+  /** What a null means if the basis is 0. */
+  none: string
+  words: { above: string; below: string }
+  /** Whether more of it is worse; a number of deployments is not judged. */
+  isJudged: boolean
+}
+
+const LONGER = { above: 'Longer', below: 'Shorter' }
+const HIGHER = { above: 'Higher', below: 'Lower' }
+
+export const METRICS: Metric[] = [
+  { title: 'Change lead time', name: 'median_change_lead_time_hours', basis: 'changes_deployed', noun: 'change', format: hours, none: 'nothing deployed', words: LONGER, isJudged: true },
+  { title: 'Deployments', name: 'deployments', basis: 'deployments', noun: 'deployment', format: count, none: 'nothing deployed', words: { above: 'More', below: 'Fewer' }, isJudged: false },
+  { title: 'Change fail rate', name: 'change_fail_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
+  { title: 'Recovery time', name: 'median_recovery_hours', basis: 'failures_recovered', noun: 'recovery', format: hours, none: 'nothing to recover from', words: LONGER, isJudged: true },
+  { title: 'Rework rate', name: 'deployment_rework_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
+]
+
+export interface Seen {
+  metric: Metric
+  comparison: Comparison
+  /** The figure in words: not measured, nothing there, or a value, which may be 0. */
+  text: string
+  isMeasured: boolean
+  /** The same figure of the months before and of this one, oldest first. */
+  values: (number | null)[]
+}
+
+/** A team's last complete month, each metric beside the months before it. */
+export function lastMonth(months: readonly DeliveryMonth[]): { month: DeliveryMonth | null; seen: Seen[] } {
+  const whole = months.filter((row) => row.is_complete)
+  const month = whole.at(-1) ?? null
+  const seen = METRICS.map((metric): Seen => {
+    const point = (row: DeliveryMonth): Point => ({ value: row[metric.name], prs: row[metric.basis] ?? 0 })
+    const isMeasured = month !== null && month.deployments !== null
+    const value = month?.[metric.name] ?? null
+    return {
+      metric,
+      comparison: compare(whole.map(point), MONTHS_BEFORE, metric.isJudged ? FEW : 0),
+      text: value === null ? (isMeasured ? metric.none : 'not measured') : metric.format(value),
+      isMeasured,
+      values: whole.slice(-1 - MONTHS_BEFORE).map((row) => row[metric.name]),
+    }
+  })
+  return { month, seen }
+}
+
+const CAUSES = ['incident', 'rollback', 'revert', 'hotfix', 'status'] as const
+export const CAUSE_NAMES: Record<string, string> = {
+  incident: 'Incident',
+  rollback: 'Rolled back',
+  revert: 'Reverted',
+  hotfix: 'Hotfix',
+  status: "GitHub's status",
+}
+
+/** Deployments and, of those that failed, by what; they stand on each other. */
+export const DEPLOYMENT_BARS = [
+  { name: 'deployments_without_failure', label: 'Not failed', shape: 'stack' as const, tone: 'main' },
+  ...CAUSES.map((cause) => ({
+    name: `failed_by_${cause}`, label: `Failed: ${CAUSE_NAMES[cause]!.toLowerCase()}`, shape: 'stack' as const, tone: `by-${cause}`,
+  })),
+]
+
+export function withoutFailure<Row extends DeliveryWeek>(row: Row): Row & { deployments_without_failure: number | null } {
+  const { deployments, failed_deployments } = row
+  const left = deployments === null ? null : deployments - (failed_deployments ?? 0)
+  return { ...row, deployments_without_failure: left }
+}
