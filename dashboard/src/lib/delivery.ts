@@ -62,10 +62,10 @@ export function lastMonth(months: readonly DeliveryMonth[]): { month: DeliveryMo
 
 const CAUSES = ['incident', 'rollback', 'revert', 'hotfix', 'status'] as const
 export const CAUSE_NAMES: Record<string, string> = {
-  incident: 'Incident',
-  rollback: 'Rolled back',
-  revert: 'Reverted',
-  hotfix: 'Hotfix',
+  incident: 'incident',
+  rollback: 'rolled back',
+  revert: 'reverted',
+  hotfix: 'hotfix',
   status: "GitHub's status",
 }
 
@@ -73,7 +73,7 @@ export const CAUSE_NAMES: Record<string, string> = {
 export const DEPLOYMENT_BARS = [
   { name: 'deployments_without_failure', label: 'Not failed', shape: 'stack' as const, tone: 'main' },
   ...CAUSES.map((cause) => ({
-    name: `failed_by_${cause}`, label: `Failed: ${CAUSE_NAMES[cause]!.toLowerCase()}`, shape: 'stack' as const, tone: `by-${cause}`,
+    name: `failed_by_${cause}`, label: `Failed: ${CAUSE_NAMES[cause]}`, shape: 'stack' as const, tone: `by-${cause}`,
   })),
 ]
 
