@@ -168,7 +168,7 @@ PATHS = {
     VELOCITY: ["from", "to"],
     "/metrics/team/web/lead-time": ["from", "to"],
     PULL_REQUESTS: ["limit", "cursor", "from", "to"],
-    "/metrics/compare?team=web": ["unit", "team", "from", "to"],
+    "/metrics/compare?team=web": ["figures", "unit", "team", "from", "to"],
 }
 
 
