@@ -274,8 +274,9 @@ class Warehouse:
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
             runner = dbtRunner(callbacks=[on_event])
             options = ["--quiet", "--log-level-file", "none"]
-            # Only those who compile or parse read what dbt writes.
-            options += ["--no-write-json"] if arguments[0] in {"build", "run"} else []
+            if arguments[0] in {"build", "run"} and "--write-json" not in arguments:
+                # It takes a second, and nobody reads it.
+                options.append("--no-write-json")
             result = runner.invoke([*options, *arguments, *map(str, places)])
         if result.exception is not None:
             raise result.exception

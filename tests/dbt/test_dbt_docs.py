@@ -31,7 +31,7 @@ where
 @pytest.fixture(scope="module")
 def manifest(warehouse: Warehouse) -> dict[str, Any]:
     """What dbt made of the project, with everything built of no rows."""
-    warehouse.build()
+    warehouse.build("--write-json")
     return json.loads((warehouse.target / "manifest.json").read_text("utf-8"))
 
 

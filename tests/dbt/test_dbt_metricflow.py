@@ -54,7 +54,7 @@ def project(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> P
         ],
         pull_request_reviews=[review(10, "bob", "2026-01-07T00:00Z")],
     )
-    warehouse.build()
+    warehouse.build("--write-json")
     shutil.copy(warehouse.target / "semantic_manifest.json", _made(project / "target"))
     return project
 
