@@ -91,13 +91,14 @@ class Delivering:
         at: When,
         commit_oid: str,
         environment: str = "production",
+        id: str | None = None,
         **fields: Any,
     ) -> Deployment:
         """A new deployment, without a status."""
         with self.lock:
             when = instant(at)
             deployment = Deployment(
-                node_id("DE", repository.id, self._next()),
+                id or node_id("DE", repository.id, self._next()),
                 repository,
                 commit_oid,
                 environment,

@@ -1,22 +1,27 @@
 """Raw rows made by hand, dbt over them, and the marts read back."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any, LiteralString
 from unittest.mock import patch
 
+import psycopg
 from dbt.cli.main import dbtRunner
 from psycopg import Connection, sql
 from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from dora.database import Database
+from dora.embedded import Embedded
 from dora.roles import INGEST, READER, TRANSFORM
 from ingest import tables
 from ingest.ddl import CHANGES, INDEXES_OF_DBT
+from tests.conftest import TEMPLATE
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
@@ -326,3 +331,17 @@ class Warehouse:
     def pull_request(self, number: int) -> Row:
         (row,) = self.rows("select * from marts.fct_pull_requests where number = %s", [number])
         return row
+
+
+@contextmanager
+def new_warehouse(server: Embedded, target: Path, *, has_raw: bool = True) -> Iterator[Warehouse]:
+    """A database of one's own; the tables of `raw` are there, or left to the ingest."""
+    name = f"test_{secrets.token_hex(6)}"
+    with psycopg.connect(server.url(), autocommit=True) as connection:
+        connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
+        made = Warehouse(Database(server.url(name)), target)
+        if has_raw:
+            with made.database.connect(INGEST) as raw:
+                create_raw(raw)
+        yield made
+        connection.execute(f"drop database {name} with (force)")

@@ -1,11 +1,17 @@
 """DELIVERY.md's worked examples: every figure here is typed from that page."""
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import delivery_github
 import pytest
-from dbt_support import Row, Warehouse, membership, pull_request, repository
+from dbt_support import Row, Warehouse, membership, new_warehouse, pull_request, repository
 
+from api.app import create_app
+from dora.embedded import Embedded
 from ingest.graph import Graph
+from tests.api.api_support import Client, settings_for
 
 
 def at(moment: str) -> str:
@@ -333,16 +339,30 @@ RULES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def built(warehouse: Warehouse) -> Warehouse:
-    warehouse.insert(settings=[{"name": "deployments", "value": RULES}])
-    for make in EXAMPLES:
-        example = make()
+@pytest.fixture(scope="module", params=["rows", "ingest"])
+def built(
+    request: pytest.FixtureRequest,
+    server: Embedded,
+    target: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Warehouse]:
+    """The examples, written to `raw` or loaded from a GitHub that has them."""
+    examples = [make() for make in EXAMPLES]
+    for example in examples:
         if example.number not in (11, 120):
             example.deploy("B", "m0", "1d 12:05")
-        example.insert(warehouse)
-    warehouse.build()
-    return warehouse
+    from_rows = request.param == "rows"
+    with new_warehouse(server, target, has_raw=from_rows) as warehouse:
+        if from_rows:
+            warehouse.insert(settings=[{"name": "deployments", "value": RULES}])
+            for example in examples:
+                example.insert(warehouse)
+        else:
+            delivery_github.load(
+                examples, RULES, warehouse.database, tmp_path_factory.mktemp("home")
+            )
+        warehouse.build()
+        yield warehouse
 
 
 def week(warehouse: Warehouse, team_id: str) -> Row:
@@ -464,6 +484,19 @@ def test_a_week_of_a_worked_example(built: Warehouse, team_id: str) -> None:
     assert {name: row[name] for name in wanted} == {
         name: value if value is None else pytest.approx(value) for name, value in wanted.items()
     }
+
+
+def test_the_api_says_the_same(built: Warehouse) -> None:
+    app = create_app(settings_for(built.database.url))
+    client = Client(app)
+    days = {"from": "2026-03-02", "to": "2026-03-08"}
+    for team_id, wanted in FIGURES.items():
+        answer = client.get(f"/metrics/team/{team_id}/delivery", params=days)
+        (row,) = answer.json()["data"]
+        assert {name: row[name] for name in wanted} == {
+            name: value if value is None else pytest.approx(value) for name, value in wanted.items()
+        }, team_id
+    app.state.marts.close()
 
 
 def kinds(warehouse: Warehouse, number: int) -> dict[str, str]:
