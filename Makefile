@@ -66,7 +66,7 @@ format: $(READY) ## rewrite to the house style
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## requests, points, bytes and seconds; ONLY=functions, ingest, transform or api for one of them
+bench: $(READY) ## requests, points, bytes and seconds; ONLY=functions, delivery, ingest, transform or api for one of them
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 docs: $(READY) ## dbt's documentation of the database that `make run` fills, one page in build/docs

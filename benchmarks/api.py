@@ -59,7 +59,7 @@ class Question:
 _TEAM = {"team_id": "team-7"}
 _FIVE = [f"team-{number}" for number in range(5)]
 _ASKED = "&".join(f"team={team}" for team in _FIVE)
-_PAGE = {"after_merged_at": None, "after_id": None, "limit": 100}
+_PAGE = {"after_at": None, "after_id": None, "limit": 100}
 TEAMS = Question("50 teams", "/teams", teams.QUERY, {"teams": None})
 PATHS = (
     TEAMS,
@@ -74,7 +74,7 @@ PATHS = (
     Question(
         "a year of 5 teams",
         f"/metrics/compare?{_ASKED}&from=2025-01-01",
-        compare.QUERY,
+        compare.FLOW_QUERY,
         {"teams": _FIVE} | YEAR,
     ),
 )

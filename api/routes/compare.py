@@ -78,9 +78,10 @@ class _Figures(NamedTuple):
     units: dict[Literal["week", "month"], _Figure]
 
 
+FLOW_QUERY = _query(velocity.WEEKS, lead_time.MONTHS)
 _FIGURES = {
     "flow": _Figures(
-        _query(velocity.WEEKS, lead_time.MONTHS),
+        FLOW_QUERY,
         {
             "week": _Figure("velocity", list(VelocityWeek.model_fields)),
             "month": _Figure("lead_time", list(LeadTimeMonth.model_fields)),

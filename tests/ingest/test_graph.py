@@ -4,23 +4,15 @@ import random
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import releases
+from benchmarks.releases import contains
 from ingest.graph import Graph, Place
 
 Commits = dict[str, tuple[str, ...]]
-
-
-def contains(one: Place, other: Place) -> bool:
-    """Whether `other` is `one` or an ancestor of it, as SQL decides it."""
-    if other.landed is not None and one.fork is not None and other.landed <= one.fork:
-        return True
-    if other.line is None or other.line_position is None:
-        return False
-    if one.line == other.line and one.line_position is not None:
-        return other.line_position <= one.line_position
-    return other.line_position <= (one.reach or {}).get(other.line, -1)
 
 
 def ancestors(commits: Mapping[str, Sequence[str]], sha: str) -> set[str]:
@@ -93,3 +85,14 @@ def test_a_line_of_releases_takes_one_entry_each() -> None:
     places = dict(Graph(commits.items(), trunk[-1]).places())
     assert places[above].line_position == len(trunk) - 2
     assert {place.reach and len(place.reach) for place in places.values()} == {None}
+
+
+@pytest.mark.parametrize("is_odd", [False, True], ids=["newest commit", "an old tag"])
+@pytest.mark.parametrize(("name", "rule"), releases.RULES)
+def test_the_first_release_by_places_is_the_one_that_git_names(
+    name: str, rule: str, is_odd: bool
+) -> None:
+    """Whichever commit counts as the default branch's."""
+    for of in releases.facts(name).values():
+        tip = of["tags"][0][1] if is_odd else len(of["parents"]) - 1
+        assert releases.first_releases(of, rule, tip) == releases.named_by_git(of, rule)
