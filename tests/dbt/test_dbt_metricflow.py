@@ -33,6 +33,16 @@ LEAD_TIME = {"prs_merged": "prs_merged_monthly"} | {
     )
 }
 
+DELIVERY = [
+    "deployments",
+    "failed_deployments",
+    "rework_deployments",
+    "change_fail_rate",
+    "deployment_rework_rate",
+    "changes_deployed",
+    "median_change_lead_time_hours",
+]
+
 
 @pytest.fixture(scope="module")
 def project(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -115,3 +125,18 @@ def test_months_are_those_of_the_mart(warehouse: Warehouse, project: Path) -> No
         row = given[mart["team_id"], mart["month"].isoformat()]
         for name, metric in LEAD_TIME.items():
             assert_same(row, metric, mart[name])
+
+
+@pytest.mark.parametrize(("unit", "mart"), [("week", "weekly"), ("month", "monthly")])
+def test_deliveries_are_those_of_the_mart(
+    warehouse: Warehouse, project: Path, unit: str, mart: str
+) -> None:
+    """MetricFlow has no row for a period in which nothing was deployed."""
+    rows = query(warehouse, project, DELIVERY, "team", f"metric_time__{unit}")
+    given = {(row["team"], row[f"metric_time__{unit}"][:10]): row for row in rows}
+    found = warehouse.rows(f"select * from marts.fct_team_delivery_{mart}")  # type: ignore[arg-type]
+    expected = [row for row in found if row["deployments"]]
+    assert len(rows) == len(expected) > 1
+    for row in expected:
+        for name in DELIVERY:
+            assert_same(given[row["team_id"], row[unit].isoformat()], name, row[name])
