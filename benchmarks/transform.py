@@ -136,13 +136,13 @@ class Bench:
     database: Database
     target: Path
 
-    def build(self) -> float:
+    def build(self, *arguments: str) -> float:
         """Compute, test and publish the marts; return the seconds, dbt's start included."""
         places = ["--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT]
         places += ["--target-path", self.target, "--log-path", self.target]
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
             began = time.perf_counter()
-            result = dbtRunner().invoke(["--quiet", *BUILD, *map(str, places)])
+            result = dbtRunner().invoke(["--quiet", *BUILD, *arguments, *map(str, places)])
             seconds = time.perf_counter() - began
         if not result.success:
             failed = [one.node.name for one in result.result or () if one.status in BAD]
@@ -235,7 +235,26 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
         return full
     _verdict("full build with tests, times the models by hand", ratios["full build"], 1.3)
     _verdict(f"{CHANGES:,} changes, of the full build", models[f"{CHANGES:,} changes"] / full, 0.1)
+    _measure_deliveries(bench, size, models)
     return full
+
+
+def _measure_deliveries(bench: Bench, size: int, without: Mapping[str, float]) -> None:
+    """Print what the same builds take once there is a deployment for every five merges."""
+    bench.change((HERE / "transform_deliveries.sql").read_text("utf-8"))
+    first = bench.build()
+    for step, statement, most in (
+        ("full build", None, 1.25),
+        (f"{CHANGES:,} changes", CHANGE, 1.3),
+    ):
+        if statement is not None:
+            bench.change(statement)
+        seconds = bench.build(*(("--full-refresh",) if statement is None else ()))
+        print(f"transform, {size:,} pull requests with deployments, {step}: {seconds:.1f} s")
+        _verdict(f"{step} with deployments, times that without", seconds / without[step], most)
+    with bench.database.connect() as connection:
+        count = _one(connection, "select count(*) from marts.fct_deployments")[0]
+    print(f"{count:,} deployments; the build that published them all took {first:.1f} s")
 
 
 @contextmanager
