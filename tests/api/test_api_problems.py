@@ -167,6 +167,8 @@ PATHS = {
     "/teams": [],
     VELOCITY: ["from", "to"],
     "/metrics/team/web/lead-time": ["from", "to"],
+    "/metrics/team/web/delivery": ["unit", "from", "to"],
+    "/metrics/team/web/deployments": ["limit", "cursor", "from", "to"],
     PULL_REQUESTS: ["limit", "cursor", "from", "to"],
     "/metrics/compare?team=web": ["figures", "unit", "team", "from", "to"],
 }
