@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from demo.deliveries import Deployment, Issue
@@ -286,7 +287,7 @@ class _Shipper:
         kinds = ("provider", "false_alarm", "unlabelled")
         moments = sorted(self.rng.randrange(start, self.end) for _ in kinds)
         for kind, moment in zip(kinds, moments, strict=True):
-            self._at(moment, lambda at, kind=kind: self._report(at, kind))
+            self._at(moment, partial(self._report, kind=kind))
 
     def _report(self, moment: int, kind: str) -> None:
         title = "The card provider is down" if kind == "provider" else "Alarm at night"
@@ -317,7 +318,7 @@ class _Shipper:
             self._at(done + 2 * HOUR, lambda at: self.github.end_run(run, text(at)))
 
         for moment, batch in self._trains(1, 9):
-            self._at(moment, lambda at, batch=batch: start(at, batch))
+            self._at(moment, partial(start, batch=batch))
 
     def _release(self) -> None:
         """A release a week, from a draft; one in six has a fix on its own line, one is a beta."""
@@ -342,7 +343,7 @@ class _Shipper:
             self.github.publish(release, text(moment))
 
         for number, (moment, batch) in enumerate(self._trains(7, 11), 1):
-            self._at(moment, lambda at, number=number, batch=batch: draft(at, number, batch))
+            self._at(moment, partial(draft, number=number, batch=batch))
 
     def _tag(self) -> None:
         """A tag a week: annotated ones, and lightweight ones, which have no date."""
@@ -352,4 +353,4 @@ class _Shipper:
             self.github.tag(self.repository, f"release/{number}", batch.oid, tagged_at)
 
         for number, (moment, batch) in enumerate(self._trains(7, 12), 1):
-            self._at(moment, lambda at, number=number, batch=batch: tag(at, number, batch))
+            self._at(moment, partial(tag, number=number, batch=batch))

@@ -1,9 +1,4 @@
-{{
-    config(
-        indexes=[{'columns': ['author']}, {'columns': ['merged_at']}],
-        meta={'changed_by': 'pull_request_id', 'joined_with': 'int_changes_delivered'},
-    )
-}}
+{{ config(indexes=[{'columns': ['author']}, {'columns': ['merged_at']}]) }}
 
 select
     tracked.pull_request_id,
