@@ -1,5 +1,5 @@
 -- Which deployment of a target added a change, and which rollback withdrew it: one row
--- for each time. What the first deployment contains was there before: it did not add it.
+-- for each time. What the first deployment contains was there before.
 {{
     config(
         materialized='table',

@@ -39,9 +39,10 @@ listed as (
     select
         speaking.pull_request_id,
         speaking.repository_id,
-        names.name
+        parts.reverted_name
     from speaking
-    cross join lateral regexp_split_to_table(speaking.reverts, '\s+') as names (name)
+    cross join
+        lateral regexp_split_to_table(speaking.reverts, '\s+') as parts (reverted_name)
 ),
 
 named as (
@@ -51,7 +52,7 @@ named as (
     from listed
     inner join pull_requests as other
         on listed.repository_id = other.repository_id
-        and listed.name = concat('#', other.number)
+        and listed.reverted_name = concat('#', other.number)
     where listed.pull_request_id <> other.pull_request_id
     union
     select
@@ -60,10 +61,10 @@ named as (
     from listed
     inner join pull_requests as other
         on listed.repository_id = other.repository_id
-        and left(listed.name, 7) = left(other.merge_commit_sha, 7)
-        and starts_with(other.merge_commit_sha, listed.name)
+        and left(listed.reverted_name, 7) = left(other.merge_commit_sha, 7)
+        and starts_with(other.merge_commit_sha, listed.reverted_name)
     where
-        listed.name ~ '^[0-9a-f]{7,40}$'
+        listed.reverted_name ~ '^[0-9a-f]{7,40}$'
         and listed.pull_request_id <> other.pull_request_id
 ),
 
@@ -121,9 +122,7 @@ described as (
     select
         speaking.pull_request_id,
         array_agg(reverted.reverted_id order by reverted.reverted_id) filter (
-            where
-                reverted.reverted_id is not null
-                and not coalesce(other.says_revert, false)
+            where reverted.reverted_id is not null and other.says_revert is not true
         ) as reverted_ids,
         speaking.says_revert
         and not speaking.says_revert_of_revert
