@@ -202,6 +202,8 @@ def test_rows_that_fail_a_data_test_reach_no_reader(built: Warehouse, place: int
             pull_request(number, "bob", "2026-01-14T00:00Z", "2026-01-14T05:00Z")
             for number in numbers
         ]
+        # With it the weeks go on after those that are planted in.
+        + [pull_request(200 + place, "bob", "2026-03-02T00:00Z", "2026-03-02T05:00Z")]
     )
     before = state(built)
 

@@ -194,6 +194,21 @@ def test_a_pull_request_that_github_cannot_answer_for_stops_nothing(
     assert asked(hub) == ["Probe"]
 
 
+def test_the_only_pull_request_of_a_repository_may_be_one_that_github_cannot_answer_for(
+    ingest: Ingest, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    """Its list is all newer than what is loaded, so that its length is looked at."""
+    alone = github.create_repository("acme/alone", START)
+    pull_request = github.add_pull_request(alone, START, "ada", title="Work")
+    assert ingest(repositories="acme/alone", clock=clock).exit_code == 0
+    clock.pass_by(3600)
+    github.edit(pull_request, clock.now(), title="More work")
+    clock.pass_by(3600)
+    hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(pull_request.id))
+    result = ingest(repositories="acme/alone", clock=clock)
+    assert (result.exit_code, result.failures) == (1, 1)
+
+
 def test_what_github_could_not_answer_for_is_asked_again_after_a_week(
     ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
 ) -> None:
