@@ -13,7 +13,7 @@ from dora.database import SERVICE, Database, address, initialise, open_database
 from dora.demo import with_demo_database, with_shown_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.place import installed_programs
-from dora.roles import TRANSFORM
+from dora.roles import ROLES, TRANSFORM
 from dora.settings import Settings, load_settings
 
 app = typer.Typer(help="The database: its schemas, its address, the embedded server.")
@@ -60,8 +60,15 @@ def env(
     if SERVICE:
         typer.echo("unset PGSERVICE")
     settings = _settings(demo)
-    shown = with_shown_database(settings) if as_run else settings
+    shown = with_shown_database(settings)
+    if shown is not settings and not as_run:
+        say("nothing is configured: this is your own, empty database; the demo's: --demo", "yellow")
+        shown = settings
     variables = prepare(shown).environment(TRANSFORM) | environment(settings)
+    # Those of another project in the same shell.
+    for name in sorted(os.environ):
+        if name.startswith("DBT_") and name not in variables:
+            typer.echo(f"unset {name}")
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")
 
@@ -73,12 +80,14 @@ def psql(
     demo: Demo = False,
 ) -> None:
     """Open psql on the configured database; further arguments go to psql."""
-    database = open_database(_settings(demo))
+    settings = _settings(demo)
+    database = open_database(settings)
     if role is not None:
-        role = role.removeprefix(database.schemas.prefix)
+        if role not in ROLES:
+            role = role.removeprefix(database.schemas.prefix)
         if database.role_or_none(role) is None:
             raise ConfigurationError(f"--role {role}: the login of {database} may not become that")
-    program = _psql()
+    program = _psql(is_embedded=settings.db_url is None)
     os.execve(program, [program, *context.args], os.environ | database.environment(role))
 
 
@@ -116,14 +125,14 @@ _RAW_COLUMNS = """
 """
 
 
-def _psql() -> str:
+def _psql(is_embedded: bool) -> str:
+    """Return the psql of the embedded server, which speaks no TLS, or the one on PATH."""
     try:
-        bundled = installed_programs() / "psql"
+        bundled = shutil.which("psql", path=installed_programs())
     except UnavailableError:
         bundled = None
-    if bundled is not None and bundled.exists():
-        return str(bundled)
-    if found := shutil.which("psql"):
+    on_path = shutil.which("psql")
+    if found := bundled or on_path if is_embedded else on_path or bundled:
         return found
     raise ConfigurationError("psql is not on PATH: install PostgreSQL's client programs")
 

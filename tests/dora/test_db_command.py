@@ -86,6 +86,32 @@ def test_psql_is_opened_as_the_login_or_as_a_role(db: Command, database: Databas
     assert db("psql", "--", "-Xc", "select nonsense", **stale).returncode == 1
 
 
+def test_psql_takes_on_a_role_by_its_name_with_and_without_the_prefix(
+    db: Command, database: Database
+) -> None:
+    """The prefix that README suggests is also how the names of the roles begin."""
+    where = {"DB_URL": database.url, "DORA_SCHEMA_PREFIX": "dora_"}
+    assert db("init", **where).returncode == 0
+    for role in (READER, f"dora_{READER}"):
+        done = db("psql", "--role", role, "-XAtc", "select current_user", **where)
+        assert done.stdout == f"dora_{READER}\n", done.stderr
+
+
+def test_env_takes_back_what_another_project_has_set_for_dbt(db: Command, database: Database) -> None:
+    done = db("env", DB_URL=database.url, DBT_TARGET="prod", DBT_PROFILE="theirs")
+    assert "unset DBT_PROFILE\nunset DBT_TARGET\n" in done.stdout
+    assert "unset DBT_PROFILES_DIR" not in done.stdout
+
+
+def test_env_says_that_ones_own_database_is_not_the_demos(db: Command, home: Path) -> None:
+    unset = dict.fromkeys(("GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"), "")
+    where = unset | {"DORA_HOME": str(home)}
+    done = db("env", **where)
+    assert "export PGDATABASE=dora\n" in done.stdout
+    assert "this is your own, empty database; the demo's: --demo" in done.stderr
+    assert "--demo" not in db("env", "--demo", **where).stderr
+
+
 def test_the_embedded_server_is_started_told_and_stopped(
     db: Command, home: Path, tmp_path: Path
 ) -> None:
