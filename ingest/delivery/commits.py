@@ -224,6 +224,10 @@ class CommitWalker:
         except ValidationError as invalid:
             self._break(walk, f"its commits are of no known shape: {invalid.errors()[0]['msg']}")
             return
+        for commit in page.nodes:
+            if len(commit.parents.nodes) < commit.parents.total_count:
+                self._break(walk, f"GitHub does not show all parents of {commit.oid}")
+                return
         self._keep(walk, page)
 
     def _keep(self, walk: _Walk, page: _Page) -> None:
@@ -273,7 +277,8 @@ class CommitWalker:
 
 def _render(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     walks: list[_Walk] = asked["ids"]
-    variables: dict[str, Any] = {}
+    # Two, because a merge with one parent would be another graph.
+    variables: dict[str, Any] = {"parents": max(2, asked["parents"])}
     for index, walk in enumerate(walks):
         variables[f"id{index}"] = walk.repository_id
         variables[f"oid{index}"] = walk.oid

@@ -133,7 +133,7 @@ class IncidentReader:
                 return False
             in_vain = 0
             for node in nodes:
-                self._put(key, name, node)
+                self._put(key, name, node, listed_by=label)
             info = PageInfo.model_validate(connection["pageInfo"])
             await self.desk.land_if_due()
             if not info.has_next_page or info.end_cursor in {None, cursor}:
@@ -143,17 +143,21 @@ class IncidentReader:
         self._read_lists.append(partial(incidents.__setitem__, label, shown))
         return True
 
-    def _put(self, key: str, name: str, node: Any) -> bool:
+    def _put(self, key: str, name: str, node: Any, listed_by: str | None = None) -> bool:
         """Have an issue land if it is an incident; return whether it is one."""
         try:
             issue = Issue.model_validate(node)
+            is_incident = issue.is_incident(self.labels, listed_by)
         except ValidationError as invalid:
             fault = invalid.errors()[0]
             reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
             self.desk.fail("incident", str(node.get("id")), key, reason)
             return True
+        except ValueError as error:
+            self.desk.fail("incident", issue.id, key, str(error))
+            return True
         self.desk.failures.resolve("incident", [issue.id], self.desk.now)
-        if not issue.is_incident(self.labels):
+        if not is_incident:
             return False
         row = issue.row(name, is_deployed=key in self.deployed)
         self.desk.put("incidents", "source,id", [row])

@@ -34,6 +34,7 @@ Given = Annotated[list[T], BeforeValidator(_without_nulls)]
 
 
 class _Labels(Node):
+    total_count: int
     nodes: Given[Label]
 
 
@@ -82,9 +83,16 @@ class Issue(Node):
     closings: _Closings
     linked: _LinkedOnes | None = Field(alias="closedByPullRequestsReferences")
 
-    def is_incident(self, labels: set[str]) -> bool:
-        """Whether it has one of these labels (in lower case) and was not discarded."""
-        found = {label.name.casefold() for label in (self.labels.nodes if self.labels else ())}
+    def is_incident(self, labels: set[str], listed_by: str | None = None) -> bool:
+        """Whether it has one of these labels (in lower case) and was not discarded.
+
+        `listed_by` is a label in whose list GitHub showed it, so that it has it.
+        `ValueError` if it cannot be said, because GitHub was asked for fewer labels than it has.
+        """
+        shown = self.labels.nodes if self.labels else []
+        found = {label.name.casefold() for label in shown} | {(listed_by or "").casefold()}
+        if self.labels and not found & labels and len(shown) < self.labels.total_count:
+            raise ValueError(f"{len(shown)} of {self.labels.total_count} labels could be read")
         is_discarded = self.state == "CLOSED" and self.state_reason in {"NOT_PLANNED", "DUPLICATE"}
         return bool(found & labels) and not is_discarded
 

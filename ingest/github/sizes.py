@@ -18,6 +18,8 @@ STEPS = (LONGEST, 50, 25, 12, 6, 3, 1)
 PATIENCE, LONGEST_PATIENCE = 25, 400
 
 _NESTED = {"reviews": NESTED, "labels": NESTED, "draftEvents": DRAFT_EVENTS}
+# GitHub has at most a hundred labels on an issue.
+_OF_ISSUE = {"labels": LONGEST, "linked": 10}
 # Statuses of a deployment on a page; the rest is read afterwards.
 STATUSES = 20
 # The variables that are lists, cut to that length.
@@ -38,11 +40,11 @@ MOST: dict[str, dict[str, int]] = {
     "deployments": {"first": LONGEST, "statuses": STATUSES},
     "releases": {"first": LONGEST},
     "tags": {"first": LONGEST},
-    "commits": {"ids": LONGEST, "first": LONGEST},
+    "commits": {"ids": LONGEST, "first": LONGEST, "parents": 50},
     "incident_probe": {"ids": LONGEST},
-    "incidents": {"first": 50},
-    "issues": {"ids": LONGEST},
-    "offers": {"ids": 25},
+    "incidents": {"first": 50, **_OF_ISSUE},
+    "issues": {"ids": LONGEST, **_OF_ISSUE},
+    "offers": {"ids": 25, "first": LONGEST},
     "delivery_ids": {"first": LONGEST},
     "deliveries": {"ids": LONGEST, "statuses": STATUSES},
 }

@@ -12,12 +12,16 @@ from demo.github import GitHub
 from demo.server import Fault, Server, serve
 from dora.database import Database
 from ingest.record import RunResult
+from tests.ingest.delivering import DEPLOYMENTS, INCIDENTS, LABEL, begin
+from tests.ingest.delivery_truth import commits, incidents, landed_incidents, reached
+from tests.ingest.delivery_truth import unlike as unlike_deliveries
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
 Answer = dict[str, Any]
 TOKEN = "a-token-of-the-tests"
+NAMES_OF_INCIDENTS = "select id from raw.incidents"
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 # A run over one repository of seventy pull requests, two with more reviews than a page holds: the
 # name, two pages, what did not fit into them, and whether anything has changed meanwhile.
@@ -349,3 +353,55 @@ def test_every_kind_of_request_gets_smaller(
     assert clock.waits == []
     operations = {request.operation for request in hub.requests}
     assert operations >= {"Resolve", "Owned", "Probe", "Walk", "PullRequests", "Details"}
+
+
+@pytest.mark.parametrize("longest", [25, 2], ids=str)
+def test_deliveries_are_read_completely_from_a_github_that_answers_few_items(
+    ingest: Ingest,
+    database: Database,
+    github: GitHub,
+    hub: Server,
+    clock: SimulatedClock,
+    longest: int,
+) -> None:
+    """Commits with their parents, deployments, statuses, releases, tags, issues with labels."""
+    repository = github.create_repository("acme/busy", START)
+    begin(github, START)
+    for number in range(60):
+        at = START + timedelta(hours=number)
+        tip = repository.branches["main"]
+        branch = github.add_commit(repository, at, tip)
+        merge = github.add_commit(repository, at, tip, branch.oid, branch="main")
+        deployment = github.deploy(repository, at, merge.oid, "production")
+        for second in range(30):
+            github.add_status(deployment, at + timedelta(seconds=second), "SUCCESS")
+        github.tag(repository, f"v{number}", merge.oid, at)
+        github.publish(github.draft_release(repository, at, f"v{number}"), at)
+        github.open_issue(repository, at, [LABEL], title="Down")
+    hub.longest_page = longest
+    result = ingest(
+        repositories="acme/busy", deployments=DEPLOYMENTS, incidents=INCIDENTS, clock=clock
+    )
+    assert result.exit_code == 0
+    assert clock.waits == []
+    assert unlike_deliveries(database, github) == []
+    assert commits(database, repository) == reached(repository, repository.branches["main"])
+    assert landed_incidents(database) == incidents(github, LABEL)
+
+
+def test_an_issue_whose_labels_cannot_all_be_read_is_told(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    repository = github.create_repository("acme/busy", START)
+    issue = github.open_issue(repository, START, [LABEL], title="Down")
+    settings = {"repositories": "acme/busy", "incidents": INCIDENTS, "clock": clock}
+    assert ingest(**settings).exit_code == 0
+    github.edit_issue(issue, clock.now(), labels=[f"area/{number:02d}" for number in range(40)])
+    hub.longest_page = 25
+    clock.pass_by(2 * 86400)
+    result = ingest(**settings)
+    assert (result.exit_code, [row["id"] for row in rows(database, NAMES_OF_INCIDENTS)]) == (1, [issue.id])
+    hub.longest_page = None
+    clock.pass_by(2 * 86400)
+    assert ingest(**settings).exit_code == 0
+    assert rows(database, NAMES_OF_INCIDENTS) == []

@@ -39,7 +39,7 @@ def row_of(body: str = "", *, is_deployed: bool = True, **changes: Any) -> dict[
         "stateReason": None,
         "createdAt": "2026-03-02T10:00:00Z",
         "closedAt": None,
-        "labels": {"nodes": [{"name": "Incident"}]},
+        "labels": {"totalCount": 1, "nodes": [{"name": "Incident"}]},
         "closings": {"nodes": []},
         "closedByPullRequestsReferences": {"nodes": []},
     }

@@ -80,7 +80,8 @@ def commits_document(count: int) -> str:
         parameters.append(f"$id{i}: ID!, $oid{i}: GitObjectID!, $first{i}: Int!, $after{i}: String")
         fields.append(f"c{i}: " + re.sub(r"\$(id|oid|first|after)\b", rf"$\g<1>{i}", selection[2]))
     return _with_fragments(
-        f"query Commits({', '.join(parameters)}) {{ rateLimit {{ ...Quota }} {' '.join(fields)} }}"
+        f"query Commits($parents: Int!, {', '.join(parameters)}) "
+        f"{{ rateLimit {{ ...Quota }} {' '.join(fields)} }}"
     )
 
 
