@@ -83,7 +83,7 @@ select string_agg(
     end, ', ' order by ordinal_position
 )
 from information_schema.columns
-where table_schema = 'marts' and table_name = %s
+where table_schema = 'hand' and table_name = %s
 """
 DISK = """
 select

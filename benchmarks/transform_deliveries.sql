@@ -41,7 +41,15 @@ select
 from trunk;
 
 insert into raw.deployments (
-    id, repository_id, environment, task, commit_sha, created_at, _dlt_load_id, _dlt_id
+    id,
+    repository_id,
+    environment,
+    task,
+    commit_sha,
+    created_at,
+    updated_at,
+    _dlt_load_id,
+    _dlt_id
 )
 select
     repository_id || ' ' || number,
@@ -50,12 +58,21 @@ select
     'deploy',
     case when number % 50 = 0 then coalesce(sha_before, sha) else sha end,
     deployed_at - interval '10 minutes',
+    deployed_at,
     '1',
-    'd' || repository_id || number
+    'd' || repository_id || ' ' || number
 from deployed;
 
 insert into raw.deployment_statuses (
-    id, deployment_id, state, created_at, position, _dlt_load_id, _dlt_id
+    id,
+    deployment_id,
+    state,
+    created_at,
+    position,
+    _dlt_root_id,
+    _dlt_parent_id,
+    _dlt_list_idx,
+    _dlt_id
 )
 select
     repository_id || ' ' || number || ' s',
@@ -63,8 +80,10 @@ select
     'SUCCESS',
     deployed_at,
     0,
-    '1',
-    's' || repository_id || number
+    'd' || repository_id || ' ' || number,
+    'd' || repository_id || ' ' || number,
+    0,
+    's' || repository_id || ' ' || number
 from deployed;
 
 insert into raw.incidents (
@@ -78,7 +97,7 @@ select
     deployed_at + interval '1 hour',
     deployed_at + interval '3 hours',
     '1',
-    'i' || repository_id || number
+    'i' || repository_id || ' ' || number
 from deployed
 where number % 100 = 0;
 
@@ -90,7 +109,7 @@ select
     kind,
     '2026-01-01 00:00Z',
     '1',
-    repository_id || kind
+    repository_id || ' ' || kind
 from (select distinct repository_id from trunk) as repositories
 cross join (values ('commits'), ('deployments')) as kinds (kind);
 

@@ -32,6 +32,13 @@ def with_demo_database(settings: Settings) -> Settings:
     return settings.model_copy(update={"db_url": url, "dora_schema_prefix": ""})
 
 
+def has_demo_beside(database: Database) -> bool:
+    """Whether the demo has a database on the same server."""
+    query = "select exists (select from pg_database where datname = %s)"
+    with database.connect() as connection:
+        return connection.execute(query, [NAME]).fetchone() == (True,)
+
+
 def with_shown_database(settings: Settings) -> Settings:
     """Return settings whose database `dora run` fills: the demo's if nothing is configured."""
     is_own = settings.db_url or settings.db_secret_arn or not is_unconfigured(settings)

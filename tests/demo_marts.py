@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from demo.github import GitHub
-from demo.organisation import generate
+from demo.organisation import Organisation, generate
 from demo.server import serve
 from demo.shipping import deployment_rules, incident_rules, ship
 from dora.database import Database, initialise
@@ -20,14 +20,19 @@ SEED, PULL_REQUESTS = 7, 1000
 TOKEN = "a-token"
 
 
+def organisation_on_github() -> tuple[GitHub, Organisation, datetime]:
+    """Return the simulated GitHub, what is on it, and when it is loaded."""
+    organisation = generate(seed=SEED, pull_requests=PULL_REQUESTS)
+    hub = GitHub.from_organisation(organisation)
+    ship(hub, organisation)
+    return hub, organisation, datetime.fromisoformat(organisation.end) + timedelta(hours=1)
+
+
 def make(database: Database, home: Path) -> None:
     """Fill an empty database; files of the ingest and of dbt go below `home`."""
     initialise(database)
-    organisation = generate(seed=SEED, pull_requests=PULL_REQUESTS)
-    end = datetime.fromisoformat(organisation.end) + timedelta(hours=1)
-    hub = GitHub.from_organisation(organisation)
-    ship(hub, organisation)
-    with serve(hub, token=TOKEN, clock=end.timestamp) as github:
+    hub, organisation, loaded = organisation_on_github()
+    with serve(hub, token=TOKEN, clock=loaded.timestamp) as github:
         settings = Settings(
             _env_file=None,
             github_pat=SecretStr(TOKEN),

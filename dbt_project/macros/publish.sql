@@ -72,8 +72,8 @@
     {%- set scope = node_of("int_build_scoped").relation_name -%}
     {%- set published = node_of("int_builds_published").relation_name -%}
     {%- set is_whole = run_query(
-        "select is_published_whole or not exists (select from " ~ published ~ ") from "
-        ~ scope
+        "select is_published_whole or not exists (select from " ~ published ~ ") or "
+        ~ has_many_rows("int_deliveries_due") ~ " from " ~ scope
     ).columns[0].values()[0] %}
     begin;
     {{ set_work_mem() }};
@@ -103,6 +103,7 @@
         rules_hash,
         memberships_hash,
         repositories_hash,
+        delivery_hashes,
         audited_at
     )
     select
@@ -111,6 +112,10 @@
         scope.rules_hash,
         scope.memberships_hash,
         scope.repositories_hash,
+        (
+            select jsonb_object_agg(repository_id, deliveries_hash)
+            from {{ node_of("int_deliveries_compared").relation_name }}
+        ),
         case
             when scope.is_audited_whole then scope.built_at else published.audited_at
         end
@@ -120,42 +125,15 @@
     commit;
 {%- endmacro %}
 
-{#- The rows of a mart's query; unless `is_whole`, those of changed pull requests. -#}
+{#- The rows of a mart's query; unless `is_whole`, those of pull requests that are due. -#}
 {% macro rows_to_publish(mart, query, is_whole) -%}
     (
         select * from (
             {{ query }}
         ) as mart_rows
         {%- if mart.config.meta.get("changed_by") and not is_whole %}
-        where {{ is_to_publish(mart) }}
+        where {{ is_due(mart.config.meta.changed_by) }}
         {%- endif %}
-    )
-{%- endmacro %}
-
-{#- Besides the changed pull requests, those for which a model that the mart is joined with
-    says something else than the mart. -#}
-{% macro is_to_publish(mart, of="") -%}
-    {%- set key = mart.config.meta.changed_by -%}
-    ({{ is_changed(of ~ key) }}
-    {%- if mart.config.meta.get("joined_with") %}
-    {%- set joined = node_of(mart.config.meta.joined_with) %}
-    {%- set names = joined.columns | reject("equalto", key) | join(", new.") %}
-    or {{ of ~ key }} in (
-        select new.{{ key }}
-        from {{ joined.relation_name }} as new
-        inner join {{ mart.relation_name }} as old
-            on new.{{ key }} = old.{{ key }}
-            and row(new.{{ names }})
-            is distinct from row(old.{{ names | replace("new.", "old.") }})
-    )
-    {%- endif -%}
-    )
-{%- endmacro %}
-
-{% macro is_changed(column) -%}
-    {{ column }} in (
-        select pull_request_id
-        from {{ node_of("int_pull_requests_changed").relation_name }}
     )
 {%- endmacro %}
 
@@ -175,7 +153,7 @@
             {%- endfor %}
         )
         {%- if mart.config.meta.get("changed_by") and not is_whole %}
-        and {{ is_to_publish(mart, "old.") }}
+        and {{ is_due("old." ~ mart.config.meta.changed_by) }}
         {%- endif %}
 {%- endmacro %}
 

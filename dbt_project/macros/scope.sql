@@ -35,6 +35,28 @@
     {{ return(flags.FULL_REFRESH or missing | length > 0) }}
 {%- endmacro %}
 
+{#- What is computed anew is no longer as it was published. So if this build fails and the
+    change is taken back, the next one computes it again. -#}
+{% macro forget_published_hashes() -%}
+    update {{ ref('int_builds_published') }} as published
+    set
+        rules_hash = case when not scope.has_new_rules then published.rules_hash end,
+        memberships_hash = case
+            when not scope.has_new_memberships then published.memberships_hash
+        end
+    from {{ this }} as scope
+    where scope.has_new_memberships
+{%- endmacro %}
+
+{% macro forget_published_deliveries() -%}
+    update {{ ref('int_builds_published') }}
+    set delivery_hashes = delivery_hashes - array(
+        select compared.repository_id
+        from {{ this }} as compared
+        where compared.is_due
+    )
+{%- endmacro %}
+
 {#- A table made from changed pull requests alone would lack the others. -#}
 {% macro expect_all_pull_requests() -%}
     {%- if execute and not is_incremental() and not scope_says("has_new_rules") -%}
@@ -45,8 +67,60 @@
     {%- endif -%}
 {%- endmacro %}
 
-{% macro analyze_if_whole() -%}
-    {%- if not is_incremental() -%} analyze {{ this }} {%- endif -%}
+{#- The same for what is computed anew of deliveries. -#}
+{% macro is_due(column) -%}
+    {{ is_changed(column, node_of("int_deliveries_due").relation_name) }}
+{%- endmacro %}
+
+{#- Before rows are appended to an incremental table. -#}
+{% macro delete_due_pull_requests() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where pull_request_id in (
+            select due.pull_request_id
+            from {{ node_of("int_deliveries_due").relation_name }} as due
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Those that a pull request was or is in of which this is computed anew. -#}
+{% macro due_deployments(changes, due) -%}
+    select changes.deployment_id
+    from {{ changes }} as changes
+    inner join {{ due }} as due on changes.pull_request_id = due.pull_request_id
+{%- endmacro %}
+
+{% macro delete_due_shares() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where
+            deployment_id in (
+                {{ due_deployments(
+                    node_of("int_deployment_changes").relation_name,
+                    node_of("int_deliveries_due").relation_name,
+                ) }}
+            )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- Those that are no longer there as well. -#}
+{% macro delete_due_repositories() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }}
+        where repository_id not in (
+            select compared.repository_id
+            from {{ node_of("int_deliveries_compared").relation_name }} as compared
+            where not compared.is_due
+        )
+    {%- endif -%}
+{%- endmacro %}
+
+{#- What is read with a plan of its own has to be counted first; of an incremental table,
+    autovacuum follows the changes. -#}
+{% macro analyze_new_table() -%}
+    {%- if config.get("materialized") in ("table", "incremental") and not is_incremental() -%}
+        analyze {{ this }}
+    {%- endif -%}
 {%- endmacro %}
 
 {#- A hash of the models' code and of the SQL that the macros in it render to, without
@@ -57,6 +131,9 @@
         attributed_at("created_at"),
         contains("x", "y"),
         hours("x"),
+        as_hours("x"),
+        average_hours("x"),
+        microseconds("x"),
         is_automation("x"),
         like_pattern("x"),
         login_key("x"),
@@ -77,12 +154,32 @@
     {{ return(local_md5(bare.split() | join(" "))) }}
 {%- endmacro %}
 
+{#- An array, because Postgres looks for its elements in an index even through a view that
+    groups or joins; a subquery it would join with all rows. -#}
+{% macro is_changed(column, relation=none) -%}
+    {{ column }} = any(
+        array(
+            select changed.pull_request_id
+            from {{ relation or node_of("int_pull_requests_changed").relation_name }}
+                as changed
+        )
+    )
+{%- endmacro %}
+
 {#- A data test reads the changed pull requests of a model; all of them if the rules, the
-    memberships or the repositories have changed, once in 24 hours, and in `dbt test`. -#}
-{% macro is_whole_audit() -%}
+    memberships or the repositories have changed, if there are many, once in 24 hours, and
+    in `dbt test`. -#}
+{% macro is_whole_audit(changed="int_pull_requests_changed") -%}
     {{ return(
-        not execute or flags.WHICH != "build" or scope_says("is_audited_whole")
+        not execute
+        or flags.WHICH != "build"
+        or scope_says("is_audited_whole or " ~ has_many_rows(changed))
     ) }}
+{%- endmacro %}
+
+{#- More than an array and its plans are good for. -#}
+{% macro has_many_rows(model_name) -%}
+    (select count(*) > 20000 from {{ node_of(model_name).relation_name }})
 {%- endmacro %}
 
 {% macro audited(relation) -%}
@@ -97,12 +194,17 @@
 {%- endmacro %}
 
 {#- Overrides dbt's macro, as its documentation does for placeholders: a test whose `where`
-    says __changed__ reads what `audited` says. -#}
+    says __changed__ reads what `audited` says, or __due__ the same of deliveries. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get("where") or "true" -%}
     {%- if "__changed__" in where -%}
         {%- set where = where | replace(
             "__changed__", "true" if is_whole_audit() else is_changed("pull_request_id")
+        ) -%}
+    {%- elif "__due__" in where -%}
+        {%- set where = where | replace(
+            "__due__",
+            "true" if is_whole_audit("int_deliveries_due") else is_due("pull_request_id")
         ) -%}
     {%- endif -%}
     (select * from {{ relation }} where {{ where }}) as tested

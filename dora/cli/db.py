@@ -10,11 +10,11 @@ import typer
 from dora import embedded
 from dora.cli.console import say, set_up_logging
 from dora.database import SERVICE, Database, address, initialise, open_database
-from dora.demo import with_demo_database, with_shown_database
+from dora.demo import has_demo_beside, with_demo_database, with_shown_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.place import installed_programs
 from dora.roles import ROLES, TRANSFORM
-from dora.settings import Settings, load_settings
+from dora.settings import Settings, is_unconfigured, load_settings
 
 app = typer.Typer(help="The database: its schemas, its address, the embedded server.")
 Demo = Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")]
@@ -60,11 +60,11 @@ def env(
     if SERVICE:
         typer.echo("unset PGSERVICE")
     settings = _settings(demo)
-    shown = with_shown_database(settings)
-    if shown is not settings and not as_run:
+    shown = with_shown_database(settings) if as_run else settings
+    database = prepare(shown)
+    if shown.db_url is None and is_unconfigured(shown) and has_demo_beside(database):
         say("nothing is configured: this is your own, empty database; the demo's: --demo", "yellow")
-        shown = settings
-    variables = prepare(shown).environment(TRANSFORM) | environment(settings)
+    variables = database.environment(TRANSFORM) | environment(settings)
     # Those of another project in the same shell.
     for name in sorted(os.environ):
         if name.startswith("DBT_") and name not in variables:

@@ -1,13 +1,20 @@
-"""Random worlds of deployments: each row of the marts is what plain Python makes of DELIVERY.md."""
+"""Random worlds of deployments, and the made-up organisation.
+
+Each row of the marts is what plain Python makes of DELIVERY.md.
+"""
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from dbt_support import Row, Warehouse
+from delivery_organisation import world_of
 from delivery_rows import only_labels, renamed, rows_of, together
 
+from dora.database import Database
+from tests.demo_marts import organisation_on_github
 from tests.reference import compare, keyed
 from tests.reference.delivery import Delivery, World, delivery
 from tests.reference.delivery_worlds import random_world
@@ -24,7 +31,7 @@ VARIANTS: list[dict[str, Any]] = [
 ]
 
 
-def world_of(seed: int) -> World:
+def random_worlds(seed: int) -> World:
     return together(
         [renamed(only_labels(random_world(seed * 1000 + n, STEPS)), f"w{n}") for n in range(WORLDS)]
     )
@@ -82,7 +89,7 @@ def without(rows: Mapping[Any, Row], *names: str) -> dict[Any, Row]:
 
 @pytest.mark.parametrize("seed", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (1, 3))])
 def test_every_figure_of_random_worlds_is_right(own_warehouse: Warehouse, seed: int) -> None:
-    world = world_of(seed)
+    world = random_worlds(seed)
     own_warehouse.insert(**rows_of(world))
     for variables in VARIANTS:
         own_warehouse.build("--vars", json.dumps(variables))
@@ -90,3 +97,12 @@ def test_every_figure_of_random_worlds_is_right(own_warehouse: Warehouse, seed: 
         kinds = {row["kind"] for row in expected.deployments.values()}
         assert kinds == {"first", "deploy", "redeploy", "rollback", "overtaken"}
         assert differences(own_warehouse, expected) == []
+
+
+def test_every_figure_of_the_made_up_organisation_is_right(demo: Database, target: Path) -> None:
+    expected = delivery(world_of(*organisation_on_github()))
+    kinds = {row["kind"] for row in expected.deployments.values()}
+    assert kinds == {"first", "deploy", "redeploy", "rollback", "overtaken"}
+    causes = {cause for row in expected.deployments.values() for cause in row["failure_causes"]}
+    assert causes == {"incident", "rollback", "revert", "hotfix", "status"}
+    assert differences(Warehouse(demo, target), expected) == []

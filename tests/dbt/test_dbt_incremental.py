@@ -216,7 +216,10 @@ def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
     steering = {"should_full_refresh", "is_full_refresh", "hash_of_the_code", "scope_says"}
     # Their values are hashed.
     steering |= {"reporting_timezone", "attribution_instant"}
-    steering |= {"analyze_if_whole", "expect_all_pull_requests", "set_work_mem", "node_of"}
+    steering |= {"analyze_new_table", "expect_all_pull_requests", "set_work_mem", "node_of"}
+    steering |= {"is_changed", "is_due", "due_deployments"}
+    steering |= {"delete_due_pull_requests", "delete_due_repositories", "delete_due_shares"}
+    steering |= {"forget_published_hashes", "forget_published_deliveries"}
     assert used - set(hashed) <= {f"macro.dora_metrics.{name}" for name in steering}
 
 
@@ -259,6 +262,53 @@ def test_runs_of_some_models_are_completed_by_the_next_build(filled: Warehouse) 
         assert marts(filled) == before
     usual = run(filled)
     assert usual == run(filled, "--full-refresh")
+
+
+@pytest.mark.parametrize(
+    ("change", "back"),
+    [
+        (
+            """
+            insert into raw.settings values
+            ('pull_requests', '[{"title": "*", "reason": "r"}]')
+            """,
+            "delete from raw.settings where name = 'pull_requests'",
+        ),
+        (
+            "update raw.team_memberships set allocation_weight = allocation_weight / 2",
+            "update raw.team_memberships set allocation_weight = allocation_weight * 2",
+        ),
+        (
+            "update raw.deployment_statuses set created_at = created_at + interval '40 days'",
+            "update raw.deployment_statuses set created_at = created_at - interval '40 days'",
+        ),
+    ],
+    ids=["rules", "memberships", "deliveries"],
+)
+def test_what_is_taken_back_before_it_is_published_leaves_nothing(
+    filled: Warehouse, change: LiteralString, back: LiteralString
+) -> None:
+    """As if the build with it had failed: rows made with it are there, but in no mart."""
+    rng = random.Random(8)
+    configure(filled, rng)
+    before = run(filled)
+    with filled.database.connect(INGEST) as connection:
+        connection.execute(change)
+    layers = ("path:models/staging", "path:models/intermediate")
+    assert set(filled.dbt("run", "--select", *layers).values()) == {"success"}
+    with filled.database.connect(INGEST) as connection:
+        connection.execute(back)
+    assert run(filled) == before
+    land(filled, range(5), rng)
+    assert run(filled) == run(filled, "--full-refresh")
+
+
+def test_deployments_that_land_during_a_build_are_completed_by_the_next(filled: Warehouse) -> None:
+    rng = random.Random(11)
+    deploy(filled, rng)
+    filled.build(after={"int_deliveries_compared": lambda: deploy(filled, rng)})
+    filled.build(after={"int_deployments_numbered": lambda: deploy(filled, rng)})
+    assert run(filled) == run(filled, "--full-refresh")
 
 
 def test_ingest_during_a_build_is_completed_by_the_next(filled: Warehouse) -> None:

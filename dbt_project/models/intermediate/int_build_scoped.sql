@@ -1,4 +1,9 @@
-{{ config(materialized='table') }}
+{{
+    config(
+        materialized='table',
+        post_hook="{{ forget_published_hashes() }}",
+    )
+}}
 
 with
 

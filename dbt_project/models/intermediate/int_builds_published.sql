@@ -5,6 +5,7 @@
         materialized='incremental',
         incremental_strategy='append',
         full_refresh=false,
+        on_schema_change='append_new_columns',
     )
 }}
 
@@ -14,5 +15,6 @@ select
     null::text as rules_hash,
     null::text as memberships_hash,
     null::text as repositories_hash,
+    null::jsonb as delivery_hashes,
     null::timestamptz as audited_at
 where false

@@ -4,7 +4,6 @@
         incremental_strategy='delete+insert',
         unique_key='pull_request_id',
         pre_hook="{{ set_work_mem() }}",
-        post_hook="{{ analyze_if_whole() }}",
         indexes=[
             {'columns': ['pull_request_id']},
             {'columns': ['team_id', 'merged_at']},
@@ -14,6 +13,10 @@
     )
 }}
 {%- set timezone = reporting_timezone() %}
+{#- What is summed lies beside the weight, so that a sum needs no other table. #}
+{%- set durations = [
+    'cycle_time_hours', 'coding_hours', 'draft_hours', 'pickup_hours', 'review_hours'
+] %}
 
 with
 
@@ -32,10 +35,7 @@ pull_requests as (
         excluded_by is null
         and (
             not {{ is_incremental() | lower }}
-            or pull_request_id in (
-                select changed.pull_request_id
-                from {{ ref('int_pull_requests_changed') }} as changed
-            )
+            or {{ is_changed('pull_request_id', ref('int_pull_requests_changed')) }}
         )
 ),
 
@@ -48,7 +48,8 @@ held as (
         -- Two logins of one person in one team would count the pull request twice.
         max(memberships.allocation_weight) as weight,
         pull_requests.attributed_at,
-        pull_requests.merged_at
+        pull_requests.merged_at,
+        {{ durations | join(", ") }}
     from pull_requests
     -- Half-open windows: a merge at the instant of a move counts once.
     left join memberships
@@ -61,7 +62,8 @@ held as (
         pull_requests.pull_request_id,
         pull_requests.author_id,
         pull_requests.attributed_at,
-        pull_requests.merged_at
+        pull_requests.merged_at,
+        {{ durations | join(", ") }}
 ),
 
 left_over as (
@@ -71,9 +73,15 @@ left_over as (
         author_id,
         1 - coalesce(sum(weight), 0) as weight,
         attributed_at,
-        merged_at
+        merged_at,
+        {{ durations | join(", ") }}
     from held
-    group by pull_request_id, author_id, attributed_at, merged_at
+    group by
+        pull_request_id,
+        author_id,
+        attributed_at,
+        merged_at,
+        {{ durations | join(", ") }}
     having coalesce(sum(weight), 0) < 1
 ),
 
@@ -94,7 +102,8 @@ attributed as (
         merged_at,
         {{ period_of('merged_at', 'week', timezone) }} as week,
         {{ period_of('merged_at', 'month', timezone) }} as month,
-        true as is_current
+        true as is_current,
+        {{ durations | join(", ") }}
     from shares
 ),
 
@@ -108,10 +117,7 @@ former as (
     from {{ this if is_incremental() else 'attributed' }}
     where
         {{ is_incremental() | lower }}
-        and pull_request_id in (
-            select changed.pull_request_id
-            from {{ ref('int_pull_requests_changed') }} as changed
-        )
+        and {{ is_changed('pull_request_id', ref('int_pull_requests_changed')) }}
     except
     select
         team_id,
@@ -132,5 +138,6 @@ select
     null as merged_at,
     week,
     month,
-    false as is_current
+    false as is_current,
+    null as {{ durations | join(", null as ") }}
 from former

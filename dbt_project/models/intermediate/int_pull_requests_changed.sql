@@ -3,7 +3,6 @@
     config(
         materialized='table',
         pre_hook="{{ set_work_mem() }}",
-        post_hook="analyze {{ this }}",
     )
 }}
 
@@ -67,6 +66,13 @@ changed as (
         dated.merge_commit_sha,
         dated.head_sha,
         dated.reverts,
+        dated.reverts is not null
+        or dated.title ~* '^(revert|reapply) "'
+        or coalesce(dated.head_ref, '') ~ '^revert-[0-9]+-' as says_revert,
+        coalesce(dated.head_ref, '') ~* '^hotfix[/-]'
+        or coalesce(
+            dated.labels @? '$[*] ? (@ like_regex "^hotfix$" flag "i")', false
+        ) as is_hotfix,
         dated.merged_by_login,
         dated.is_by_bot,
         dated.vanished_at,

@@ -12,9 +12,10 @@ accounts as (
     select * from {{ ref('int_accounts_identified') }}
 ),
 
-attributions as (
+-- Not materialized, so that a data test of few looks into the index.
+credits as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
-    where is_current
+    where is_current and team_id <> 'unassigned'
 ),
 
 periods as (
@@ -50,9 +51,20 @@ excluded as (
                 then 'bot_not_listed'
             when accounts.person_id is null then 'author_never_tracked'
             when pull_requests.excluded_by is not null then 'excluded_by_rule'
-            when not credited.is_attributed then 'outside_windows'
+            when
+                not exists (
+                    select from credits
+                    where credits.pull_request_id = pull_requests.pull_request_id
+                )
+                then 'outside_windows'
             when coverage.as_of is null then 'nothing_covered'
-            when not credited.has_begun then 'team_not_begun'
+            when
+                not exists (
+                    select from credits
+                    inner join spans on credits.team_id = spans.team_id
+                    where credits.pull_request_id = pull_requests.pull_request_id
+                )
+                then 'team_not_begun'
             else 'before_data_from'
         end as reason
     from pull_requests
@@ -60,27 +72,20 @@ excluded as (
     left join repositories
         on pull_requests.repository_id = repositories.repository_id
     left join accounts on pull_requests.author_account_id = accounts.account_id
-    -- One look into an index for each, so that a data test of few is fast.
-    cross join
-        lateral (
-            select
-                count(*) > 0 as is_attributed,
-                bool_or(spans.team_id is not null) as has_begun,
-                -- Its week may begin before data_from and its month not, or
-                -- the other way.
-                bool_or(
-                    attributions.week >= spans.first_week
-                    or attributions.month >= spans.first_month
-                ) as is_counted
-            from attributions
-            left join spans on attributions.team_id = spans.team_id
-            where
-                attributions.pull_request_id = pull_requests.pull_request_id
-                and attributions.team_id <> 'unassigned'
-        ) as credited
     where
         pull_requests.merged_at is not null
-        and credited.is_counted is not true
+        and not exists (
+            select from credits
+            inner join spans on credits.team_id = spans.team_id
+            where
+                credits.pull_request_id = pull_requests.pull_request_id
+                -- Its week may begin before data_from and its month not, or
+                -- the other way.
+                and (
+                    credits.week >= spans.first_week
+                    or credits.month >= spans.first_month
+                )
+        )
 )
 
 select * from excluded

@@ -9,9 +9,11 @@ labelled as (
         pull_requests.pull_request_id,
         labels.label
     from pull_requests
-    cross join lateral jsonb_array_elements_text(pull_requests.labels) as labels (label)
-    -- A label that GitHub gives twice, on two pages, counts once.
-    group by pull_requests.pull_request_id, labels.label
+    cross join lateral (
+        -- A label that GitHub gives twice, on two pages, counts once.
+        select distinct listed.label
+        from jsonb_array_elements_text(pull_requests.labels) as listed (label)
+    ) as labels
 )
 
 select * from labelled

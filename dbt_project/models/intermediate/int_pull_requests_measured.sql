@@ -4,7 +4,6 @@
         incremental_strategy='delete+insert',
         unique_key='pull_request_id',
         pre_hook=["{{ set_work_mem() }}", "{{ expect_all_pull_requests() }}"],
-        post_hook="{{ analyze_if_whole() }}",
         indexes=[
             {'columns': ['pull_request_id'], 'unique': true},
             {'columns': ['author_account_id']},
@@ -64,6 +63,8 @@ measured as (
         pull_requests.merge_commit_sha,
         pull_requests.head_sha,
         pull_requests.reverts,
+        pull_requests.says_revert,
+        pull_requests.is_hotfix,
         pull_requests.merged_by_login,
         pull_requests.is_by_bot,
         pull_requests.vanished_at,

@@ -9,14 +9,12 @@
     )
 }}
 
+-- depends_on: {{ ref('int_pull_requests_changed') }}
 with
 
-attributions as (
+-- Not materialized: the periods are found by one index, their rows by another.
+attributions as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
-),
-
-pull_requests as (
-    select * from {{ ref('int_pull_requests_measured') }}
 ),
 
 periods as (
@@ -26,13 +24,12 @@ periods as (
     from attributions
     where
         month is not null
-        and (
-            not {{ is_incremental() | lower }}
-            or pull_request_id in (
-                select changed.pull_request_id
-                from {{ ref('int_pull_requests_changed') }} as changed
-            )
+    {%- if is_incremental() %}
+        and pull_request_id in (
+            select changed.pull_request_id
+            from {{ ref('int_pull_requests_changed') }} as changed
         )
+    {%- endif %}
     group by team_id, month
 ),
 
@@ -42,14 +39,14 @@ merged as (
         periods.month,
         attributions.pull_request_id,
         attributions.weight,
-        pull_requests.cycle_time_hours,
-        pull_requests.coding_hours,
-        pull_requests.draft_hours,
-        pull_requests.pickup_hours,
-        pull_requests.review_hours,
+        attributions.cycle_time_hours,
+        attributions.coding_hours,
+        attributions.draft_hours,
+        attributions.pickup_hours,
+        attributions.review_hours,
         sum(attributions.weight) over (
             partition by periods.team_id, periods.month
-            order by pull_requests.cycle_time_hours
+            order by attributions.cycle_time_hours
         ) as cumulative_weight,
         sum(attributions.weight) over (
             partition by periods.team_id, periods.month
@@ -59,8 +56,6 @@ merged as (
         on periods.team_id = attributions.team_id
         and periods.month = attributions.month
         and attributions.is_current
-    left join pull_requests
-        on attributions.pull_request_id = pull_requests.pull_request_id
 ),
 
 summed as (

@@ -1,5 +1,5 @@
 -- A table: dbt drops a view on a mart when it replaces the mart.
-{{ config(materialized='table', post_hook='analyze {{ this }}') }}
+{{ config(materialized='table') }}
 {%- set timezone = reporting_timezone() %}
 
 with

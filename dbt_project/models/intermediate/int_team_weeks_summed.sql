@@ -9,14 +9,12 @@
     )
 }}
 
+-- depends_on: {{ ref('int_pull_requests_changed') }}
 with
 
-attributions as (
+-- Not materialized: the periods are found by one index, their rows by another.
+attributions as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
-),
-
-pull_requests as (
-    select * from {{ ref('int_pull_requests_measured') }}
 ),
 
 periods as (
@@ -26,13 +24,12 @@ periods as (
     from attributions
     where
         week is not null
-        and (
-            not {{ is_incremental() | lower }}
-            or pull_request_id in (
-                select changed.pull_request_id
-                from {{ ref('int_pull_requests_changed') }} as changed
-            )
+    {%- if is_incremental() %}
+        and pull_request_id in (
+            select changed.pull_request_id
+            from {{ ref('int_pull_requests_changed') }} as changed
         )
+    {%- endif %}
     group by team_id, week
 ),
 
@@ -43,7 +40,7 @@ merged as (
         attributions.pull_request_id,
         attributions.author_id,
         attributions.weight,
-        pull_requests.cycle_time_hours
+        attributions.cycle_time_hours
     from periods
     left join attributions
         on periods.team_id = attributions.team_id
@@ -52,8 +49,6 @@ merged as (
         and attributions.month between
         date_trunc('month', periods.week)::date and periods.week + 6
         and attributions.is_current
-    left join pull_requests
-        on attributions.pull_request_id = pull_requests.pull_request_id
 ),
 
 summed as (
@@ -62,13 +57,20 @@ summed as (
         week,
         count(pull_request_id) as prs_merged,
         coalesce(sum(weight), 0)::numeric(12, 2) as weighted_prs_merged,
-        -- In a fixed order, so that the last bits do not depend on the query's plan.
-        avg(cycle_time_hours order by cycle_time_hours) as avg_cycle_time_hours,
-        sum(weight * cycle_time_hours order by cycle_time_hours, weight)
-        / nullif(sum(weight), 0) as weighted_avg_cycle_time_hours,
+        {{ average_hours('cycle_time_hours') }} as cycle_microseconds,
+        sum(weight * {{ microseconds('cycle_time_hours') }})
+        / nullif(sum(weight), 0) as weighted_cycle_microseconds,
         count(distinct author_id) as contributors
     from merged
     group by team_id, week
 )
 
-select * from summed
+select
+    team_id,
+    week,
+    prs_merged,
+    weighted_prs_merged,
+    {{ as_hours('cycle_microseconds') }} as avg_cycle_time_hours,
+    {{ as_hours('weighted_cycle_microseconds') }} as weighted_avg_cycle_time_hours,
+    contributors
+from summed

@@ -1,4 +1,9 @@
-{{ config(indexes=[{'columns': ['pull_request_id']}]) }}
+{{
+    config(
+        indexes=[{'columns': ['pull_request_id']}],
+        meta={'changed_by': 'pull_request_id'},
+    )
+}}
 
 select
     changes.deployment_id,
@@ -7,3 +12,4 @@ select
 from {{ ref('int_deployment_changes') }} as changes
 inner join {{ ref('int_pull_requests_tracked') }} as tracked
     on changes.pull_request_id = tracked.pull_request_id
+where changes.is_current

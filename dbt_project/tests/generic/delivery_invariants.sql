@@ -23,18 +23,29 @@ where
     somebody's weights add up to more. -#}
 {% test shares_within_one(model) %}
 
+with
+
+shares as (
+    select * from {{ model }}
+)
+
 select
-    deployment_id,
-    sum(share) as shares
-from {{ model }}
-where
-    not exists (
-        select from {{ ref('int_pull_requests_attributed') }} as attributed
-        where attributed.is_current
-        group by attributed.pull_request_id
+    shares.deployment_id,
+    sum(shares.share) as total_share
+from shares
+group by shares.deployment_id
+having
+    sum(shares.share) > 1 + 1e-9
+    and not exists (
+        select from {{ ref('int_deployment_changes') }} as changes
+        inner join {{ ref('int_pull_requests_attributed') }} as attributed
+            on changes.pull_request_id = attributed.pull_request_id
+        where
+            changes.deployment_id = shares.deployment_id
+            and changes.is_current
+            and attributed.is_current
+        group by changes.pull_request_id
         having sum(attributed.weight) > 1
     )
-group by deployment_id
-having sum(share) > 1 + 1e-9
 
 {% endtest %}

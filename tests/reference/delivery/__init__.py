@@ -61,6 +61,7 @@ Incidents
   that only another repository has. `Started:` without a zone, or no instant, is not read.
 - `Caused by:` is a pull request (`#N`, `owner/name#N`, address), else a commit (7 to 40 hex
   digits), else a deployment's id. In a column, a number of up to six digits is a pull request.
+- `Caused by: none` in an issue is `caused_by_change` false.
 - `caused_by_change` false is never linked, even if it names something; true outlives the window
   only if there is a `deploy` to link to.
 - Links do not depend on which causes are left out.

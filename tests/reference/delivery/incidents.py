@@ -70,6 +70,7 @@ def _of_issue(issue: Issue, services: Set[tuple[str, str]]) -> Incident:
         deployment_id=None if cause_is_change or cause_is_commit else cause,
         commit_sha=cause if cause_is_commit else None,
         pull_request=_in_full(cause, issue.repository) if cause_is_change else None,
+        caused_by_change=False if (cause or "").strip().lower() == "none" else None,
         fixed_by=_in_full(issue.closed_by, issue.repository) if issue.closed_at else None,
     )
 

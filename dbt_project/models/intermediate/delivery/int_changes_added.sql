@@ -2,15 +2,18 @@
 -- for each time. What the first deployment contains was there before.
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_pull_requests() }}"],
         indexes=[
             {'columns': ['target_id', 'sequence']},
             {'columns': ['pull_request_id']},
         ],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 
+-- depends_on: {{ ref('int_deliveries_due') }}
 with recursive
 
 deployments as (
@@ -19,6 +22,12 @@ deployments as (
 
 changes as (
     select * from {{ ref('int_changes_listed') }}
+    {%- if is_incremental() %}
+        where pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 -- Up to where a deployment contains a line of the graph; the default branch is ''.

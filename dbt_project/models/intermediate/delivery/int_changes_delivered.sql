@@ -1,17 +1,28 @@
 -- Of each merged pull request the deployment that first added it, or why there is none.
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_pull_requests() }}"],
         indexes=[{'columns': ['pull_request_id'], 'unique': true}],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 
+-- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 pull_requests as (
     select * from {{ ref('int_pull_requests_measured') }}
-    where merged_at is not null and vanished_at is null
+    where
+        merged_at is not null
+        and vanished_at is null
+    {%- if is_incremental() %}
+        and pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 commits as (
@@ -20,6 +31,12 @@ commits as (
 
 listed as (
     select * from {{ ref('int_changes_listed') }}
+    {%- if is_incremental() %}
+        where pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 deployments as (
@@ -28,6 +45,12 @@ deployments as (
 
 added as (
     select * from {{ ref('int_changes_added') }}
+    {%- if is_incremental() %}
+        where pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 measured_targets as (

@@ -1,5 +1,5 @@
 -- What merged pull requests say of others: those that revert something, and hotfixes.
-{{ config(materialized='table', post_hook='analyze {{ this }}') }}
+{{ config(materialized='table') }}
 
 with
 
@@ -8,29 +8,20 @@ pull_requests as not materialized (
     where merged_at is not null and vanished_at is null
 ),
 
-flagged as (
+speaking as (
     select
         pull_request_id,
         repository_id,
         number,
         merged_at,
         reverts,
-        reverts is not null
-        or title ~* '^(revert|reapply) "'
-        or coalesce(head_ref, '') ~ '^revert-[0-9]+-' as says_revert,
+        says_revert,
         title ~* '^(revert "(revert|reapply) "|reapply ")'
         or coalesce(head_ref, '') ~ '^revert-[0-9]+-revert-[0-9]+-'
             as says_revert_of_revert,
         substring(title from '(?i)^revert "(.*)"') as reverted_title,
-        coalesce(head_ref, '') ~* '^hotfix[/-]'
-        or coalesce(
-            labels @? '$[*] ? (@ like_regex "^hotfix$" flag "i")', false
-        ) as is_hotfix
+        is_hotfix
     from pull_requests
-),
-
-speaking as (
-    select * from flagged
     where says_revert or is_hotfix
 ),
 

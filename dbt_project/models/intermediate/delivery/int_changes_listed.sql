@@ -1,12 +1,15 @@
 -- Which merged pull requests are changes of which target.
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
-        indexes=[{'columns': ['target_id', 'pull_request_id'], 'unique': true}],
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_pull_requests() }}"],
+        indexes=[{'columns': ['pull_request_id', 'target_id'], 'unique': true}],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 
+-- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 targets as (
@@ -26,6 +29,12 @@ merged as (
     where
         merged_at is not null
         and vanished_at is null
+    {%- if is_incremental() %}
+        and pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 claimed as (

@@ -1,23 +1,35 @@
 -- Which pull requests a deployment added, or, of a rollback, withdrew.
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='delete+insert',
+        unique_key='pull_request_id',
+        pre_hook="{{ set_work_mem() }}",
         indexes=[
-            {'columns': ['deployment_id', 'pull_request_id'], 'unique': true},
+            {'columns': ['deployment_id']},
+            {'columns': ['pull_request_id']},
         ],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 
+-- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 deployments as (
-    select * from {{ ref('int_deployments_judged') }}
+    select * from {{ ref('int_deployments_ranked') }}
 ),
 
 changes as (
     select * from {{ ref('int_changes_added') }}
-    where is_counted
+    where
+        is_counted
+    {%- if is_incremental() %}
+        and pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    {%- endif %}
 ),
 
 moved as (
@@ -42,11 +54,38 @@ listed as (
     select
         deployments.deployment_id,
         moved.pull_request_id,
-        moved.is_added
+        moved.is_added,
+        true as is_current
     from moved
     inner join deployments
         on moved.target_id = deployments.target_id
         and moved.sequence = deployments.sequence
+),
+
+-- Where they were before: those deployments lose them.
+former as (
+    select
+        deployment_id,
+        pull_request_id
+    from {{ this if is_incremental() else 'listed' }}
+    where
+        {{ is_incremental() | lower }}
+        and pull_request_id in (
+            select due.pull_request_id
+            from {{ ref('int_deliveries_due') }} as due
+        )
+    except
+    select
+        deployment_id,
+        pull_request_id
+    from listed
 )
 
 select * from listed
+union all
+select
+    deployment_id,
+    pull_request_id,
+    null as is_added,
+    false as is_current
+from former

@@ -2,20 +2,32 @@
 -- withdraws.
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_shares() }}"],
         indexes=[{'columns': ['deployment_id', 'team_id'], 'unique': true}],
+        meta={'recomputed_if': 'has_new_memberships'},
     )
 }}
 
+-- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 deployments as (
     select * from {{ ref('int_deployments_judged') }}
+    {%- if is_incremental() %}
+        where
+            deployment_id in (
+                {{ due_deployments(
+                    ref('int_deployment_changes'), ref('int_deliveries_due')
+                ) }}
+            )
+    {%- endif %}
 ),
 
 changes as (
     select * from {{ ref('int_deployment_changes') }}
+    where is_current
 ),
 
 attributions as (

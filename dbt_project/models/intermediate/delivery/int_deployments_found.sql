@@ -1,12 +1,18 @@
--- The successful deployments of each target, whatever they are made of.
+-- The successful deployments of each target, whatever they are made of; of the
+-- repositories whose deliveries are computed anew.
 with
 
 targets as (
-    select * from {{ ref('int_delivery_targets') }}
+    select targets.*
+    from {{ ref('int_delivery_targets') }} as targets
+    inner join {{ ref('int_deliveries_compared') }} as compared
+        on targets.repository_id = compared.repository_id
+    where compared.is_due
 ),
 
 deployments as (
     select * from {{ ref('stg_delivery__deployments') }}
+    where repository_id in (select targets.repository_id from targets)
 ),
 
 statuses as (
@@ -34,13 +40,15 @@ pull_requests as (
 ),
 
 successes as (
-    select distinct on (deployment_id)
-        deployment_id,
-        url,
-        created_at as succeeded_at
+    select distinct on (statuses.deployment_id)
+        statuses.deployment_id,
+        statuses.url,
+        statuses.created_at as succeeded_at
     from statuses
-    where state = 'success'
-    order by deployment_id asc, created_at asc, position asc
+    inner join deployments on statuses.deployment_id = deployments.deployment_id
+    where statuses.state = 'success'
+    order by
+        statuses.deployment_id asc, statuses.created_at asc, statuses.position asc
 ),
 
 setbacks as (

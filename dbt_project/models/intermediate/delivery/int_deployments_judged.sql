@@ -1,7 +1,6 @@
 {{
     config(
         materialized='table',
-        post_hook='analyze {{ this }}',
         indexes=[
             {'columns': ['target_id', 'sequence'], 'unique': true},
             {'columns': ['deployment_id'], 'unique': true},

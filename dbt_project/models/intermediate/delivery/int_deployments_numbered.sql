@@ -1,8 +1,10 @@
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_due_repositories() }}",
         indexes=[{'columns': ['target_id', 'sequence'], 'unique': true}],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 

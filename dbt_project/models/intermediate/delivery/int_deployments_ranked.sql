@@ -1,18 +1,24 @@
 {{
     config(
-        materialized='table',
-        post_hook='analyze {{ this }}',
+        materialized='incremental',
+        incremental_strategy='append',
+        pre_hook="{{ delete_due_repositories() }}",
         indexes=[
             {'columns': ['target_id', 'sequence'], 'unique': true},
             {'columns': ['target_id', 'deployed_at']},
         ],
+        meta={'recomputed_if': 'has_new_rules'},
     )
 }}
 
 with recursive
 
 numbered as not materialized (
-    select * from {{ ref('int_deployments_numbered') }}
+    select numbered.*
+    from {{ ref('int_deployments_numbered') }} as numbered
+    inner join {{ ref('int_deliveries_compared') }} as compared
+        on numbered.repository_id = compared.repository_id
+    where compared.is_due
 ),
 
 -- One after the other, because what an overtaken deployment leaves running is what the

@@ -1,5 +1,7 @@
 -- Which merged pull request an incident names as its cause and its fix: `12`, `#12`,
 -- `owner/name#12`, an address, or, of a fix, a commit of at least seven digits.
+{{ config(materialized='table') }}
+
 with
 
 incidents as (
@@ -69,7 +71,9 @@ named as (
         pull_requests.pull_request_id
     from parsed
     inner join pull_requests
-        on starts_with(
+        on left({{ lower_ascii('parsed.name') }}, 7)
+        = left(pull_requests.merge_commit_sha, 7)
+        and starts_with(
             pull_requests.merge_commit_sha, {{ lower_ascii('parsed.name') }}
         )
     where parsed.is_commit and parsed.role = 'fix'
@@ -79,8 +83,14 @@ named as (
         parsed.role,
         pull_requests.pull_request_id
     from parsed
-    inner join pull_requests
-        on parsed.name in (pull_requests.pull_request_id, pull_requests.url)
+    inner join pull_requests on parsed.name = pull_requests.pull_request_id
+    union all
+    select
+        parsed.incident_id,
+        parsed.role,
+        pull_requests.pull_request_id
+    from parsed
+    inner join pull_requests on parsed.name = pull_requests.url
 ),
 
 referring as (

@@ -1,6 +1,6 @@
 -- The deployment that each rollback remedied: the first one, after what was rolled back
 -- to, whose commit the rollback really went back past. None if that is from before.
-{{ config(materialized='table', post_hook='analyze {{ this }}') }}
+{{ config(materialized='table') }}
 
 with
 

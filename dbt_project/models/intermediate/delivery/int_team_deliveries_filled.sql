@@ -1,19 +1,28 @@
+{{ config(materialized='table') }}
 {%- set timezone = reporting_timezone() %}
-{%- set counts = [
-    'deployments', 'deployment_days', 'rollbacks', 'changes_deployed',
-    'failed_deployments', 'failed_by_incident', 'failed_by_rollback', 'failed_by_revert',
-    'failed_by_hotfix', 'failed_by_status', 'rework_deployments', 'failures_recovered',
-    'failures_open',
-] %}
-{%- set figures = [
-    'median_change_lead_time_hours', 'p95_change_lead_time_hours',
-    'weighted_median_change_lead_time_hours', 'weighted_p95_change_lead_time_hours',
-    'median_deploy_hours', 'avg_coding_hours', 'avg_draft_hours', 'avg_pickup_hours',
-    'avg_review_hours', 'avg_deploy_hours', 'change_fail_rate',
-    'weighted_change_fail_rate', 'deployment_rework_rate',
-    'weighted_deployment_rework_rate', 'median_recovery_hours',
-    'weighted_median_recovery_hours',
-] %}
+{%- set counts_of = {
+    'deployments': [
+        'deployments', 'weighted_deployments', 'deployment_days', 'rollbacks',
+        'failed_deployments', 'failed_by_incident', 'failed_by_rollback',
+        'failed_by_revert', 'failed_by_hotfix', 'failed_by_status',
+        'rework_deployments', 'failures_recovered', 'failures_open',
+    ],
+    'changes': ['changes_deployed', 'weighted_changes_deployed'],
+} %}
+{%- set figures_of = {
+    'deployments': [
+        'change_fail_rate', 'weighted_change_fail_rate', 'deployment_rework_rate',
+        'weighted_deployment_rework_rate', 'median_recovery_hours',
+        'weighted_median_recovery_hours',
+    ],
+    'changes': [
+        'median_change_lead_time_hours', 'p95_change_lead_time_hours',
+        'weighted_median_change_lead_time_hours',
+        'weighted_p95_change_lead_time_hours', 'median_deploy_hours',
+        'avg_coding_hours', 'avg_draft_hours', 'avg_pickup_hours', 'avg_review_hours',
+        'avg_deploy_hours',
+    ],
+} %}
 
 with
 
@@ -21,9 +30,12 @@ periods as (
     select * from {{ ref('int_team_periods_spanned') }}
 ),
 
-sums as (
-    select * from {{ ref('int_team_deliveries_summed') }}
-    where team_id <> 'unassigned'
+deployments as (
+    select * from {{ ref('int_team_deployments_summed') }}
+),
+
+changes as (
+    select * from {{ ref('int_team_changes_summed') }}
 ),
 
 covered as (
@@ -34,32 +46,8 @@ coverage as (
     select * from {{ ref('int_coverage_measured') }}
 ),
 
-attributions as (
-    select * from {{ ref('int_pull_requests_attributed') }}
-    where is_current
-),
-
-listed as (
-    select * from {{ ref('int_changes_listed') }}
-),
-
-first_deployments as (
-    select
-        target_id,
-        deployed_at
-    from {{ ref('int_deployments_ranked') }}
-    where sequence = 1
-),
-
 begun as (
-    select
-        attributions.team_id,
-        min(greatest(attributions.attributed_at, first_deployments.deployed_at))
-            as measured_from
-    from attributions
-    inner join listed on attributions.pull_request_id = listed.pull_request_id
-    inner join first_deployments on listed.target_id = first_deployments.target_id
-    group by attributions.team_id
+    select * from {{ ref('int_teams_measured') }}
 ),
 
 last_periods as (
@@ -71,12 +59,27 @@ last_periods as (
     group by team_id, unit
 ),
 
-last_sums as (
+delivered as (
+    select
+        team_id,
+        unit,
+        period
+    from deployments
+    union all
+    select
+        team_id,
+        unit,
+        period
+    from changes
+    where changes_deployed > 0
+),
+
+last_deliveries as (
     select
         team_id,
         unit,
         max(period) as period
-    from sums
+    from delivered
     group by team_id, unit
 ),
 
@@ -93,12 +96,12 @@ spanned as (
         last_periods.unit,
         later.period::date as period
     from last_periods
-    inner join last_sums
-        on last_periods.team_id = last_sums.team_id
-        and last_periods.unit = last_sums.unit
+    inner join last_deliveries
+        on last_periods.team_id = last_deliveries.team_id
+        and last_periods.unit = last_deliveries.unit
     cross join lateral generate_series(
         last_periods.last_period + ('1 ' || last_periods.unit)::interval,
-        last_sums.period,
+        last_deliveries.period,
         ('1 ' || last_periods.unit)::interval
     ) as later (period)
 ),
@@ -134,23 +137,26 @@ select
     bounded.team_id,
     bounded.unit,
     bounded.period,
-    {%- for name in counts %}
-        case when bounded.is_measured then coalesce(sums.{{ name }}, 0) end
-            as {{ name }},
+    {%- for source, names in counts_of.items() %}
+        {%- for name in names %}
+            case when bounded.is_measured then coalesce({{ source }}.{{ name }}, 0) end
+                as {{ name }},
+        {%- endfor %}
     {%- endfor %}
-    case when bounded.is_measured then coalesce(sums.weighted_deployments, 0) end
-        as weighted_deployments,
-    case
-        when bounded.is_measured
-            then coalesce(sums.weighted_changes_deployed, 0)::numeric(12, 2)
-    end as weighted_changes_deployed,
-    {%- for name in figures %}
-        case when bounded.is_measured then sums.{{ name }} end as {{ name }},
+    {%- for source, names in figures_of.items() %}
+        {%- for name in names %}
+            case when bounded.is_measured then {{ source }}.{{ name }} end
+                as {{ name }},
+        {%- endfor %}
     {%- endfor %}
     bounded.is_complete,
     bounded.is_complete and bounded.is_window_over as is_settled
 from bounded
-left join sums
-    on bounded.team_id = sums.team_id
-    and bounded.unit = sums.unit
-    and bounded.period = sums.period
+left join deployments
+    on bounded.team_id = deployments.team_id
+    and bounded.unit = deployments.unit
+    and bounded.period = deployments.period
+left join changes
+    on bounded.team_id = changes.team_id
+    and bounded.unit = changes.unit
+    and bounded.period = changes.period
