@@ -67,40 +67,27 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The same for what is computed anew of deliveries. -#}
+{#- The same for what is computed anew of deliveries: of a pull request, or of the
+    deployments that one is or was in. -#}
 {% macro is_due(column) -%}
-    {{ is_changed(column, node_of("int_deliveries_due").relation_name) }}
-{%- endmacro %}
-
-{#- Before rows are appended to an incremental table. -#}
-{% macro delete_due_pull_requests() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }}
-        where pull_request_id in (
-            select due.pull_request_id
-            from {{ node_of("int_deliveries_due").relation_name }} as due
-        )
+    {%- set due = node_of("int_deliveries_due").relation_name -%}
+    {%- if column.endswith("deployment_id") -%}
+        {%- set changes = node_of("int_deployment_changes").relation_name -%}
+        {{ column }} = any(array({{ due_deployments(changes, due) }}))
+    {%- else -%}
+        {{ is_changed(column, due) }}
     {%- endif -%}
 {%- endmacro %}
 
-{#- Those that a pull request was or is in of which this is computed anew. -#}
 {% macro due_deployments(changes, due) -%}
     select changes.deployment_id
     from {{ changes }} as changes
     inner join {{ due }} as due on changes.pull_request_id = due.pull_request_id
 {%- endmacro %}
 
-{% macro delete_due_shares() -%}
-    {%- if is_incremental() -%}
-        delete from {{ this }}
-        where
-            deployment_id in (
-                {{ due_deployments(
-                    node_of("int_deployment_changes").relation_name,
-                    node_of("int_deliveries_due").relation_name,
-                ) }}
-            )
-    {%- endif -%}
+{#- Before rows are appended to an incremental table. -#}
+{% macro delete_due_rows(column="pull_request_id") -%}
+    {%- if is_incremental() -%} delete from {{ this }} where {{ is_due(column) }} {%- endif -%}
 {%- endmacro %}
 
 {#- Those that are no longer there as well. -#}
@@ -194,18 +181,19 @@
 {%- endmacro %}
 
 {#- Overrides dbt's macro, as its documentation does for placeholders: a test whose `where`
-    says __changed__ reads what `audited` says, or __due__ the same of deliveries. -#}
+    says __changed__ reads what `audited` says; __due__ and __due_deployments__ say the
+    same of deliveries. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get("where") or "true" -%}
     {%- if "__changed__" in where -%}
         {%- set where = where | replace(
             "__changed__", "true" if is_whole_audit() else is_changed("pull_request_id")
         ) -%}
-    {%- elif "__due__" in where -%}
-        {%- set where = where | replace(
-            "__due__",
-            "true" if is_whole_audit("int_deliveries_due") else is_due("pull_request_id")
-        ) -%}
+    {%- elif "__due" in where -%}
+        {%- set column = "deployment_id" if "__due_d" in where else "pull_request_id" -%}
+        {%- set condition = "true" if is_whole_audit("int_deliveries_due") else is_due(column) -%}
+        {%- set where = where
+            | replace("__due_deployments__", condition) | replace("__due__", condition) -%}
     {%- endif -%}
     (select * from {{ relation }} where {{ where }}) as tested
 {%- endmacro %}

@@ -1,4 +1,9 @@
-{{ config(indexes=[{'columns': ['team_id']}]) }}
+{{
+    config(
+        indexes=[{'columns': ['team_id']}],
+        meta={'changed_by': 'deployment_id'},
+    )
+}}
 
 select
     team_id,

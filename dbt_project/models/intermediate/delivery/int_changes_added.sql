@@ -4,7 +4,7 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_pull_requests() }}"],
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_rows() }}"],
         indexes=[
             {'columns': ['target_id', 'sequence']},
             {'columns': ['pull_request_id']},

@@ -3,7 +3,7 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_pull_requests() }}"],
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_rows() }}"],
         indexes=[{'columns': ['pull_request_id', 'target_id'], 'unique': true}],
         meta={'recomputed_if': 'has_new_rules'},
     )

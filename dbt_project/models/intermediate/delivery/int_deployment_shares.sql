@@ -4,7 +4,7 @@
     config(
         materialized='incremental',
         incremental_strategy='append',
-        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_shares() }}"],
+        pre_hook=["{{ set_work_mem() }}", "{{ delete_due_rows('deployment_id') }}"],
         indexes=[{'columns': ['deployment_id', 'team_id'], 'unique': true}],
         meta={'recomputed_if': 'has_new_memberships'},
     )
