@@ -65,9 +65,9 @@ def env(
     if shown.db_url is None and is_unconfigured(shown) and has_demo_beside(database):
         say("nothing is configured: this is your own, empty database; the demo's: --demo", "yellow")
     variables = database.environment(TRANSFORM) | environment(settings)
-    # Those of another project in the same shell.
-    for name in sorted(os.environ):
-        if name.startswith("DBT_") and name not in variables:
+    # Another project's, in the same shell.
+    for name in ("DBT_PROFILE", "DBT_TARGET"):
+        if name in os.environ:
             typer.echo(f"unset {name}")
     for name, value in variables.items():
         typer.echo(f"export {name}={shlex.quote(value)}")

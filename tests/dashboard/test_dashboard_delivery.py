@@ -152,6 +152,17 @@ def test_a_merge_that_stands_for_a_deployment_says_so(site: Site, visit: Visit) 
     expect(page.get_by_role("dialog").get_by_text("Proxy").first).to_be_visible()
 
 
+def test_the_view_is_printed_without_its_controls(visit: Visit, shot: Shot) -> None:
+    page = visit("?team=payments&view=delivery")
+    expect(page.locator("a.column").first).to_be_visible()
+    page.emulate_media(media="print")
+    for name in ("Table", "CSV", "26 weeks"):
+        expect(page.get_by_text(name, exact=True).first).to_be_hidden()
+    expect(page.get_by_role("heading", name="Change lead time", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Weekly deployments")).to_be_visible()
+    shot(page, "delivery-print")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_axe_finds_nothing_serious(visit: Visit, shot: Shot, scheme: str) -> None:
     page = visit("?view=delivery", scheme=scheme)

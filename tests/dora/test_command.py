@@ -294,7 +294,7 @@ def test_a_bare_dbt_build_works_in_any_folder_with_what_db_env_prints(
 ) -> None:
     exports = dora("db", "env")
     assert exports.returncode == 0
-    assert all(line.startswith("export ") for line in exports.stdout.splitlines())
+    assert all(line.startswith(("export ", "unset ")) for line in exports.stdout.splitlines())
     dbt = Path(sys.executable).parent / "dbt"
     done = subprocess.run(
         f"{exports.stdout}\n{dbt} build --exclude-resource-type unit_test",

@@ -100,9 +100,10 @@ def test_psql_takes_on_a_role_by_its_name_with_and_without_the_prefix(
 def test_env_takes_back_what_another_project_has_set_for_dbt(
     db: Command, database: Database
 ) -> None:
-    done = db("env", DB_URL=database.url, DBT_TARGET="prod", DBT_PROFILE="theirs")
+    theirs = {"DBT_TARGET": "prod", "DBT_PROFILE": "theirs", "DBT_TARGET_PATH": "elsewhere"}
+    done = db("env", DB_URL=database.url, **theirs)
     assert "unset DBT_PROFILE\nunset DBT_TARGET\n" in done.stdout
-    assert "unset DBT_PROFILES_DIR" not in done.stdout
+    assert "DBT_TARGET_PATH" not in done.stdout
 
 
 def test_env_says_that_ones_own_database_is_not_the_demos(db: Command, home: Path) -> None:
