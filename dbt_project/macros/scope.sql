@@ -35,8 +35,8 @@
     {{ return(flags.FULL_REFRESH or missing | length > 0) }}
 {%- endmacro %}
 
-{#- What is computed anew is no longer as it was published. So if this build fails and the
-    change is taken back, the next one computes it again. -#}
+{#- Forget the published hashes of everything that this build recomputes. If it fails and the
+    change is reverted, the next build recomputes it again. -#}
 {% macro forget_published_hashes() -%}
     update {{ ref('int_builds_published') }} as published
     set
@@ -67,8 +67,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- The same for what is computed anew of deliveries: of a pull request, or of the
-    deployments that one is or was in. -#}
+{#- Whether a row belongs to a pull request in int_deliveries_due, or to a deployment that
+    contains or contained one. -#}
 {% macro is_due(column) -%}
     {%- set due = node_of("int_deliveries_due").relation_name -%}
     {%- if column.endswith("deployment_id") -%}
@@ -90,7 +90,7 @@
     {%- if is_incremental() -%} delete from {{ this }} where {{ is_due(column) }} {%- endif -%}
 {%- endmacro %}
 
-{#- Those that are no longer there as well. -#}
+{#- Also deletes repositories that no longer exist. -#}
 {% macro delete_due_repositories() -%}
     {%- if is_incremental() -%}
         delete from {{ this }}
@@ -102,8 +102,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- What is read with a plan of its own has to be counted first; of an incremental table,
-    autovacuum follows the changes. -#}
+{#- A new table has no statistics, so Postgres would plan badly. Autovacuum updates those of
+    an incremental table. -#}
 {% macro analyze_new_table() -%}
     {%- if config.get("materialized") in ("table", "incremental") and not is_incremental() -%}
         analyze {{ this }}
@@ -164,7 +164,7 @@
     ) }}
 {%- endmacro %}
 
-{#- More than an array and its plans are good for. -#}
+{#- Postgres plans an array as a few elements; with many, it is faster to read everything. -#}
 {% macro has_many_rows(model_name) -%}
     (select count(*) > 20000 from {{ node_of(model_name).relation_name }})
 {%- endmacro %}

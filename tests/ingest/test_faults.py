@@ -405,3 +405,23 @@ def test_an_issue_whose_labels_cannot_all_be_read_is_told(
     clock.pass_by(2 * 86400)
     assert ingest(**settings).exit_code == 0
     assert rows(database, NAMES_OF_INCIDENTS) == []
+
+
+def test_a_commit_whose_parents_cannot_all_be_read_is_reported_and_read_later(
+    ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
+) -> None:
+    repository = github.create_repository("acme/busy", START)
+    begin(github, START)
+    tip = repository.branches["main"]
+    branches = [github.add_commit(repository, START, tip).oid for _ in range(2)]
+    octopus = github.add_commit(repository, START, tip, *branches, branch="main")
+    github.add_status(github.deploy(repository, START, octopus.oid, "production"), START, "SUCCESS")
+    settings = {"repositories": "acme/busy", "deployments": DEPLOYMENTS, "clock": clock}
+    hub.longest_page = 2
+    result = ingest(**settings)
+    assert result.exit_code == 1
+    assert any("does not show all parents" in message for message in result.messages)
+    hub.longest_page = None
+    clock.pass_by(86400)
+    assert ingest(**settings).exit_code == 0
+    assert commits(database, repository) == reached(repository, repository.branches["main"])
