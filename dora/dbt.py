@@ -115,21 +115,31 @@ def _uncollected() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
-    """Have Ctrl-C and the like cancel dbt's statements first; gives what was raised for them.
+    """Have Ctrl-C and the like cancel dbt's statements; gives what was raised for them.
 
     dbt would end its sessions by `pg_terminate_backend`, which a session that has taken on a role
-    may not do to one of its login; then it would wait for them for ever.
+    may not do to one of its login; then it would wait for them for ever. They are cancelled until
+    dbt has ended: one of its threads may be about to send the next statement.
     """
     interrupts: list[KeyboardInterrupt] = []
     before: dict[int, Any] = {}
+    has_ended = threading.Event()
 
-    def interrupt(number: int, frame: FrameType | None) -> None:
+    def cancel() -> None:
         from dbt.adapters.factory import FACTORY
 
-        for adapter in FACTORY.adapters.values():
-            for connection in adapter.connections.thread_connections.values():
-                if connection.state == "open":
-                    connection.handle.cancel()
+        while not has_ended.is_set():
+            for adapter in list(FACTORY.adapters.values()):
+                for connection in list(adapter.connections.thread_connections.values()):
+                    if connection.state == "open":
+                        connection.handle.cancel()
+            has_ended.wait(0.5)
+
+    cancelling = threading.Thread(target=cancel, name="cancels dbt's statements", daemon=True)
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        if cancelling.ident is None:
+            cancelling.start()
         try:
             before[number](number, frame)
         except KeyboardInterrupt as error:
@@ -144,6 +154,7 @@ def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
     try:
         yield interrupts
     finally:
+        has_ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)
 

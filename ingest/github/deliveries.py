@@ -36,9 +36,12 @@ class Statuses(Node):
     nodes: Annotated[list[Status], AfterValidator(each_once)]
 
     def in_order(self) -> list[Status]:
-        """Return them oldest first, whichever way GitHub lists them."""
+        """Return them oldest first, whichever way GitHub lists them.
+
+        Newest first, if all are of one second: that is how it lists them at present.
+        """
         nodes = self.nodes
-        if nodes and nodes[0].created_at > nodes[-1].created_at:
+        if nodes and nodes[0].created_at >= nodes[-1].created_at:
             nodes = nodes[::-1]
         return sorted(nodes, key=attrgetter("created_at"))
 

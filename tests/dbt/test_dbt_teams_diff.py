@@ -331,6 +331,45 @@ def test_a_diff_that_is_stopped_clears_up(
     assert [child for child in children if is_alive(child)] == []
 
 
+def test_a_statement_sent_after_ctrl_c_is_cancelled_too(
+    own_warehouse: Warehouse, dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
+) -> None:
+    """A model outlives the first cancellation, as one does that a thread of dbt's sends later."""
+    own_warehouse.insert(**EXAMPLE)
+    outlive: LiteralString = """
+        create function outlive_one_cancellation() returns event_trigger language plpgsql as $$
+        begin
+            if current_query() like '%int_pull_requests_tracked%' then
+                begin
+                    perform pg_advisory_lock(1);
+                exception when query_canceled then
+                    perform pg_advisory_lock(1);
+                end;
+            end if;
+        end $$;
+        create event trigger outlive on ddl_command_start
+        execute function outlive_one_cancellation()
+    """
+    waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted"
+    with own_warehouse.database.connect(autocommit=True) as holder:
+        holder.execute(outlive)
+        holder.execute("select pg_advisory_lock(1)")
+        process = dora(own_warehouse.database, written(tmp_path, OTHER))
+        deadline = time.monotonic() + 120
+        while holder.execute(waiting).fetchone() == (0,):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        try:
+            process.communicate(timeout=60)
+        finally:
+            process.kill()
+            process.communicate()
+    assert process.returncode == 130
+    assert scratch(own_warehouse.database) == []
+
+
 def is_alive(process: psutil.Process) -> bool:
     """Whether it runs; one that nobody has asked how it ended does not."""
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE

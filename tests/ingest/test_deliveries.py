@@ -119,6 +119,16 @@ def test_a_success_that_comes_late_is_found(
     assert unlike(database, github, "deployments", "deployment_statuses") == []
 
 
+def test_statuses_of_one_second_keep_the_order_in_which_they_were_given(
+    once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
+) -> None:
+    quick = github.deploy(shop, clock.now(), shop.branches["main"])
+    for state in ("QUEUED", "IN_PROGRESS", "SUCCESS"):
+        github.add_status(quick, clock.now(), state)
+    once()
+    assert unlike(database, github, "deployments", "deployment_statuses") == []
+
+
 def test_one_that_is_unsettled_for_longer_is_read_weekly(
     once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
 ) -> None:
