@@ -55,6 +55,7 @@ test-long: $(READY) dashboard-if-possible ## more seeds and sizes of the same
 lint: $(READY) ## linters and types
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-cache >/dev/null || $(BIN)/lint-imports --no-cache
 	@$(BIN)/mypy
 	@$(if $(wildcard dashboard/node_modules),PATH="$(abspath $(BIN)):$$PATH" npm --prefix dashboard run --silent check,echo "The dashboard is not built, so its types are not checked.")
 	@environment="$$($(BIN)/dora db env)" && eval "$$environment" && $(BIN)/sqlfluff lint --disable-progress-bar dbt_project

@@ -9,13 +9,13 @@ from fastapi import FastAPI
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api import described, problems
-from api.access import Access, BadKeys, KeyRing, KeySource
+from api import openapi, problems
+from api.auth import Access, BadKeys, KeyRing, KeySource
 from api.dashboard import Assets
-from api.kept import Kept
-from api.marts import MAX_CONNECTIONS, Marts
-from api.observed import Observed
-from api.replies import GZIP_FROM_BYTES, GZIP_LEVEL
+from api.database import MAX_CONNECTIONS, Marts
+from api.middleware import Observed
+from api.response_cache import Kept
+from api.responses import GZIP_FROM_BYTES, GZIP_LEVEL
 from api.routes import (
     compare,
     delivery,
@@ -27,8 +27,8 @@ from api.routes import (
     teams,
     velocity,
 )
+from dora.api_keys import configured_keys
 from dora.database import address
-from dora.keys import configured_keys
 from dora.schemas import Schemas
 from dora.settings import Settings, load_settings
 
@@ -74,7 +74,7 @@ class _App(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         if not self.openapi_schema:
-            self.openapi_schema = described.complete(super().openapi())
+            self.openapi_schema = openapi.complete(super().openapi())
         return self.openapi_schema
 
 
@@ -110,7 +110,7 @@ def create_app(
         version="1",
         description=DESCRIPTION,
         lifespan=lifespan,
-        generate_unique_id_function=described.operation_id,
+        generate_unique_id_function=openapi.operation_id,
         # FastAPI's own takes any query; its page loads its scripts from a third party.
         openapi_url=None,
         docs_url=None,

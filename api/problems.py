@@ -11,8 +11,8 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api import dashboard
-from api.observed import get_logger
-from api.query import query_faults
+from api.middleware import get_logger
+from api.query_parameters import query_faults
 from dora.errors import ConfigurationError, UnavailableError
 
 logger = get_logger(__name__)

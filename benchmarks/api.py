@@ -20,13 +20,13 @@ from urllib.request import urlopen
 
 from psycopg.rows import dict_row
 
-from api.marts import BUILD
+from api.database import BUILD
 from api.routes import compare, lead_time, pull_requests, teams, velocity
 from benchmarks.callers import DAY
 from benchmarks.transform import Bench, generate
-from dora import embedded
+from dora import embedded_postgres
+from dora.api_keys import new_key
 from dora.database import Database
-from dora.keys import new_key
 from dora.roles import READER
 
 SIZE = 100_000
@@ -82,7 +82,7 @@ PATHS = (
 
 def measure(home: Path) -> None:
     """Print a line for each path and number of callers, then those of the Lambda function."""
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     try:
         server.create_database("api")
         bench = Bench(Database(server.url("api")), home / "target")
@@ -98,7 +98,7 @@ def measure(home: Path) -> None:
             _measure_known(port, key, PATHS[1])
         _measure_cold_start(environment, key, home)
     finally:
-        embedded.stop(home)
+        embedded_postgres.stop(home)
     _print_size(home)
 
 
@@ -107,7 +107,7 @@ def _serving(environment: Mapping[str, str], home: Path) -> Iterator[int]:
     """Run `dora serve`, its log thrown away; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
-    command = [sys.executable, "-m", "dora", "serve", "--port", str(port)]
+    command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
     with subprocess.Popen(
         command, cwd=home, env=_environment(environment), stderr=subprocess.DEVNULL
     ) as process:

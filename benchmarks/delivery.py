@@ -10,7 +10,7 @@ COMMITS = 500_000
 # A trunk with a merged branch of three commits for every ten, as long-lived repositories have.
 _PASS = f"""
 import random, resource, time
-from ingest.graph import Graph
+from ingest.commit_graph import Graph
 rng = random.Random(1)
 commits, trunk = [], None
 def add(*parents):

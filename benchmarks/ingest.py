@@ -17,13 +17,13 @@ from typing import Any
 from pydantic import SecretStr
 
 from benchmarks.instant import NAME
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 
 PULL_REQUESTS = 10_000
 SIZES = (10_000, 100_000)
@@ -64,14 +64,14 @@ def _served(*command: str) -> Iterator[str]:
 
 def measure(home: Path) -> None:
     """Print a line for each figure."""
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     try:
         _measure_cost(server, home)
         for size in SIZES:
             _measure_speed(server, home, size)
         _measure_imports()
     finally:
-        embedded.stop(home)
+        embedded_postgres.stop(home)
 
 
 def _measure_cost(server: Embedded, home: Path) -> None:
@@ -117,8 +117,8 @@ def _measure_speed(server: Embedded, home: Path, size: int) -> None:
             "DB_URL": server.url(f"speed_{size}"),
             "DORA_HOME": str(home / "ingest"),
         }
-        first = _timed(["-m", "dora", "ingest"], environment)
-        quiet = [_timed(["-m", "dora", "ingest"], environment) for _ in range(3)]
+        first = _timed(["-m", "cli", "ingest"], environment)
+        quiet = [_timed(["-m", "cli", "ingest"], environment) for _ in range(3)]
     seconds = sorted(process.seconds for process in quiet)[1]
     print(f"ingest, GitHub that answers at once: {size:,} pull requests, {first.seconds:.1f} s")
     speed = size / (first.seconds - seconds)

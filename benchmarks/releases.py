@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ingest.graph import Graph, Place
+from ingest.commit_graph import Graph, Place
 
 DATA = Path(__file__).resolve().parents[1] / "tests" / "reference" / "data"
 RULES = [

@@ -24,13 +24,13 @@ import psycopg
 from dbt.cli.main import dbtRunner
 from psycopg import Connection
 
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database, initialise
-from dora.dbt import BUILD
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.roles import INGEST, TRANSFORM
-from ingest.load import Landing
+from ingest.loader import Landing
 from ingest.lock import Lock
+from transform.dbt_runner import BUILD
 
 SIZES = tuple(int(size) for size in os.environ.get("SIZES", "100000 1000000").split())
 AIMED_AT = 1_000_000
@@ -181,11 +181,11 @@ class Bench:
 
 def measure(home: Path, sizes: Iterable[int] = SIZES) -> None:
     """Print a line for each build of each size, then what it takes on disk, then the aims."""
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     try:
         full = {size: _measure_one(server, home, size) for size in sizes}
     finally:
-        embedded.stop(home)
+        embedded_postgres.stop(home)
     smallest, biggest = min(full), max(full)
     if smallest < biggest:
         growth, most = full[biggest] / full[smallest], 1.2 * biggest / smallest

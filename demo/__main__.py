@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from demo.delivery_generator import deployment_rules, incident_rules, ship
 from demo.github import GitHub
 from demo.model import instant
 from demo.organisation import END, generate
 from demo.server import TOKEN, Server, clock_from
-from demo.shipping import deployment_rules, incident_rules, ship
 
 POLL_SECONDS = 0.5
 LEAD = timedelta(minutes=10)

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from demo.deliveries import (
+from demo.delivery_model import (
     ClosedEvent,
     Deployment,
     DeploymentStatus,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from demo import records
-from demo.delivering import Delivering
+from demo.delivery_changes import Delivering
 from demo.model import (
     ACCOUNT_PREFIXES,
     Account,
@@ -51,7 +51,7 @@ class GitHub(Delivering):
         """A GitHub that holds these pull requests, and the accounts and repositories they name."""
         github = cls()
         for row in rows:
-            records.load(github, row)
+            github.add_record(row)
         return github
 
     @classmethod
@@ -65,8 +65,62 @@ class GitHub(Delivering):
         for name, created_at, is_archived in organisation.repositories:
             github.create_repository(name, created_at).is_archived = is_archived
         for row in organisation.records:
-            records.load(github, row)
+            github.add_record(row)
         return github
+
+    def add_record(self, row: records.PullRequestRecord) -> PullRequest:
+        """Add a record's pull request, with the accounts and the repository that it names."""
+        repository = self.find_repository(row["repository"])
+        if repository is None:
+            repository = self.create_repository(
+                row["repository"], row["created_at"], id=row.get("repository_id")
+            )
+        author = self._account_of(row["author"], row.get("author_id"), row.get("author_type"))
+        merger = self._account_of(
+            row["merged_by"], row.get("merged_by_id"), row.get("merged_by_type")
+        )
+        pull_request = self.add_pull_request(
+            repository,
+            row["created_at"],
+            author,
+            id=row.get("id"),
+            number=row["number"],
+            title=row["title"],
+            updated_at=row["updated_at"],
+            state=row["state"],
+            is_draft=row.get("is_draft", False),
+            closed_at=row["closed_at"],
+            merged_at=row["merged_at"],
+            merged_by=merger,
+            merge_commit_oid=row["merge_commit_sha"],
+            base_ref_name=row["base_ref"],
+            head_ref_name=row["head_ref"],
+            first_commit_at=row["first_commit_at"],
+            commit_count=row["commits"] or 0,
+            additions=row.get("additions", 0),
+            deletions=row.get("deletions", 0),
+            changed_files=row.get("changed_files", 0),
+            labels=row.get("labels", []),
+            body=row.get("body", ""),
+            head_oid=row.get("head_sha"),
+        )
+        pull_request.reviews = [
+            self._review(position, review) for position, review in enumerate(row["reviews"], 1)
+        ]
+        pull_request.draft_events = [
+            DraftEvent(
+                event["id"], position, records.EVENT_TYPES[event["event"]], event["created_at"]
+            )
+            for position, event in enumerate(row.get("draft_events", []), 1)
+        ]
+        return pull_request
+
+    def _review(self, position: int, row: records.ReviewRecord) -> Review:
+        author = self._account_of(row["author"], row.get("author_id"), row.get("author_type"))
+        return Review(row["id"], position, author, row["state"], row["submitted_at"])
+
+    def _account_of(self, login: str | None, id: str | None, type: str | None) -> Account | None:
+        return None if login is None else self.account(login, type or "User", id)
 
     def records(self) -> Iterator[records.PullRequestRecord]:
         """What it holds now, as records: the truth that a test compares with."""

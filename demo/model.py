@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from demo.deliveries import Deployment, GitCommit, Issue, Ref, Release, Workflow
+    from demo.delivery_model import Deployment, GitCommit, Issue, Ref, Release, Workflow
 
 Key = tuple[str, int]
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from demo.edge_cases import Planter
 from demo.model import instant, node_id, sha1
 from demo.people import OWNER, Person, Staff, Team, words
-from demo.plants import Planter
+from demo.pull_request_generator import Office, Work, text
 from demo.records import DraftEventRecord, PullRequestRecord, ReviewRecord
-from demo.work import Office, Work, text
 
 # A Friday afternoon: the running week is nearly whole.
 END = "2026-06-26T16:00:00Z"
@@ -40,7 +40,7 @@ class Rename:
 class Organisation:
     """`repositories` are (name with owner, created at, archived); `records` rise by creation.
 
-    `planted` gives the place in `records` of each special pull request of `demo.plants`.
+    `planted` gives the place in `records` of each special pull request of `demo.edge_cases`.
     """
 
     end: str

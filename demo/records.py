@@ -11,12 +11,9 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import NotRequired, TypedDict, cast
 
-from demo.model import Account, DraftEvent, PullRequest, Repository, Review
-
-if TYPE_CHECKING:
-    from demo.github import GitHub
+from demo.model import Account, PullRequest, Repository, Review
 
 EVENT_TYPES = {"ready_for_review": "ReadyForReviewEvent", "convert_to_draft": "ConvertToDraftEvent"}
 EVENT_NAMES = {type: name for name, type in EVENT_TYPES.items()}
@@ -88,61 +85,6 @@ def write_jsonl(rows: Iterable[PullRequestRecord], path: Path) -> None:
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     data = text.encode("utf-8")
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
-
-
-def load(github: "GitHub", row: PullRequestRecord) -> PullRequest:
-    """Put a record's pull request into the store, with the accounts and repository it names."""
-    repository = github.find_repository(row["repository"])
-    if repository is None:
-        repository = github.create_repository(
-            row["repository"], row["created_at"], id=row.get("repository_id")
-        )
-    author = _account(github, row["author"], row.get("author_id"), row.get("author_type"))
-    merger = _account(github, row["merged_by"], row.get("merged_by_id"), row.get("merged_by_type"))
-    pull_request = github.add_pull_request(
-        repository,
-        row["created_at"],
-        author,
-        id=row.get("id"),
-        number=row["number"],
-        title=row["title"],
-        updated_at=row["updated_at"],
-        state=row["state"],
-        is_draft=row.get("is_draft", False),
-        closed_at=row["closed_at"],
-        merged_at=row["merged_at"],
-        merged_by=merger,
-        merge_commit_oid=row["merge_commit_sha"],
-        base_ref_name=row["base_ref"],
-        head_ref_name=row["head_ref"],
-        first_commit_at=row["first_commit_at"],
-        commit_count=row["commits"] or 0,
-        additions=row.get("additions", 0),
-        deletions=row.get("deletions", 0),
-        changed_files=row.get("changed_files", 0),
-        labels=row.get("labels", []),
-        body=row.get("body", ""),
-        head_oid=row.get("head_sha"),
-    )
-    pull_request.reviews = [
-        _review(github, position, review) for position, review in enumerate(row["reviews"], 1)
-    ]
-    pull_request.draft_events = [
-        DraftEvent(event["id"], position, EVENT_TYPES[event["event"]], event["created_at"])
-        for position, event in enumerate(row.get("draft_events", []), 1)
-    ]
-    return pull_request
-
-
-def _review(github: "GitHub", position: int, row: ReviewRecord) -> Review:
-    author = _account(github, row["author"], row.get("author_id"), row.get("author_type"))
-    return Review(row["id"], position, author, row["state"], row["submitted_at"])
-
-
-def _account(
-    github: "GitHub", login: str | None, id: str | None, type: str | None
-) -> Account | None:
-    return None if login is None else github.account(login, type or "User", id)
 
 
 def dump(pull_request: PullRequest) -> PullRequestRecord:

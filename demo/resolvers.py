@@ -9,11 +9,11 @@ from typing import Any, cast
 
 from graphql import FieldNode, GraphQLResolveInfo
 
-from demo.cost import fields_of
 from demo.delivery_resolvers import delivery_resolvers
 from demo.github import GitHub
 from demo.model import Account, Commit, Label, PullRequest, Repository, node_id, sha1
 from demo.pages import Page, Refusal, page_of_items, page_of_keys
+from demo.query_cost import fields_of
 
 MAX_PAGE = 100
 MAX_IDS = 100

@@ -20,10 +20,10 @@ from graphql import (
     validate,
 )
 
-from demo.cost import MAX_NODES, cost_of, operation_of
 from demo.github import GitHub
 from demo.pages import Refusal
-from demo.points import Points
+from demo.query_cost import MAX_NODES, cost_of, operation_of
+from demo.rate_limit import Points
 from demo.resolvers import RESOLVERS, Context, Info, Resolver
 
 Answer = dict[str, Any]

@@ -21,12 +21,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from demo import schema
-from demo.actions import answer_get
-from demo.app import Installation
-from demo.cost import operation_of
 from demo.github import GitHub
+from demo.github_app import Installation
 from demo.model import instant
-from demo.points import Points
+from demo.query_cost import operation_of
+from demo.rate_limit import Points
+from demo.rest_api import answer_get
 from demo.schema import Answer
 
 PATHS = ("/graphql", "/api/graphql")

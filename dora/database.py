@@ -15,11 +15,11 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from dora.aws_secrets import read_secret_object
 from dora.errors import ConfigurationError, DoraError, UnavailableError
 from dora.roles import ROLES, initialise, may_take_on
 from dora.schemas import Schemas
-from dora.secrets import read_secret_object
-from dora.sessions import ENCODING, SETTINGS, as_options, expect_supported, settings_for
+from dora.session_settings import ENCODING, SETTINGS, as_options, expect_supported, settings_for
 from dora.settings import Settings
 
 __all__ = ["Database", "address", "initialise", "open_database"]
@@ -105,7 +105,7 @@ class Database:
     def connect(
         self, role: str | None = None, *, autocommit: bool = False, **options: Any
     ) -> psycopg.Connection[Any]:
-        """Connect, with the settings of `dora.sessions`.
+        """Connect, with the settings of `dora.session_settings`.
 
         Raise `UnavailableError`, one line without the password, if that fails, and
         `ConfigurationError` if the server refuses the login, if its version or the database's
@@ -319,9 +319,9 @@ def address(settings: Settings) -> str:
     if settings.db_url is not None:
         return settings.db_url.get_secret_value()
     # Only a laptop has the embedded server installed.
-    from dora import embedded
+    from dora import embedded_postgres
 
-    return embedded.start(settings.dora_home).url()
+    return embedded_postgres.start(settings.dora_home).url()
 
 
 def may_pass(sqlstate: str | None) -> bool:

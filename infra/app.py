@@ -13,13 +13,13 @@ os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
 from aws_cdk import App, Validations
 from cdk_nag import AwsSolutionsChecks
 
-from dora.dbt import ROOT
+from infra.api_and_alarms import ServiceStack
 from infra.database import DatabaseStack
-from infra.deployer import DeployerStack
 from infra.functions import FunctionsStack
+from infra.github_oidc import DeployerStack
 from infra.package import OUT
-from infra.service import ServiceStack
 from infra.settings import STAGES, Stage, expect_no_shared_roles
+from transform.dbt_runner import ROOT
 
 CDK_OUT = ROOT / "build" / "cdk.out"
 

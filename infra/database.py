@@ -10,9 +10,9 @@ from aws_cdk import aws_rds as rds
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from dora.dbt import PARSED_FOR
-from infra.nag import accept
+from infra.cdk_nag_exceptions import accept
 from infra.settings import ExistingDatabase, Stage
+from transform.dbt_runner import PARSED_FOR
 
 LOGINS = ("ingest", "transform", "reader")
 ADMINISTRATOR = "dora_admin"

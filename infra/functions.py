@@ -16,10 +16,10 @@ from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from infra.cdk_nag_exceptions import accept
 from infra.database import DatabaseStack
-from infra.machine import TIMEOUT, Steps
-from infra.nag import accept
 from infra.settings import HOURS, Stage
+from infra.state_machine import TIMEOUT, Steps
 
 RUNTIME = lambda_.Runtime.PYTHON_3_13
 LOG_LEVEL = "INFO"
@@ -152,7 +152,7 @@ class FunctionsStack(Stack):
         )
 
     def _may_read(self, reference: str) -> iam.PolicyStatement | None:
-        """What lets a function read a setting that is somewhere else, as in `dora.references`."""
+        """Allow a function to read a setting from S3 or SSM, as `dora.remote_config` does."""
         if reference.startswith("ssm:"):
             name = reference.removeprefix("ssm:").lstrip("/")
             arn = self.format_arn(service="ssm", resource="parameter", resource_name=name)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from dora.dbt import ROOT
+from transform.dbt_runner import ROOT
 
 PYTHON = "3.13"
 ARCHITECTURE = "aarch64"
@@ -26,7 +26,7 @@ GROWTH = 1.2
 SIZES = Path(__file__).with_name("package_sizes.json")
 OUT = ROOT / "build" / "packages"
 # What only a laptop needs of the package that all functions share.
-LAPTOP = ("cli", "__main__.py", "demo.py", "embedded.py", "place.py", "postmaster.py", "scratch.py")
+LAPTOP = ("embedded_postgres",)
 # AWS services that some function calls; botocore brings the other four hundred.
 SERVICES = {"secretsmanager", "sqs", "s3", "ssm", "sts"}
 RUBBISH = (
@@ -129,7 +129,7 @@ def _copy(name: str, folder: Path) -> None:
     if source.is_file():
         shutil.copy(source, folder / name)
     elif source.is_dir():
-        ignored = ["__pycache__", "target", "logs", "ruff.toml", "*.log", "analyses", ".*"]
+        ignored = ["__pycache__", "target", "logs", "*.log", "analyses", ".*"]
         ignored += LAPTOP if name == "dora" else []
         shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns(*ignored))
 
@@ -141,7 +141,7 @@ def _parse(folder: Path) -> None:
     )
     if packaged != version("dbt-core"):
         raise PackageError(f"dbt-core {packaged} is packaged, {version('dbt-core')} would parse")
-    script = Path(__file__).with_name("parse.py")
+    script = Path(__file__).with_name("precompile_dbt.py")
     # Without the caller's PYTHONPATH or dbt settings; sets in the same order each time.
     environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "HOME": str(folder.parent)}
     with tempfile.TemporaryDirectory() as scratch:

@@ -12,13 +12,18 @@ import httpx
 
 from dora.errors import ConfigurationError
 from dora.settings import Settings
-from ingest.delivery.incidents import Incident, IncidentRules, read_incident_rules, read_incidents
-from ingest.delivery.rules import DeploymentRule, read_deployments
+from ingest.delivery.deployment_rules import DeploymentRule, read_deployments
+from ingest.delivery.incident_rules import (
+    Incident,
+    IncidentRules,
+    read_incident_rules,
+    read_incidents,
+)
+from ingest.exclusion_rules import Rule, read_automation_logins, read_rules
 from ingest.github.credentials import read_credentials
 from ingest.github.models import Row
 from ingest.github.network import find_proxy, trusted
 from ingest.repositories import Selection, parse_repositories
-from ingest.rules import Rule, read_automation_logins, read_rules
 from ingest.teams import SOURCE, Team, over_allocations, read_teams
 
 T = TypeVar("T")

@@ -20,12 +20,12 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from dora.database import initialise, open_database
 from dora.errors import ConfigurationError, UnavailableError
-from dora.instants import whole_seconds
 from dora.settings import Settings, load_settings
+from dora.timestamps import whole_seconds
 from ingest.config import read_config
 from ingest.dead_letters import ask_for_retry
 from ingest.pipeline import make_tables, run
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 
 # Time to land what has been read, to record the run and to answer, before Lambda ends it.
 MARGIN_SECONDS = 60.0

@@ -15,23 +15,23 @@ from psycopg.rows import dict_row
 from dora.database import Database, initialise
 from dora.errors import ConfigurationError, DoraError
 from dora.roles import INGEST
-from ingest.audit import Audit
 from ingest.clock import Budget, Clock, SystemClock
 from ingest.config import Config
 from ingest.dead_letters import tell_queue
-from ingest.delivery.load import Deliveries
+from ingest.delivery.loader import Deliveries
 from ingest.failures import Failures
+from ingest.fetch_and_load import Stream
+from ingest.github.checkpoint import OVERLAP, Progress, Walk
 from ingest.github.client import GitHub
-from ingest.github.discover import Found, probe
+from ingest.github.discovery import Found, probe
 from ingest.github.models import Probed
-from ingest.github.progress import OVERLAP, Progress, Walk
-from ingest.github.walk import HEADS, Walker
-from ingest.load import Landing
+from ingest.github.pagination import HEADS, Walker
+from ingest.loader import Landing
 from ingest.lock import Lock
-from ingest.plan import Known, discover
-from ingest.record import RunResult
+from ingest.reconciliation import Audit
 from ingest.reporting import LogReporter, Reporter
-from ingest.stream import Stream
+from ingest.repositories_to_sync import Known, discover
+from ingest.run_result import RunResult
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dora.errors import ConfigurationError
-from dora.references import read_reference
+from dora.remote_config import read_reference
 
 # Logins: letters, digits and hyphens (and _ for GitHub Enterprise's managed users).
 _OWNER = r"[A-Za-z0-9](?:[A-Za-z0-9_-]{0,98}[A-Za-z0-9])?"

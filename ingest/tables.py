@@ -164,7 +164,7 @@ WORKFLOW_RUNS = _columns(
 )
 
 # `parents` are separated by spaces, the first parent first. The last five columns say where in the
-# graph the commit is (ingest.graph).
+# graph the commit is (ingest.commit_graph).
 COMMITS = _columns(
     repository_id="text!",
     sha="text!",

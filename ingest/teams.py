@@ -22,7 +22,7 @@ from pydantic import (
 from slugify import slugify
 
 from dora.errors import ConfigurationError
-from dora.references import read_reference
+from dora.remote_config import read_reference
 
 SOURCE = "TEAM_CONFIG_JSON"
 RESERVED = "unassigned"

@@ -14,9 +14,9 @@ from typing import IO, Any
 import psycopg
 import pytest
 
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database, initialise
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 
 FOLDER = pytest.StashKey[Path]()
 PREFIX = "dora-tests-"
@@ -52,7 +52,7 @@ def clear(folder: Path) -> None:
 
 def destroy(home: Path) -> None:
     """Stop the server of a home and delete its data, wherever they are."""
-    embedded.stop(home)
+    embedded_postgres.stop(home)
     state = home / "postgres.json"
     if state.exists():
         shutil.rmtree(json.loads(state.read_text()).get("folder", home / "postgres"))
@@ -102,7 +102,7 @@ def hurry(connection: psycopg.Connection[Any]) -> None:
 @pytest.fixture(scope="session")
 def server(request: pytest.FixtureRequest) -> Embedded:
     """The embedded server of this test run, shared by its workers; it need not survive a crash."""
-    server = embedded.start(request.config.stash[FOLDER] / "shared")
+    server = embedded_postgres.start(request.config.stash[FOLDER] / "shared")
 
     def prepare(database: Database) -> None:
         with psycopg.connect(server.url(), autocommit=True) as connection:

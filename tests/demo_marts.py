@@ -6,15 +6,15 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from demo.delivery_generator import deployment_rules, incident_rules, ship
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import serve
-from demo.shipping import deployment_rules, incident_rules, ship
 from dora.database import Database, initialise
-from dora.dbt import build_marts
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
+from transform.dbt_runner import build_marts
 
 SEED, PULL_REQUESTS = 7, 1000
 TOKEN = "a-token"

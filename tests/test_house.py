@@ -41,7 +41,7 @@ def test_the_lock_is_hashed_and_names_no_registry(install: str) -> None:
     [
         ("api.handler", ["dlt", "dbt", "boto3", "ingest", "demo"]),
         ("ingest.pipeline", ["fastapi", "dbt", "boto3", "api", "demo"]),
-        ("dora.cli", ["dlt", "dbt", "fastapi", "boto3", "demo", "api", "ingest"]),
+        ("cli", ["dlt", "dbt", "fastapi", "boto3", "demo", "api", "ingest"]),
     ],
 )
 def test_importing_one_side_imports_nothing_of_the_other(package: str, never: list[str]) -> None:

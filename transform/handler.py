@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from dora.database import open_database
-from dora.dbt import build_marts
 from dora.settings import load_settings
+from transform.dbt_runner import build_marts
 
 HOME = Path("/tmp/dora")
 # JSON lines on standard output, which is where CloudWatch takes them from; no file beside them.

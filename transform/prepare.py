@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 from psycopg import Connection, errors, sql
 
+from dora.aws_secrets import read_secret_object
 from dora.database import Database, initialise, open_database
 from dora.errors import ConfigurationError
-from dora.instants import whole_seconds
 from dora.roles import INGEST, READER, SET_TIME_ZONE, TRANSFORM
-from dora.secrets import read_secret_object
 from dora.settings import Settings, load_settings
+from dora.timestamps import whole_seconds
 
 logger = logging.getLogger(__name__)
 

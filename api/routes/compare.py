@@ -8,15 +8,15 @@ from fastapi import APIRouter, Depends, Query, Response
 from psycopg.rows import DictRow
 from pydantic import Field
 
-from api import described
-from api.access import Reader, expect_reader_of
-from api.answers import DaysHead, InPeriod, Team, TeamOf, hull, storable, unknown_team
+from api import openapi
+from api.auth import Reader, expect_reader_of
 from api.problems import ParameterError
-from api.replies import Found, Reply, spliced
+from api.responses import Found, Reply, spliced
 from api.routes import delivery, lead_time, velocity
 from api.routes.delivery import DeliveryMonth, DeliveryWeek
 from api.routes.lead_time import LeadTimeMonth
 from api.routes.velocity import VelocityWeek
+from api.schemas import DaysHead, InPeriod, Team, TeamOf, hull, storable, unknown_team
 
 router = APIRouter(tags=["metrics"])
 
@@ -118,7 +118,7 @@ async def compared(
 @router.get(
     "/metrics/compare",
     response_model=Comparison,
-    responses=described.rows(401, 403, 404, 422, 429, 503),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503),
 )
 def compare(
     teams: Annotated[list[str], Depends(compared)],

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, LiteralString
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
-from api.replies import Reply
+from api import openapi
+from api.auth import TeamId, team_reader
+from api.responses import Reply
+from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -203,7 +203,7 @@ QUERIES: dict[str, tuple[type[BaseModel], LiteralString]] = {
 @router.get(
     "/metrics/team/{team_id}/delivery",
     response_model=Delivery,
-    responses=described.rows(401, 403, 404, 422, 429, 503),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503),
 )
 def delivery(
     team_id: TeamId,

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.access import TeamId, team_reader
-from api.answers import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
-from api.replies import Reply
+from api import openapi
+from api.auth import TeamId, team_reader
+from api.responses import Reply
+from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -209,7 +209,7 @@ class TeamDeployments(TeamHead):
 @router.get(
     "/metrics/team/{team_id}/deployments",
     response_model=TeamDeployments,
-    responses=described.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
 )
 def deployments(
     team_id: TeamId,

@@ -5,10 +5,10 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.answers import AsOf
-from api.marts import FromMarts
+from api import openapi
+from api.database import FromMarts
 from api.problems import NoBuildError, expect_known_parameters
+from api.schemas import AsOf
 
 router = APIRouter(tags=["health"])
 
@@ -25,7 +25,7 @@ class Health(BaseModel):
     )
 
 
-@router.get("/health", response_model_exclude_unset=True, responses=described.fresh(422, 503))
+@router.get("/health", response_model_exclude_unset=True, responses=openapi.fresh(422, 503))
 def health(marts: FromMarts, request: Request, response: Response) -> Health:
     """Whether the API and its database are there; `as_of` is null before the first build."""
     expect_known_parameters(request)

@@ -6,10 +6,10 @@ from typing import LiteralString
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
-from api.replies import Reply
+from api import openapi
+from api.auth import TeamId, team_reader
+from api.responses import Reply
+from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -93,7 +93,7 @@ class LeadTime(TeamHead):
 @router.get(
     "/metrics/team/{team_id}/lead-time",
     response_model=LeadTime,
-    responses=described.rows(401, 403, 404, 422, 429, 503),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503),
 )
 def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.

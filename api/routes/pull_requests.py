@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.access import TeamId, team_reader
-from api.answers import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
-from api.replies import Reply
+from api import openapi
+from api.auth import TeamId, team_reader
+from api.responses import Reply
+from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -140,7 +140,7 @@ class PullRequests(TeamHead):
 @router.get(
     "/metrics/team/{team_id}/pull-requests",
     response_model=PullRequests,
-    responses=described.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
 )
 def pull_requests(
     team_id: TeamId,

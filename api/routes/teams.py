@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.answers import Head
-from api.replies import Found, Reply, found_rows
+from api import openapi
+from api.responses import Found, Reply, found_rows
+from api.schemas import Head
 
 router = APIRouter(tags=["teams"])
 
@@ -75,7 +75,7 @@ class Teams(Head):
     data: list[TeamOverview]
 
 
-@router.get("/teams", response_model=Teams, responses=described.rows(401, 422, 429, 503, more=()))
+@router.get("/teams", response_model=Teams, responses=openapi.rows(401, 422, 429, 503, more=()))
 def teams(reply: Reply) -> Response:
     """The teams that the key may read, each with its members at `as_of`."""
     allowed = None if reply.reader.teams is None else sorted(reply.reader.teams)

@@ -6,10 +6,10 @@ from typing import LiteralString
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
-from api import described
-from api.access import TeamId, team_reader
-from api.answers import InPeriod, TeamHead, of_team, reply_with_periods
-from api.replies import Reply
+from api import openapi
+from api.auth import TeamId, team_reader
+from api.responses import Reply
+from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -66,7 +66,7 @@ class Velocity(TeamHead):
 @router.get(
     "/metrics/team/{team_id}/velocity",
     response_model=Velocity,
-    responses=described.rows(401, 403, 404, 422, 429, 503),
+    responses=openapi.rows(401, 403, 404, 422, 429, 503),
 )
 def velocity(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's velocity by week; `from` and `to` are compared with each week's Monday."""

@@ -6,15 +6,15 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ingest.delivery.desk import Desk
+from ingest.delivery.load_context import Desk
 from ingest.failures import Kind as Failing
+from ingest.github.adaptive_page_size import LONGEST
+from ingest.github.batching import in_parts
 from ingest.github.deliveries import MODELS, Delivered, Deployment, Kind, Statuses
-from ingest.github.discover import Found, probe
+from ingest.github.discovery import Found, probe
 from ingest.github.errors import Unanswerable
-from ingest.github.parts import in_parts
 from ingest.github.queries import details_document
 from ingest.github.responses import REFUSED
-from ingest.github.sizes import LONGEST
 
 # How often statuses are asked for that GitHub gives with a null or an error in them.
 TRIES = 3

@@ -13,14 +13,14 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field, ValidationError
 
-from ingest.delivery.desk import Desk
-from ingest.delivery.places import place_commits
-from ingest.delivery.progress import History
+from ingest.delivery.checkpoint import History
+from ingest.delivery.commit_positions import place_commits
+from ingest.delivery.load_context import Desk
+from ingest.github.adaptive_page_size import LONGEST
+from ingest.github.batching import in_parts
 from ingest.github.errors import Unanswerable
 from ingest.github.models import Node, PageInfo, Row
-from ingest.github.parts import in_parts
 from ingest.github.queries import commits_document
-from ingest.github.sizes import LONGEST
 
 # So many commits are asked for in a request, of one tip or of many.
 AT_ONCE = LONGEST

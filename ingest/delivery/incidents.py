@@ -1,219 +1,260 @@
-"""`INCIDENTS`: which GitHub issues are incidents, and a file of incidents from elsewhere."""
+"""Incidents: issues with a label, and the rows of a file.
 
-import csv
-import io
-import re
-from collections.abc import Sequence
+What GitHub shows of the issues with a label (how many, which changed last and when) is asked for in
+every run. If it differs from what was loaded, the list is read, and by id what it does not show any
+more: an issue that loses its label leaves the list.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Annotated, Any, Self
+from functools import partial
+from typing import Any
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    TypeAdapter,
-    ValidationError,
-    model_validator,
-)
+from pydantic import ValidationError
 
-from dora.errors import ConfigurationError
-from dora.references import read_reference
-from ingest.delivery.documents import faults_of, parse_json, read_document
-from ingest.github.models import Row
-from ingest.teams import Instant
+from ingest.delivery.checkpoint import Round
+from ingest.delivery.incident_rules import GITHUB, Incident, IncidentRules, sources_in
+from ingest.delivery.load_context import Desk
+from ingest.delivery.refetch import DAY
+from ingest.github.batching import in_parts
+from ingest.github.errors import Unanswerable
+from ingest.github.incidents import Issue
+from ingest.github.models import PageInfo
+from ingest.github.newest_deliveries import Shown
+from ingest.github.queries import incident_probe_document
+from ingest.github.responses import REFUSED, Answer
 
-SETTING = "INCIDENTS"
-# The `source` of incidents from GitHub's issues, and of a file's unless it says otherwise.
-GITHUB, FILE = "github", "file"
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
-Name = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9._-]+$"),
-]
-Sha = Annotated[
-    str, StringConstraints(strip_whitespace=True, to_lower=True, pattern=r"^[0-9a-fA-F]{40}$")
-]
-_PULL_REQUEST = r"[A-Za-z0-9_-]+/[A-Za-z0-9._-]+#[0-9]+"
-PullRequest = Annotated[
-    str, StringConstraints(strip_whitespace=True, pattern=rf"^{_PULL_REQUEST}$")
-]
-Fix = Annotated[
-    str,
-    StringConstraints(strip_whitespace=True, pattern=rf"^({_PULL_REQUEST}|[0-9a-fA-F]{{40}})$"),
-]
+KIND = "incidents"
+TRIES = 3
+_IDS = "select id, url from raw.incidents where source = %s"
+_OPEN = "select id, url from raw.incidents where source = %s and resolved_at is null"
+_DELETE = "delete from raw.incidents where source = %s and id = any(%s) returning id"
+# What is not followed any more does not hold up the figures.
+_FORGET = """
+    delete from raw.delivery_coverage
+    where kind = %s and not repository_id = any(%s)
+    returning repository_id
+"""
+_OTHERS = """
+    delete from raw.incidents
+    where source = any(%s) and not (source || ' ' || id = any(%s))
+    returning id
+"""
 
 
-class IncidentRules(BaseModel):
-    """Issues with one of `labels`, in `repositories` or in all configured ones; and a file."""
+class IncidentReader:
+    """Follows the issues with the configured labels, and the file."""
 
-    model_config = ConfigDict(extra="forbid")
+    def __init__(
+        self, desk: Desk, rules: IncidentRules | None, deployed: Mapping[str, str]
+    ) -> None:
+        self.desk = desk
+        self.rules = rules
+        # The repositories that are ingested, by id; names in lower case.
+        self.deployed = deployed
+        self.labels = {label.casefold() for label in rules.labels} if rules else set()
+        self._read_lists: list[Callable[[], None]] = []
+        self._read_at: dict[str, datetime] = {}
+        self._failed: set[str] = set()
 
-    labels: list[Text] = Field(default_factory=list)
-    repositories: list[Name] = Field(default_factory=list)
-    file: Text | None = None
+    async def follow(self, names: Iterable[str]) -> None:
+        """Bring incidents from these repositories' issues up to date."""
+        if not self.labels or self.rules is None:
+            ids = [row[0] for row in self.desk.select(_IDS, GITHUB)]
+            await self._delete(ids)
+            self.desk.select(_FORGET, KIND, [])
+            return
+        subjects = [(name, label) for name in names for label in self.rules.labels]
+        changed: dict[str, str] = {}
+        async for part, answer in in_parts(
+            self.desk.github, "incident_probe", subjects, None, _render
+        ):
+            if isinstance(answer, Unanswerable):
+                self._unclear(part[0][0], str(answer))
+                continue
+            for index, (name, label) in enumerate(part):
+                await self._see(name, label, answer, f"c{index}", changed)
+        await self.desk.land()
+        await self._reread(changed)
+        # Only now: what has left the lists has been looked for.
+        for advance in self._read_lists:
+            self.desk.then(advance)
+        for key in self._read_at.keys() - self._failed:
+            self.desk.covered(key, KIND, self._read_at[key])
+        await self.desk.land()
+        if not self._failed:
+            self.desk.select(_FORGET, KIND, list(self._read_at))
 
-    @model_validator(mode="after")
-    def _says_something(self) -> Self:
-        if self.repositories and not self.labels:
-            raise ValueError("repositories needs labels: the labels of issues that are incidents")
-        if not self.labels and self.file is None:
-            raise ValueError("needs labels, file or both")
-        return self
+    async def _see(
+        self, name: str, label: str, answer: Answer, alias: str, changed: dict[str, str]
+    ) -> None:
+        """Compare what GitHub shows with what was loaded; read the list if it differs."""
+        node: dict[str, Any] = answer.data.get(alias) or {}
+        page = node.get("page")
+        if not page:
+            self._note_away(name, answer, alias)
+            return
+        key, nodes = node["id"], page["nodes"] or []
+        newest = f"{nodes[0]['id']} {nodes[0]['updatedAt']}" if nodes and nodes[0] else None
+        shown = Shown(count=page["totalCount"], newest=newest)
+        delivered = self.desk.delivered(key)
+        if former := delivered.incidents.keys() - set(self.rules.labels if self.rules else ()):
+            # What has only a label that is not configured any more is read again by id.
+            changed[key] = node["nameWithOwner"]
+            for name_of_label in former:
+                del delivered.incidents[name_of_label]
+        before = delivered.incidents.get(label)
+        is_quiet = before == shown and not self.desk.stream.config.refresh
+        if not is_quiet:
+            changed[key] = node["nameWithOwner"]
+            if not await self._read(key, node["nameWithOwner"], label, shown):
+                self._failed.add(key)
+        self._read_at[key] = answer.at
 
-    def value(self) -> dict[str, Any]:
-        """Return what is landed in `raw.settings`."""
-        return self.model_dump(exclude_defaults=True)
+    async def _read(self, key: str, name: str, label: str, shown: Shown) -> bool:
+        """Read the list of a label to its end; return whether that was possible."""
+        cursor: str | None = None
+        in_vain = 0
+        while True:
+            asked = {"ids": [key], "after": cursor, "label": label}
+            try:
+                answer = await self.desk.github.query("incidents", asked)
+            except Unanswerable as error:
+                self._unclear(name, str(error))
+                return False
+            connection: dict[str, Any] = (answer.data["nodes"][0] or {}).get("page") or {}
+            nodes = connection.get("nodes")
+            if nodes is None or any(node is None for node in nodes):
+                in_vain += 1
+                if in_vain < TRIES:
+                    continue
+                error_there = answer.error_about("nodes", 0) or {}
+                self._unclear(name, str(error_there.get("message", "GitHub gives null for it")))
+                return False
+            in_vain = 0
+            for node in nodes:
+                self._put(key, name, node, listed_by=label)
+            info = PageInfo.model_validate(connection["pageInfo"])
+            await self.desk.land_if_due()
+            if not info.has_next_page or info.end_cursor in {None, cursor}:
+                break
+            cursor = info.end_cursor
+        incidents = self.desk.delivered(key).incidents
+        self._read_lists.append(partial(incidents.__setitem__, label, shown))
+        return True
+
+    def _put(self, key: str, name: str, node: Any, listed_by: str | None = None) -> bool:
+        """Have an issue land if it is an incident; return whether it is one."""
+        try:
+            issue = Issue.model_validate(node)
+            is_incident = issue.is_incident(self.labels, listed_by)
+        except ValidationError as invalid:
+            fault = invalid.errors()[0]
+            reason = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+            self.desk.fail("incident", str(node.get("id")), key, reason)
+            return True
+        except ValueError as error:
+            self.desk.fail("incident", issue.id, key, str(error))
+            return True
+        self.desk.failures.resolve("incident", [issue.id], self.desk.now)
+        if not is_incident:
+            return False
+        row = issue.row(name, is_deployed=key in self.deployed)
+        self.desk.put("incidents", "source,id", [row])
+        return True
+
+    async def _reread(self, changed: dict[str, str]) -> None:
+        """Read by id what has left a list that changed; once a day every open one."""
+        now = self.desk.now
+        done = self.desk.known.rounds.get(KIND, Round())
+        is_due = done.done_at is None or now >= done.done_at + DAY
+        names = {name.casefold() for name in changed.values()}
+        query = _OPEN if is_due and not changed else _IDS
+        ids = [
+            key
+            for key, url in self.desk.select(query, GITHUB)
+            if is_due or any(f"/{name}/issues/" in url.casefold() for name in names)
+        ]
+        if changed or (is_due and done.done_at is not None):
+            await self._fetch(ids)
+        if is_due:
+            self.desk.known.rounds[KIND] = Round(done_at=now)
+
+    async def _fetch(self, ids: list[str]) -> None:
+        gone: list[str] = []
+        async for part, answer in in_parts(self.desk.github, "issues", ids):
+            if isinstance(answer, Unanswerable):
+                continue
+            for index, (key, node) in enumerate(zip(part, answer.data["nodes"], strict=True)):
+                error = answer.error_about("nodes", index) or {}
+                if node is None and error.get("type") == "NOT_FOUND":
+                    gone.append(key)
+                elif node and not error:
+                    repository = node["repository"]
+                    name = repository["nameWithOwner"]
+                    if not self._put(repository["id"], name, node):
+                        gone.append(key)
+        await self.desk.land()
+        await self._delete(gone)
+
+    async def _delete(self, ids: list[str]) -> None:
+        if ids:
+            self.desk.select(_DELETE, GITHUB, ids)
+
+    def _note_away(self, name: str, answer: Answer, alias: str) -> None:
+        error = answer.error_about(alias) or {}
+        message = str(error.get("message", "GitHub gives nothing for it"))
+        key = self._key(name)
+        self._failed.add(key)
+        if error.get("type") in REFUSED and error.get("path") != [alias]:
+            self.desk.refused(key, KIND, message)
+        elif key not in self.deployed or error.get("type") not in {"NOT_FOUND", *REFUSED}:
+            # One that is ingested is said to be out of reach already.
+            self._unclear(name, message)
+
+    def _key(self, name: str) -> str:
+        """Return a repository's id, or its name if it is not known."""
+        ids = {known: key for key, known in self.deployed.items()}
+        return ids.get(name.casefold(), name)
+
+    def _unclear(self, name: str, reason: str) -> None:
+        self.desk.unclear(self._key(name), KIND, reason)
 
 
-def read_incident_rules(configured: str | None) -> IncidentRules | None:
-    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
-    source, document = read_document(configured, SETTING)
-    if document is None:
-        return None
-    try:
-        return IncidentRules.model_validate(document)
-    except ValidationError as error:
-        faults = faults_of(error, "", "no such field; it has labels, repositories and file")
-        raise ConfigurationError([f"{source}: {fault}" for fault in faults]) from None
-
-
-def _none_if_empty(value: Any) -> Any:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-_Empty = BeforeValidator(_none_if_empty)
-
-
-class Incident(BaseModel):
-    """A row of `raw.incidents` as a file gives it; an empty text is null."""
-
-    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
-
-    source: Text = FILE
-    id: Text
-    title: Annotated[str | None, _Empty] = None
-    url: Annotated[str | None, _Empty] = None
-    severity: Annotated[str | None, _Empty] = None
-    started_at: Instant
-    resolved_at: Annotated[Instant | None, _Empty] = None
-    repository: Annotated[Name | None, _Empty] = None
-    target: Annotated[Text | None, _Empty] = None
-    deployment_id: Annotated[Text | None, _Empty] = None
-    commit_sha: Annotated[Sha | None, _Empty] = None
-    pull_request: Annotated[PullRequest | None, _Empty] = None
-    caused_by_change: Annotated[bool | None, _Empty] = None
-    fixed_by: Annotated[Fix | None, _Empty] = None
-
-    @model_validator(mode="after")
-    def _is_possible(self) -> Self:
-        if self.source == GITHUB:
-            raise ValueError(f"the source {GITHUB!r} is reserved for GitHub's issues")
-        started: datetime = self.started_at
-        if self.resolved_at is not None and self.resolved_at < started:
-            raise ValueError(
-                f"resolved_at {self.resolved_at.isoformat()} is before started_at "
-                f"{started.isoformat()}"
-            )
-        return self
-
-    @property
-    def is_unlinked(self) -> bool:
-        """Whether nothing says which deployment it may belong to."""
-        return not any(
-            (
-                self.repository,
-                self.target,
-                self.deployment_id,
-                self.commit_sha,
-                self.pull_request,
-            )
+async def replace_file(desk: Desk, incidents: Iterable[Incident] | None) -> None:
+    """Land a file's incidents; what it held before and does not hold any more goes."""
+    held = list(incidents or ())
+    sources = sources_in(held)
+    former = set(desk.known.incident_sources)
+    if not sources and not former:
+        return
+    rows = [incident.row() for incident in held]
+    before = {
+        (row["source"], row["id"]): row
+        for row in desk.select_rows(
+            """
+            select source, id, title, url, severity, started_at, resolved_at, repository, target,
+                deployment_id, commit_sha, pull_request, caused_by_change, fixed_by
+            from raw.incidents
+            where source = any(%s)
+            """,
+            sorted(sources | former),
         )
-
-    def row(self) -> Row:
-        """Return the row of `raw.incidents`."""
-        return self.model_dump()
-
-
-COLUMNS = list(Incident.model_fields)
-_Incidents = TypeAdapter(list[Incident])
-_FORMS = {
-    "commit_sha": "should be a commit's 40 hexadecimal digits",
-    "pull_request": "should be owner/name#12",
-    "fixed_by": "should be owner/name#12 or a commit's 40 hexadecimal digits",
-}
+    }
+    changed = [row for row in rows if before.get((row["source"], row["id"])) != row]
+    desk.put("incidents", "source,id", changed)
+    desk.known.incident_sources = sorted(sources | former)
+    await desk.land()
+    if before.keys() - {(row["source"], row["id"]) for row in rows}:
+        keys = [f"{row['source']} {row['id']}" for row in rows]
+        desk.select(_OTHERS, sorted(sources | former), keys)
+    desk.known.incident_sources = sorted(sources)
 
 
-def read_incidents(reference: str) -> list[Incident]:
-    """Read a file of incidents, CSV or JSON; raise `ConfigurationError` with every fault."""
-    text = read_reference(reference, "the incidents")
-    return parse_incidents(text, reference)
-
-
-def parse_incidents(text: str, source: str) -> list[Incident]:
-    """Parse incidents: a JSON array of objects, or CSV with a header."""
-    text = text.removeprefix("\ufeff")
-    if text.lstrip().startswith(("[", "{")):
-        entries, entry, shift = parse_json(text, source), "incident", 1
-    else:
-        entries, entry, shift = _read_csv(text, source), "line", 2
-    faults: list[str] = []
-    good: list[Incident] = []
-    try:
-        good = _Incidents.validate_python(entries)
-    except ValidationError as error:
-        columns = f"no such column; an incident has {', '.join(COLUMNS)}"
-        faults = [_in_words(fault, shift) for fault in faults_of(error, entry, columns)]
-    seen: dict[tuple[str, str], int] = {}
-    for number, incident in enumerate(good, shift):
-        first = seen.setdefault((incident.source, incident.id), number)
-        if first != number:
-            faults.append(f"{entry} {number} > id: {incident.id!r} is already on {entry} {first}")
-    if faults:
-        raise ConfigurationError([f"{source}: {fault}" for fault in faults])
-    return good
-
-
-def _in_words(fault: str, shift: int) -> str:
-    """Count lines as an editor does, and say which form a column has."""
-    for name, form in _FORMS.items():
-        fault = fault.replace(
-            f"> {name}: should be owner/name; * stands for any text", f"> {name}: {form}"
-        )
-    fault = fault.replace("owner/name; * stands for any text", "owner/name")
-    number = re.match(r"line (\d+)", fault)
-    if number and shift > 1:
-        fault = f"line {int(number[1]) + shift - 1}{fault[number.end() :]}"
-    return fault
-
-
-def _read_csv(text: str, source: str) -> list[dict[str, Any]]:
-    if "\0" in text:
-        raise ConfigurationError(f"{source} contains a NUL, which Postgres cannot store")
-    first = text.partition("\n")[0]
-    delimiter = ";" if first.count(";") > first.count(",") else ","
-    reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, restkey="")
-    names = [name.strip() for name in reader.fieldnames or ()]
-    if not names or "id" not in names:
-        raise ConfigurationError(
-            f"{source} is neither a JSON array nor CSV with a header that has id and started_at"
-        )
-    reader.fieldnames = names
-    try:
-        rows = list(reader)
-    except csv.Error as error:
-        raise ConfigurationError(f"{source} is not valid CSV: {error}") from None
-    faults = [
-        f"{source}: line {number} has more values than the header has names"
-        for number, row in enumerate(rows, 2)
-        if "" in row
-    ]
-    if faults:
-        raise ConfigurationError(faults)
-    return [{name: value for name, value in row.items() if value} for row in rows]
-
-
-def sources_in(incidents: Sequence[Incident]) -> set[str]:
-    """Return the sources that a file's incidents are of."""
-    return {incident.source for incident in incidents}
+def _render(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    subjects: list[tuple[str, str]] = asked["ids"]
+    variables: dict[str, Any] = {}
+    for index, (name, label) in enumerate(subjects):
+        variables[f"owner{index}"], variables[f"name{index}"] = name.split("/", 1)
+        variables[f"label{index}"] = label
+    return incident_probe_document(len(subjects)), variables

@@ -15,16 +15,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from ingest.delivery.by_id import ById, parse
-from ingest.delivery.desk import Desk
-from ingest.delivery.progress import Listing, ListWalk
+from ingest.delivery.checkpoint import Listing, ListWalk
+from ingest.delivery.load_context import Desk
+from ingest.github.adaptive_page_size import LONGEST
+from ingest.github.checkpoint import OVERLAP
 from ingest.github.deliveries import Delivered, Kind
 from ingest.github.errors import Unanswerable
-from ingest.github.listed import Listed, Shown, name_newest
 from ingest.github.models import PageInfo
-from ingest.github.progress import OVERLAP
+from ingest.github.newest_deliveries import Listed, Shown, name_newest
 from ingest.github.queries import ids_document
 from ingest.github.responses import REFUSED, Answer
-from ingest.github.sizes import LONGEST
 
 # The first pages of so many repositories are asked for at once, each with so few items: ten of ten
 # deployments with their statuses cost what one page of a hundred does.

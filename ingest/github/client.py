@@ -14,6 +14,7 @@ import httpx
 
 from dora.errors import ConfigurationError
 from ingest.clock import Budget, Clock
+from ingest.github.adaptive_page_size import MOST, Sizes
 from ingest.github.errors import (
     BudgetSpent,
     GitHubAway,
@@ -33,7 +34,6 @@ from ingest.github.responses import (
     read_quota,
     refuse_bad_status,
 )
-from ingest.github.sizes import MOST, Sizes
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +123,7 @@ class GitHub:
 
         A kind in `sizes.MOST` gets its sizes from there, and is asked again smaller if it is too
         big for GitHub. An answer with errors that may pass is asked for once more, unless
-        ingest/github/mend.py asks for what failed. Raises `Unanswerable` if GitHub answers other
+        ingest/github/refetch.py asks for what failed. Raises `Unanswerable` if GitHub answers other
         questions but not this one at the smallest sizes, `GitHubAway`, `TokenRefused`,
         `RateLimitReached` or `BudgetSpent`.
         """

@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 import httpx
 from pydantic import SecretStr
 
+from dora.aws_secrets import read_secret, read_secret_object
 from dora.errors import ConfigurationError
-from dora.secrets import read_secret, read_secret_object
 from dora.settings import Settings
 from ingest.github.errors import GitHubAway, TokenRefused
 from ingest.github.responses import refuse_bad_status

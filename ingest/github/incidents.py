@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AwareDatetime, BeforeValidator, Field
 
-from ingest.delivery.incidents import GITHUB
+from ingest.delivery.incident_rules import GITHUB
 from ingest.github.models import Label, Node, Row, Text
 
 # Lines such as "Started: 2026-03-02T10:00Z", also as list items or in bold. Bodies that were

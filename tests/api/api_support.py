@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from psycopg import Connection
 from pydantic import SecretStr
 
-from dora.keys import new_key
+from dora.api_keys import new_key
 from dora.settings import Settings
 
 TABLES = """

@@ -7,10 +7,10 @@ import uvicorn
 from api_support import ROWS, SOON, TABLES, Client, Gate, Marts, settings_for
 from fastapi import FastAPI
 
-import api.marts
+import api.database
 from api.app import create_app
 from dora.database import Database, initialise
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from tests.conftest import make_once
 
 SHARED = "marts_of_tests"
@@ -69,8 +69,8 @@ def anonymous(app: FastAPI) -> Client:
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waiting is the same for shorter times."""
-    monkeypatch.setattr(api.marts, "CONNECTION_SECONDS", SOON)
-    monkeypatch.setattr(api.marts, "ANSWER_SECONDS", SOON)
+    monkeypatch.setattr(api.database, "CONNECTION_SECONDS", SOON)
+    monkeypatch.setattr(api.database, "ANSWER_SECONDS", SOON)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from api_support import ALL_KEY, ROWS, SOON, TABLES, Client, settings_for
 
-import api.marts
+import api.database
 from api.app import create_app
 from dora.errors import UnavailableError
 
@@ -79,7 +79,7 @@ def test_of_many_callers_none_waits_for_all_the_others_while_it_is_away(hurried,
 
 
 def test_a_database_that_was_restarted_between_two_requests_is_not_noticed(gate):
-    reader = api.marts.Marts(lambda: gate.url)
+    reader = api.database.Marts(lambda: gate.url)
     with ThreadPoolExecutor(8) as several:
         list(several.map(reader.rows, ["select pg_sleep(0.5)"] * 8))
         for _ in range(5):
@@ -100,9 +100,9 @@ def test_a_database_that_hangs_is_given_up_and_taken_up_again(hurried, gate, ser
 
 
 def test_a_database_that_hangs_in_the_middle_of_a_query_is_given_up(gate, monkeypatch):
-    reader = api.marts.Marts(lambda: gate.url)
+    reader = api.database.Marts(lambda: gate.url)
     assert reader.rows("select 1 as one") == [{"one": 1}]
-    monkeypatch.setattr(api.marts, "ANSWER_SECONDS", SOON)
+    monkeypatch.setattr(api.database, "ANSWER_SECONDS", SOON)
     hang = threading.Timer(SOON / 5, gate.stick)
     hang.start()
     with pytest.raises(UnavailableError, match="out of reach"):
@@ -115,8 +115,8 @@ def test_a_database_that_hangs_in_the_middle_of_a_query_is_given_up(gate, monkey
 
 
 def test_a_query_that_takes_too_long_is_ended_by_the_server(marts, monkeypatch):
-    monkeypatch.setattr(api.marts, "STATEMENT_SECONDS", 0.1)
-    reader = api.marts.Marts(lambda: marts.url)
+    monkeypatch.setattr(api.database, "STATEMENT_SECONDS", 0.1)
+    reader = api.database.Marts(lambda: marts.url)
     with pytest.raises(UnavailableError, match="too slow"):
         reader.rows("select pg_sleep(20)")
     assert reader.rows("select 1 as one") == [{"one": 1}]
@@ -124,7 +124,7 @@ def test_a_query_that_takes_too_long_is_ended_by_the_server(marts, monkeypatch):
 
 
 def test_a_table_that_is_locked_is_a_503_and_then_an_answer(marts, monkeypatch):
-    monkeypatch.setattr(api.marts, "STATEMENT_SECONDS", 0.1)
+    monkeypatch.setattr(api.database, "STATEMENT_SECONDS", 0.1)
     client = Client(create_app(settings_for(marts.url)))
     with marts.owner.transaction():
         marts.run("lock table marts.fct_team_velocity_weekly in access exclusive mode")
@@ -133,7 +133,7 @@ def test_a_table_that_is_locked_is_a_503_and_then_an_answer(marts, monkeypatch):
 
 
 def test_the_reader_reads_the_marts_and_writes_nothing(database, marts):
-    reader = api.marts.Marts(lambda: marts.url)
+    reader = api.database.Marts(lambda: marts.url)
     assert reader.rows("select current_user::text as role") == [{"role": "dora_reader"}]
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
         reader.rows("create temporary table note (line text)")
@@ -148,7 +148,7 @@ def test_a_login_that_may_not_become_the_reader_reads_as_itself(database, marts,
         admin.execute(f"grant usage on schema marts to {login}")
         admin.execute(f"grant select on all tables in schema marts to {login}")
         own = url._replace(netloc=f"{login}:secret@{url.hostname}:{url.port}").geturl()
-        reader = api.marts.Marts(lambda: own)
+        reader = api.database.Marts(lambda: own)
         for _ in range(2):
             assert reader.rows("select current_user::text as role") == [{"role": login}]
         reader.close()

@@ -3,8 +3,8 @@ import json
 
 import pytest
 
+from dora.api_keys import ApiKey, find_key, new_key, parse_keys
 from dora.errors import ConfigurationError
-from dora.keys import ApiKey, find_key, new_key, parse_keys
 
 DIGEST = hashlib.sha256(b"secret").hexdigest()
 

@@ -3,7 +3,7 @@ import re
 import pytest
 from api_support import WEB_KEY, Client
 
-from api.access import BAD_KEYS
+from api.auth import BAD_KEYS
 from api.routes.lead_time import LeadTimeMonth
 from api.routes.pull_requests import MergedPullRequest
 from api.routes.velocity import VelocityWeek

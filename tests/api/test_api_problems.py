@@ -2,7 +2,7 @@ import pytest
 from api_support import Client
 
 from api.app import create_app
-from api.marts import Marts
+from api.database import Marts
 
 VELOCITY = "/metrics/team/web/velocity"
 PULL_REQUESTS = "/metrics/team/web/pull-requests"

@@ -60,7 +60,7 @@ def run_schemathesis(base: str, folder: Path, *options: str) -> "subprocess.Comp
 @pytest.fixture
 def watched(demo, serve, monkeypatch):
     """The API over real marts; keys that are guessed are refused each time, not just ten times."""
-    monkeypatch.setattr("api.access.BAD_KEYS", 10**6)
+    monkeypatch.setattr("api.auth.BAD_KEYS", 10**6)
     app = create_app(settings_for(demo.url))
     watched = Watched(app)
     yield watched, serve(watched)

@@ -11,7 +11,7 @@ import httpx
 from fastapi import FastAPI
 from playwright.sync_api import Page
 
-from dora.keys import new_key
+from dora.api_keys import new_key
 from tests.api.api_support import Gate
 
 ROOT = Path(__file__).resolve().parents[2]

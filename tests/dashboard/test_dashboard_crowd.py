@@ -15,7 +15,7 @@ from pydantic import SecretStr
 
 from api.app import create_app
 from dora.database import Database, initialise
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.settings import Settings
 from tests.api.api_support import ROWS, TABLES, Gate
 from tests.conftest import make_once

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from dashboard_support import ALL_KEY, PAYMENTS_KEY, Site, Visit, violations
 from playwright.sync_api import Page, expect
 
-from api.marts import RECONNECT_SECONDS
+from api.database import RECONNECT_SECONDS
 
 Shot = Callable[[Page, str], None]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from dbt_support import Warehouse, new_warehouse
 
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 
 
 @pytest.fixture(scope="session")

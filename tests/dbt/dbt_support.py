@@ -17,7 +17,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from dora.database import Database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.roles import INGEST, READER, TRANSFORM
 from ingest import tables
 from ingest.ddl import CHANGES, INDEXES_OF_DBT

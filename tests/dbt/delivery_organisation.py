@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Any
 
-from demo import deliveries
+from demo import delivery_model
+from demo.delivery_generator import deployment_rules, incident_rules
 from demo.github import GitHub
 from demo.model import Account, Repository
 from demo.model import PullRequest as GitHubPullRequest
 from demo.organisation import Organisation
-from demo.shipping import deployment_rules, incident_rules
 from tests.reference.coverage import Coverage
 from tests.reference.delivery import (
     Attempt,
@@ -96,7 +96,7 @@ def _pull_request(one: GitHubPullRequest) -> PullRequest:
     )
 
 
-def _deployment(one: deliveries.Deployment) -> GitHubDeployment:
+def _deployment(one: delivery_model.Deployment) -> GitHubDeployment:
     return GitHubDeployment(
         id=one.id,
         repository=one.repository.name_with_owner,
@@ -112,7 +112,7 @@ def _deployment(one: deliveries.Deployment) -> GitHubDeployment:
     )
 
 
-def _release(one: deliveries.Release) -> Release:
+def _release(one: delivery_model.Release) -> Release:
     return Release(
         id=one.id,
         repository=one.repository.name_with_owner,
@@ -124,9 +124,9 @@ def _release(one: deliveries.Release) -> Release:
     )
 
 
-def _tag(one: deliveries.Ref) -> Tag:
+def _tag(one: delivery_model.Ref) -> Tag:
     assert one.commit is not None
-    is_annotated = isinstance(one.target, deliveries.AnnotatedTag)
+    is_annotated = isinstance(one.target, delivery_model.AnnotatedTag)
     return Tag(
         id=one.id,
         repository=one.repository.name_with_owner,
@@ -158,7 +158,7 @@ def _runs(repository: Repository) -> Iterator[WorkflowRun]:
             )
 
 
-def _issue(one: deliveries.Issue) -> Issue:
+def _issue(one: delivery_model.Issue) -> Issue:
     closer = one.events[-1].closer if one.events else None
     if isinstance(closer, GitHubPullRequest):
         closed_by = f"{closer.repository.name_with_owner}#{closer.number}"

@@ -6,7 +6,7 @@ from typing import Any
 
 from dbt_support import Row, membership
 
-from ingest.graph import Graph
+from ingest.commit_graph import Graph
 from tests.reference import records
 from tests.reference.delivery import Incident, PullRequest, Rule, World
 from tests.reference.delivery.incidents import incidents_of

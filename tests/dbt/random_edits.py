@@ -85,7 +85,7 @@ def configure(warehouse: Warehouse, rng: random.Random) -> None:
 
 
 def vanish(warehouse: Warehouse, rng: random.Random) -> None:
-    """As `ingest.audit` says that a pull request is gone."""
+    """As `ingest.reconciliation` says that a pull request is gone."""
     with warehouse.database.connect(INGEST) as connection:
         connection.execute(
             """

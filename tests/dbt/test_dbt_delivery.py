@@ -9,8 +9,8 @@ import pytest
 from dbt_support import Row, Warehouse, membership, new_warehouse, pull_request, repository
 
 from api.app import create_app
-from dora.embedded import Embedded
-from ingest.graph import Graph
+from dora.embedded_postgres import Embedded
+from ingest.commit_graph import Graph
 from tests.api.api_support import Client, settings_for
 
 

@@ -12,7 +12,7 @@ from dbt_support import EXAMPLE, ROOT, Warehouse, create_raw
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
 
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database, initialise
 from dora.roles import READER, TRANSFORM
 
@@ -164,7 +164,7 @@ def test_what_everybody_was_granted_is_taken_back(warehouse: Warehouse, metabase
 
 def test_a_build_needs_no_roles(home: Path, target: Path) -> None:
     """Nobody has made any on this server, and the login may not."""
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("create role analyst login password 'secret'")
         connection.execute("create database own owner analyst")

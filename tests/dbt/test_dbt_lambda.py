@@ -13,7 +13,7 @@ from tests.confinement import with_own_tmp
 
 LOCKS = """
 import multiprocessing, resource
-from dora.dbt import do_without_semaphores
+from transform.dbt_runner import do_without_semaphores
 # Semaphores are files, and a file may have no bytes.
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 try:
@@ -28,7 +28,7 @@ for lock in (get_mp_context().Lock(), get_mp_context().RLock(), Manifest()._lock
 """
 KEPT = """
 from multiprocessing import get_context
-from dora.dbt import do_without_semaphores
+from transform.dbt_runner import do_without_semaphores
 do_without_semaphores()
 print(type(get_context("spawn").RLock()).__module__)
 """
@@ -37,7 +37,7 @@ import sys
 from multiprocessing import get_context
 from pathlib import Path
 from dora.database import Database
-from dora.dbt import ROOT, build_marts
+from transform.dbt_runner import ROOT, build_marts
 for attempt in (get_context("spawn").RLock, (ROOT / "dbt_project" / "written").touch):
     try:
         attempt()
@@ -49,11 +49,11 @@ build_marts(Database(sys.argv[1]), Path(sys.argv[2]), ["--quiet"])
 COMPILE = """
 import sys
 from pathlib import Path
-import dora.dbt
+from transform import dbt_runner
 from dora.database import Database
-dora.dbt.PARSED, dora.dbt.PARSED_FOR = Path(sys.argv[1]) / "parsed.msgpack", sys.argv[2]
+dbt_runner.PARSED, dbt_runner.PARSED_FOR = Path(sys.argv[1]) / "parsed.msgpack", sys.argv[2]
 compile = ["--quiet", "compile", "--select", "int_build_described", "--no-write-json"]
-dora.dbt.run_dbt(Database(sys.argv[3]), Path(sys.argv[4]), compile)
+dbt_runner.run_dbt(Database(sys.argv[3]), Path(sys.argv[4]), compile)
 """
 
 
@@ -108,7 +108,9 @@ def test_a_project_parsed_ahead_follows_the_settings_of_the_run(
     )
     shutil.copy(ROOT / "profiles.yml", package)
     name = own_warehouse.database.url.rpartition("/")[2]
-    parse = "import sys; from infra.parse import main, Path; main(*map(Path, sys.argv[1:]))"
+    parse = (
+        "import sys; from infra.precompile_dbt import main, Path; main(*map(Path, sys.argv[1:]))"
+    )
     python(parse, package / "dbt_project", tmp_path / "scratch", PGDATABASE=name)
     arguments = (package / "dbt_project", name, own_warehouse.database.url, home)
     python(COMPILE, *arguments, REPORTING_TIMEZONE="Asia/Tokyo", ATTRIBUTION_INSTANT="created_at")

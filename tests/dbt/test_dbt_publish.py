@@ -386,7 +386,7 @@ def test_a_query_unlike_its_contract_is_refused(built: Warehouse, tmp_path: Path
     assert "contract" in failed.message
 
 
-BUILD = (sys.executable, "-m", "dora", "build")
+BUILD = (sys.executable, "-m", "cli", "build")
 
 
 def start_build(warehouse: Warehouse) -> "subprocess.Popen[str]":

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from dbt_support import ROOT, Warehouse, membership, pull_request, repository, review
 
-from dora.cli.team_report import report_built
+from cli.team_report import report_built
 
 AHEAD = (datetime.now(UTC) + timedelta(days=370)).strftime("%Y-%m-%d")
 
@@ -69,7 +69,7 @@ def check(warehouse: Warehouse, folder: Path, *members: Any) -> "subprocess.Comp
     file = folder / "teams.json"
     file.write_text(json.dumps([{"id": "core", "name": "Core", "members": members}]))
     return subprocess.run(
-        [sys.executable, "-m", "dora", "teams", "check", str(file), "--against-data"],
+        [sys.executable, "-m", "cli", "teams", "check", str(file), "--against-data"],
         env=os.environ
         | {"DB_URL": warehouse.database.url, "DORA_HOME": str(folder), "PYTHONPATH": str(ROOT)},
         cwd=folder,

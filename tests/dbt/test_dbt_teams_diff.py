@@ -19,14 +19,14 @@ from dbt_support import EXAMPLE, ROOT, Row, Warehouse, pull_request
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown
 
-from dora.cli.team_diff import Diff, diff_teams
-from dora.cli.team_tables import print_diff, print_json
+from cli.team_diff import Diff, diff_teams
+from cli.team_tables import print_diff, print_json
 from dora.database import Database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.errors import ConfigurationError
 from dora.roles import TRANSFORM
-from dora.scratch import scratch_schema
 from ingest.teams import parse_teams
+from transform.temporary_schema import scratch_schema
 
 VARIABLES = '{"reporting_timezone": "Europe/Berlin", "attribution_instant": "created_at"}'
 # Ada has more of `core` and nothing of `web`, whose name is new; Eve comes in with a team, of
@@ -227,7 +227,7 @@ def test_other_accounts_of_a_member_are_compared_by_what_each_side_knows(
 def dora(tmp_path: Path) -> Callable[..., "subprocess.Popen[str]"]:
     def start(database: Database, *arguments: str, **more: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", "dora", "teams", "diff", *arguments],
+            [sys.executable, "-m", "cli", "teams", "diff", *arguments],
             env=os.environ
             | {"DB_URL": database.url, "DORA_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
             | more,

@@ -1,9 +1,9 @@
 import pytest
 from graphql import parse
 
-from demo.cost import Cost, cost_of, operation_of
+from demo.query_cost import Cost, cost_of, operation_of
 from ingest.github import queries
-from ingest.github.sizes import PAGE
+from ingest.github.adaptive_page_size import PAGE
 
 
 def cost(text: str, **variables: object) -> Cost:

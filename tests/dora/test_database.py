@@ -12,11 +12,11 @@ from psycopg import errors
 from psycopg.conninfo import conninfo_to_dict
 from pydantic import SecretStr
 
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database, initialise, open_database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
+from dora.embedded_postgres.location import installed_programs
 from dora.errors import ConfigurationError, DoraError, UnavailableError
-from dora.place import installed_programs
 from dora.roles import INGEST, OWNERS, READER, ROLES, TRANSFORM
 from dora.settings import Settings
 from ingest.pipeline import make_tables
@@ -57,7 +57,7 @@ def make_login(database: Database) -> Iterator[Callable[..., str]]:
 @pytest.fixture
 def cluster(home: Path) -> Embedded:
     """A server of the test's own, on which nobody has made a role yet."""
-    return embedded.start(home)
+    return embedded_postgres.start(home)
 
 
 @pytest.fixture
@@ -406,5 +406,5 @@ def test_a_database_that_cannot_be_opened_is_named_in_one_line(
 
 def test_without_a_url_the_embedded_server_is_started(home: Path) -> None:
     database = open_database(Settings(_env_file=None, db_url=None, dora_home=home))
-    assert database.url == embedded.start(home).url()
+    assert database.url == embedded_postgres.start(home).url()
     assert run(database, "select current_database()") == [("dora",)]

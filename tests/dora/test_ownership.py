@@ -12,10 +12,8 @@ import psycopg
 import pytest
 from psycopg.conninfo import conninfo_to_dict
 
-from dora import dbt
 from dora.database import Database, initialise
-from dora.dbt import LOCK
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.errors import ConfigurationError
 from dora.ownership import RAW_TABLES
 from dora.roles import OWNERS, READER, ROLES, TRANSFORM
@@ -24,6 +22,8 @@ from dora.settings import load_settings
 from ingest.lock import Lock
 from ingest.pipeline import make_tables
 from ingest.tables import TABLES
+from transform import dbt_runner
+from transform.dbt_runner import LOCK
 
 # Who owns what in the database and may do what with it, and who there is.
 CATALOGUE = """
@@ -206,7 +206,7 @@ def test_command_and_ingest_refuse_alike(warehouse: Database, tmp_path: Path) ->
     }
     for command in (["db", "init"], ["ingest"], ["build"]):
         done = subprocess.run(
-            [sys.executable, "-m", "dora", *command],
+            [sys.executable, "-m", "cli", *command],
             env=os.environ | settings,
             cwd=tmp_path,
             capture_output=True,
@@ -252,13 +252,13 @@ def test_a_project_parsed_ahead_is_not_for_a_prefix(
 ) -> None:
     parsed = tmp_path / "parsed.msgpack"
     parsed.write_bytes(b"not a manifest")
-    monkeypatch.setattr(dbt, "PARSED", parsed)
-    monkeypatch.setenv("PGDATABASE", dbt.PARSED_FOR)
+    monkeypatch.setattr(dbt_runner, "PARSED", parsed)
+    monkeypatch.setenv("PGDATABASE", dbt_runner.PARSED_FOR)
     monkeypatch.setenv("DORA_SCHEMA_PREFIX", "dora_")
-    assert dbt._parsed() is None
+    assert dbt_runner._parsed() is None
     monkeypatch.setenv("DORA_SCHEMA_PREFIX", "")
     with pytest.raises(ValueError, match="extra data"):
-        dbt._parsed()
+        dbt_runner._parsed()
 
 
 @pytest.mark.parametrize("prefix", ["Dora_", "1_", "dora-", "d" * 41, "pg_dora_", 'x"; --', "é"])

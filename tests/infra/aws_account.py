@@ -15,8 +15,8 @@ import psycopg
 from lambda_runtime import REGION
 from moto.server import ThreadedMotoServer
 
-from dora import embedded
-from dora.postmaster import DATABASE
+from dora import embedded_postgres
+from dora.embedded_postgres.postmaster import DATABASE
 
 LOG_GROUP = "functions"
 
@@ -89,7 +89,7 @@ def account() -> Iterator[Account]:
 
 def start_database(home: Path, password: str) -> dict[str, str]:
     """Start a server as RDS gives one: its administrator is no superuser. It logs all it does."""
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create role administrator login createrole password '{password}'")
         connection.execute(f"alter database {DATABASE} owner to administrator")

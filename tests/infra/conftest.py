@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from stack_templates import Template
 
-from dora.dbt import ROOT
 from infra.package import FUNCTIONS
 from tests.confinement import without_network
+from transform.dbt_runner import ROOT
 
 HERE = Path(__file__).parent
 

@@ -22,9 +22,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from dora.dbt import ROOT
 from infra.package import PYTHON, make_all
 from tests.confinement import with_new_tmp
+from transform.dbt_runner import ROOT
 
 SECONDS = 300
 # Each handler's module, with what it imports on its first call only.

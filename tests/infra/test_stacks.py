@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from stack_templates import Template, listed
 
-from dora.dbt import ROOT
 from infra.settings import STAGES, ExistingDatabase, Stage, expect_no_shared_roles
+from transform.dbt_runner import ROOT
 
 Stacks = dict[str, dict[str, Template]]
 

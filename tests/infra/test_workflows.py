@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dora.dbt import ROOT
+from transform.dbt_runner import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
 PATHS = sorted(FOLDER.glob("*.yml"))

@@ -14,8 +14,8 @@ from dora.settings import Settings
 from ingest.clock import Clock
 from ingest.config import read_config
 from ingest.pipeline import run
-from ingest.record import RunResult
 from ingest.reporting import Reporter
+from ingest.run_result import RunResult
 
 TOKEN = "a-token-of-the-tests"
 

@@ -4,7 +4,7 @@ import json
 import random
 from datetime import datetime
 
-from demo.deliveries import Deployment, Issue
+from demo.delivery_model import Deployment, Issue
 from demo.github import GitHub
 from demo.model import Repository
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from demo.deliveries import AnnotatedTag, history
+from demo.delivery_model import AnnotatedTag, history
 from demo.github import GitHub
 from demo.model import Repository
 from dora.database import Database

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from demo.github import GitHub
 from demo.organisation import Organisation
 from dora.database import Database
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.test_pipeline import after
 from tests.ingest.truth import prs, rows
 

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from demo.github import GitHub as DemoGitHub
 from demo.organisation import generate
-from demo.points import Points
+from demo.rate_limit import Points
 from demo.server import Fault, Server, serve
 from dora.errors import ConfigurationError
 from dora.settings import Settings

@@ -7,7 +7,7 @@ import pytest
 
 from demo.github import GitHub
 from demo.server import Server, serve
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 
 Ingest = Callable[..., RunResult]
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)

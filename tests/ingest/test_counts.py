@@ -13,10 +13,10 @@ from demo.model import PullRequest
 from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
-from ingest.github.progress import Counted, Difference, Progress, Walk
-from ingest.github.sizes import PAGE
-from ingest.plan import Known
-from ingest.record import RunResult
+from ingest.github.adaptive_page_size import PAGE
+from ingest.github.checkpoint import Counted, Difference, Progress, Walk
+from ingest.repositories_to_sync import Known
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import prs, rows, unlike
 

@@ -22,16 +22,16 @@ from dlt.pipeline.pipeline import Pipeline
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database
 from dora.errors import StoppedEarly, UnavailableError
 from dora.settings import Settings
 from ingest.config import read_config
-from ingest.load import Landing
+from ingest.fetch_and_load import Stream
+from ingest.loader import Landing
 from ingest.lock import KEY, Lock
 from ingest.pipeline import run
-from ingest.record import RunResult
-from ingest.stream import Stream
+from ingest.run_result import RunResult
 from tests.ingest.truth import prs, rows, unlike
 
 Ingest = Callable[..., RunResult]
@@ -66,7 +66,7 @@ def test_a_run_cut_off_at_any_request_loses_nothing(
             raise _Cut
         return await true_send(self, *arguments)
 
-    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    monkeypatch.setattr("ingest.fetch_and_load.LAND_AFTER", 60)
     monkeypatch.setattr(Client, "_send", send)
     with pytest.raises(_Cut):
         ingest()
@@ -93,7 +93,7 @@ def test_runs_that_are_killed_leave_nothing_half_done(
     chance = random.Random(4)
     for _ in range(4):
         with subprocess.Popen(
-            [sys.executable, "-m", "dora", "ingest"],
+            [sys.executable, "-m", "cli", "ingest"],
             cwd=ROOT,
             env=command_environment(settings, database),
             stdout=subprocess.DEVNULL,
@@ -121,7 +121,7 @@ def test_an_interrupted_run_says_so_in_its_row(
 
     hub.before_request = wait
     with subprocess.Popen(
-        [sys.executable, "-m", "dora", "ingest"],
+        [sys.executable, "-m", "cli", "ingest"],
         cwd=ROOT,
         env=command_environment(settings, database),
         stderr=subprocess.PIPE,
@@ -139,7 +139,7 @@ def test_an_interrupted_run_says_so_in_its_row(
 @pytest.fixture
 def own_database(home: Path) -> Database:
     """A database on a server that the test may restart."""
-    return Database(embedded.start(home).url())
+    return Database(embedded_postgres.start(home).url())
 
 
 def test_a_database_restarted_while_it_is_loaded_loses_nothing(
@@ -153,8 +153,8 @@ def test_a_database_restarted_while_it_is_loaded_loses_nothing(
         nonlocal walks
         walks += operation == "Walk"
         if operation == "Walk" and walks in {8, 22}:
-            embedded.stop(home)
-            embedded.start(home)
+            embedded_postgres.stop(home)
+            embedded_postgres.start(home)
 
     with serve(github, token="t") as hub:
         hub.before_request = restart
@@ -184,11 +184,11 @@ def test_a_database_that_goes_away_in_mid_load_is_waited_for(
     tmp_path: Path,
 ) -> None:
     true_load = Pipeline.load
-    back = threading.Timer(1.5, embedded.start, [home])
+    back = threading.Timer(1.5, embedded_postgres.start, [home])
 
     def load(pipeline: Pipeline, *arguments: Any, **options: Any) -> Any:
         if not back.ident:
-            embedded.stop(home)
+            embedded_postgres.stop(home)
             back.start()
         return true_load(pipeline, *arguments, **options)
 
@@ -210,12 +210,12 @@ def test_a_lock_that_the_server_forgot_is_taken_again_unless_somebody_else_has_i
     make_tables(own_database, tmp_path)
     with Lock(own_database) as ours:
         ours.landed()
-        embedded.stop(home)
-        embedded.start(home)
+        embedded_postgres.stop(home)
+        embedded_postgres.start(home)
         ours.confirm()
         assert ours.is_held
-        embedded.stop(home)
-        embedded.start(home)
+        embedded_postgres.stop(home)
+        embedded_postgres.start(home)
         with Lock(own_database) as theirs:
             assert theirs.is_held
             with pytest.raises(StoppedEarly, match="took over"):
@@ -238,7 +238,7 @@ def test_a_full_disk_is_said_in_one_line(
     database: Database, settings: Settings, small_disk: Path, ingest: Ingest, github: GitHub
 ) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dora", "ingest"],
+        [sys.executable, "-m", "cli", "ingest"],
         cwd=ROOT,
         env=command_environment(settings, database) | {"DORA_HOME": str(small_disk)},
         capture_output=True,
@@ -289,14 +289,14 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    monkeypatch.setattr("ingest.stream.LAND_AFTER", 100)
+    monkeypatch.setattr("ingest.fetch_and_load.LAND_AFTER", 100)
     walks = 0
 
     def stop(operation: str | None, variables: Any) -> None:
         nonlocal walks
         walks += operation == "Walk"
         if walks == 5:
-            embedded.stop(home)
+            embedded_postgres.stop(home)
 
     hub.before_request = stop
     config = read_config(settings)
@@ -305,7 +305,7 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
     assert result.exit_code == 69
     assert "does not take what was read" in result.messages[-1]
     hub.before_request = None
-    embedded.start(home)
+    embedded_postgres.start(home)
     there = rows(own_database, "select count(*) as n from raw.pull_requests")
     assert there == [{"n": result.pull_requests}]
     again = run(config, own_database, tmp_path)
@@ -375,7 +375,7 @@ def test_a_database_that_goes_away_as_a_run_opens_is_said_in_one_line(
     true_sync = Pipeline.sync_destination
 
     def sync(pipeline: Pipeline, *arguments: Any, **options: Any) -> Any:
-        embedded.stop(home)
+        embedded_postgres.stop(home)
         return true_sync(pipeline, *arguments, **options)
 
     monkeypatch.setattr(Pipeline, "sync_destination", sync)
@@ -395,7 +395,7 @@ def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
             cut_off(database)
         true_landed(lock, load_id)
 
-    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    monkeypatch.setattr("ingest.fetch_and_load.LAND_AFTER", 60)
     monkeypatch.setattr(Lock, "landed", landed)
     assert ingest().exit_code == 0
     assert unlike(database, github) == []
@@ -411,7 +411,7 @@ def test_a_run_whose_lock_went_to_another_lands_no_more(
     another: str,
 ) -> None:
     """Where there is no other, it goes on."""
-    monkeypatch.setattr("ingest.stream.LAND_AFTER", 60)
+    monkeypatch.setattr("ingest.fetch_and_load.LAND_AFTER", 60)
     there = "select count(*) as n from raw.pull_requests"
     landed: list[int] = []
 

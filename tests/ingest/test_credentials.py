@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from moto import mock_aws
 from pydantic import SecretStr
 
-from demo.app import Installation
 from demo.github import GitHub as DemoGitHub
+from demo.github_app import Installation
 from demo.server import Server, serve
 from dora.errors import ConfigurationError
 from dora.settings import Settings

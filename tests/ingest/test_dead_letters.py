@@ -21,7 +21,7 @@ from dora.database import Database
 from dora.errors import StoppedEarly
 from ingest.dead_letters import ask_for_retry, tell_queue
 from ingest.lock import Lock
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import landed, prs, rows, unlike
 
@@ -209,7 +209,7 @@ def test_a_retry_without_its_queue_says_so_in_one_line(
         **({"AWS_DEFAULT_REGION": region} if region else {}),
     }
     done = subprocess.run(
-        [sys.executable, "-m", "dora", "retry"],
+        [sys.executable, "-m", "cli", "retry"],
         env=environment,
         cwd=Path(__file__).resolve().parents[2],
         capture_output=True,

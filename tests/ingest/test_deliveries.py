@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from demo.deliveries import Deployment
+from demo.delivery_model import Deployment
 from demo.github import GitHub
 from demo.model import Repository
 from demo.server import Fault, Server, serve
 from dora.database import Database
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.delivery_truth import commits, reached, unlike
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import rows

@@ -12,9 +12,9 @@ from dora.database import Database
 from dora.errors import ConfigurationError
 from dora.settings import Settings
 from ingest.config import read_config
-from ingest.delivery.incidents import parse_incidents, read_incident_rules
-from ingest.delivery.rules import PRODUCTION, read_deployments, rules_for
-from ingest.record import RunResult
+from ingest.delivery.deployment_rules import PRODUCTION, read_deployments, rules_for
+from ingest.delivery.incident_rules import parse_incidents, read_incident_rules
+from ingest.run_result import RunResult
 from tests.ingest.truth import rows
 
 Ingest = Callable[..., RunResult]

@@ -15,7 +15,7 @@ from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
 from ingest.dead_letters import ask_for_retry
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.test_faults import START, at_first, clock, hub, too_much_for
 from tests.ingest.truth import rows, unlike

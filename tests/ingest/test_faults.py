@@ -11,7 +11,7 @@ import pytest
 from demo.github import GitHub
 from demo.server import Fault, Server, serve
 from dora.database import Database
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.delivering import DEPLOYMENTS, INCIDENTS, LABEL, begin
 from tests.ingest.delivery_truth import commits, incidents, landed_incidents, reached
 from tests.ingest.delivery_truth import unlike as unlike_deliveries

@@ -14,7 +14,7 @@ import pytest
 from demo.github import GitHub
 from demo.server import Fault, Server
 from dora.database import Database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.errors import ConfigurationError, UnavailableError
 from dora.settings import Settings
 from ingest import handler as module

@@ -14,7 +14,7 @@ from demo.github import GitHub
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import prs, rows, unlike
 

@@ -13,7 +13,7 @@ from demo.model import Repository
 from demo.server import Fault, Server, serve
 from dora.database import Database
 from ingest.github.incidents import Issue
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.delivery_truth import incidents, landed_incidents
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import rows

@@ -19,7 +19,7 @@ from dora.errors import DoraError
 from ingest.clock import Budget, SystemClock
 from ingest.github.client import GitHub
 from ingest.github.credentials import TokenAuth
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.test_faults import START, TOKEN, clock, github, hub
 from tests.ingest.truth import rows
@@ -122,7 +122,7 @@ def test_what_has_been_read_lands_before_a_long_wait(
     clock: SimulatedClock,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ingest.stream.LAND_EVERY", 0.5)
+    monkeypatch.setattr("ingest.fetch_and_load.LAND_EVERY", 0.5)
     for minute in range(130):
         at = START + timedelta(hours=70, minutes=minute)
         github.add_pull_request(github.repository("acme/shop"), at, "ada", title="Work")

@@ -15,7 +15,7 @@ from dora.database import Database
 from dora.errors import ConfigurationError
 from dora.settings import Settings
 from ingest.pipeline import make_tables
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import prs, rows, unlike
 

@@ -10,7 +10,7 @@ from demo.github import GitHub
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.truth import rows, unlike
 
 Ingest = Callable[..., RunResult]

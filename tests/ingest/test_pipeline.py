@@ -11,7 +11,7 @@ from demo.server import Fault, Server
 from dora.database import Database
 from dora.errors import ConfigurationError
 from ingest.lock import Lock
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import counts, landed, prs, rows, truth, unlike
 

@@ -10,7 +10,7 @@ from demo.github import GitHub
 from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import counts, landed, prs, rows, unlike
 

@@ -10,8 +10,8 @@ from dora.database import Database
 from dora.errors import ConfigurationError
 from dora.settings import Settings
 from ingest.config import read_config
-from ingest.record import RunResult
-from ingest.rules import read_automation_logins, read_rules
+from ingest.exclusion_rules import read_automation_logins, read_rules
+from ingest.run_result import RunResult
 from tests.ingest.truth import rows
 
 Ingest = Callable[..., RunResult]

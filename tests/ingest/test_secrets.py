@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from demo.app import Installation
 from demo.github import GitHub
+from demo.github_app import Installation
 from demo.server import Fault, Server
 from dora.database import Database
 from dora.settings import Settings
@@ -98,7 +98,7 @@ def test_no_secret_in_a_log_a_message_a_table_or_a_file(
     }
     changes = app if kind == "app" else {"github_pat": SecretStr(PAT)}
     files: list[bytes] = []
-    from ingest.load import Landing
+    from ingest.loader import Landing
 
     true_close = Landing.close
 
@@ -135,7 +135,7 @@ def test_a_command_that_is_refused_shows_no_token(
     hub.tokens = set()
     environment = command_environment(settings, database) | {"GITHUB_PAT": PAT}
     done = subprocess.run(
-        [sys.executable, "-m", "dora", "ingest"],
+        [sys.executable, "-m", "cli", "ingest"],
         cwd=ROOT,
         env=environment | {"LOG_LEVEL": "DEBUG"},
         capture_output=True,

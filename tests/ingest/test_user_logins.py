@@ -5,12 +5,12 @@ from collections.abc import Callable
 import pytest
 from pydantic import SecretStr
 
+from cli.db import prepare
 from demo.github import GitHub
 from demo.organisation import Organisation
-from dora.cli.db import prepare
 from dora.database import Database
 from dora.settings import Settings
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.test_pipeline import after
 from tests.ingest.truth import prs, rows
 

@@ -23,7 +23,7 @@ from demo.github import GitHub
 from demo.model import PullRequest, Repository
 from demo.organisation import Organisation, generate
 from demo.server import Fault, Server, serve
-from dora import embedded
+from dora import embedded_postgres
 from dora.database import Database
 from dora.errors import DoraError
 from dora.settings import Settings
@@ -207,7 +207,7 @@ def killed_run(world: World, hub: Server, database: Database) -> None:
         "DORA_HOME": str(world.home),
     }
     with subprocess.Popen(
-        [sys.executable, "-m", "dora", "ingest"],
+        [sys.executable, "-m", "cli", "ingest"],
         cwd=ROOT,
         env=environment,
         stdout=subprocess.DEVNULL,
@@ -234,7 +234,7 @@ def test_time_full_of_faults_loses_nothing(
     monkeypatch.setattr("ingest.github.client.TIMEOUT", 0.3)
     organisation = generate(seed=seed, pull_requests=600, repositories=49)
     world = World(seed, tmp_path, organisation)
-    database = Database(embedded.start(home).url())
+    database = Database(embedded_postgres.start(home).url())
     with psycopg.connect(database.url, autocommit=True) as connection:
         hurry(connection)
     with serve(world.github, token=TOKEN, clock=lambda: world.clock.now().timestamp()) as hub:
@@ -246,8 +246,8 @@ def test_time_full_of_faults_loses_nothing(
             if number % 10 == 3:
                 killed_run(world, hub, database)
             elif number % 10 == 7:
-                embedded.stop(home)
-                embedded.start(home)
+                embedded_postgres.stop(home)
+                embedded_postgres.start(home)
             one_run(world, hub, database)
             world.clock.pass_by(EVERY.total_seconds())
         world.is_calm = True

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from demo.actions import HIDDEN
-from demo.deliveries import Workflow
+from demo.delivery_model import Workflow
 from demo.github import GitHub
 from demo.model import Repository
+from demo.rest_api import HIDDEN
 from demo.server import Fault, Server, serve
 from dora.database import Database
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.ingest.delivery_truth import commits, reached
 from tests.ingest.simulated import SimulatedClock
 from tests.ingest.truth import rows

@@ -19,7 +19,7 @@ from sessions_support import PASSWORD, Command, Pooler, Server
 from demo.github import GitHub
 from demo.organisation import generate
 from demo.server import serve
-from dora.place import settle
+from dora.embedded_postgres.location import settle
 
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = Path("/usr/lib/postgresql/15/bin")
@@ -169,7 +169,7 @@ def dora(organisation: dict[str, str], dora_home: Path, tmp_path: Path) -> Comma
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
         return subprocess.run(
-            [sys.executable, "-m", "dora", *arguments],
+            [sys.executable, "-m", "cli", *arguments],
             env=kept | organisation | {"DORA_HOME": str(dora_home)} | variables,
             cwd=tmp_path,
             capture_output=True,

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import psycopg
 
-from dora.place import Place
+from dora.embedded_postgres.location import Place
 
 PASSWORD = "a password"
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -10,8 +10,8 @@ import pytest
 from sessions_support import PASSWORD, Command, Server
 
 from dora.database import Database
+from dora.embedded_postgres.location import installed_programs
 from dora.errors import ConfigurationError
-from dora.place import installed_programs
 
 Way = Callable[[Server, str, Path], tuple[str, dict[str, str]]]
 

@@ -10,8 +10,8 @@ from pydantic import SecretStr
 from sessions_support import Command, Pooler, Server
 
 from api.app import create_app
+from dora.api_keys import new_key
 from dora.database import Database, initialise
-from dora.keys import new_key
 from dora.roles import TRANSFORM
 from dora.settings import Settings
 from tests.api.api_support import ROWS, TABLES

@@ -15,13 +15,13 @@ from fastapi.testclient import TestClient
 from pydantic import SecretStr
 from sessions_support import Command, Server
 
-import dora.sessions
+import dora.session_settings
 from api.app import create_app
-from api.marts import Marts
+from api.database import Marts
+from dora.api_keys import new_key
 from dora.database import Database
-from dora.embedded import Embedded
+from dora.embedded_postgres import Embedded
 from dora.errors import ConfigurationError
-from dora.keys import new_key
 from dora.roles import INGEST, READER
 from dora.settings import Settings
 
@@ -168,7 +168,7 @@ def test_an_encoding_that_does_not_hold_every_letter_is_refused(
 def test_a_version_that_is_not_supported_is_refused(
     oldest: Server, name: str, monkeypatch: pytest.MonkeyPatch, bound: str, version: int
 ) -> None:
-    monkeypatch.setattr(dora.sessions, bound, version)
+    monkeypatch.setattr(dora.session_settings, bound, version)
     with pytest.raises(ConfigurationError, match=r"^PostgreSQL 15\.\d+ is not supported: use "):
         Database(oldest.url(name)).connect(READER)
 

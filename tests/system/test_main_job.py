@@ -15,15 +15,15 @@ from api.app import create_app
 from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
+from dora.api_keys import new_key
 from dora.database import Database
-from dora.dbt import build_marts
-from dora.keys import new_key
 from dora.settings import Settings
 from ingest.config import read_config
 from ingest.pipeline import run
-from ingest.record import RunResult
+from ingest.run_result import RunResult
 from tests.differences import differences
 from tests.reference import Coverage, Marts, compare, keyed, read_records, reference
+from transform.dbt_runner import build_marts
 
 REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
 TOKEN = "a-token"

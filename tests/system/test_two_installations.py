@@ -20,8 +20,8 @@ import pytest
 from demo.github import GitHub
 from demo.organisation import generate
 from demo.server import serve
-from dora.embedded import Embedded
-from dora.keys import new_key
+from dora.api_keys import new_key
+from dora.embedded_postgres import Embedded
 
 TOKEN = "a-token"
 COMPANYS_OWN = """
@@ -71,7 +71,7 @@ class Installation:
 
     def dora(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, "-m", "dora", *arguments],
+            [sys.executable, "-m", "cli", *arguments],
             env=os.environ | self.settings,
             cwd=self.folder,
             capture_output=True,
@@ -83,7 +83,7 @@ class Installation:
     def served(self, key: str) -> Iterator[httpx.Client]:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        command = [sys.executable, "-m", "dora", "serve", "--port", str(port)]
+        command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
         place = {"base_url": f"http://127.0.0.1:{port}", "headers": {"X-API-Key": key}}
         with (
             subprocess.Popen(

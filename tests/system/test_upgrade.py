@@ -16,8 +16,8 @@ import pytest
 from demo.github import GitHub
 from demo.server import TOKEN, serve
 from dora.database import Database
-from dora.embedded import Embedded
-from dora.place import installed_programs
+from dora.embedded_postgres import Embedded
+from dora.embedded_postgres.location import installed_programs
 
 RELEASE = Path(__file__).parents[1] / "fixtures" / "landed_release.sql"
 # What a build computes; a snapshot says when, so that it differs from build to build.
@@ -72,7 +72,7 @@ def execute(database: Database, statement: str) -> None:
 
 def dora(database: Database, home: Path, *arguments: str, **variables: str) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "dora", *arguments],
+        [sys.executable, "-m", "cli", *arguments],
         env=os.environ | {"DB_URL": database.url, "DORA_HOME": str(home)} | variables,
         cwd=home,
         capture_output=True,

@@ -1,4 +1,4 @@
-import { apiKey, forgetKey } from './session.ts'
+import { apiKey, forgetKey } from './apiKey.ts'
 
 export interface Member {
   github_username: string

@@ -1,0 +1,194 @@
+"""Who may read what: API keys, their teams, and an end to guessing."""
+
+import ipaddress
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.security import APIKeyHeader
+
+from api.middleware import get_logger, read_by
+from api.problems import ProblemError
+from dora.api_keys import ApiKey, find_key, parse_keys
+from dora.errors import DoraError
+
+logger = get_logger(__name__)
+
+KeySource = Callable[[], str | None]
+"""Where the text of `API_KEYS` comes from; None where none is configured."""
+
+REREAD_SECONDS = 60.0
+BAD_KEYS = 10
+BAD_KEY_SECONDS = 60.0
+MAX_ADDRESSES = 10_000
+
+LOOPBACK = ApiKey(name="loopback", sha256="", teams=None)
+_CHALLENGE = {"WWW-Authenticate": 'ApiKey realm="dora-metrics"'}
+
+api_key_header = APIKeyHeader(
+    name="X-API-Key", auto_error=False, description="A key made by `dora keys new`."
+)
+
+
+class KeyRing:
+    """The keys, read again from their source at most once a minute, so that they can be replaced.
+
+    Keys that have become malformed or out of reach are logged and the ones known before go on
+    holding; where none are known, `DoraError` is raised.
+    """
+
+    def __init__(self, source: KeySource, clock: Callable[[], float] = time.monotonic) -> None:
+        self._source = source
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._keys: list[ApiKey] | None = None
+        self._read_at: float | None = None
+
+    def current(self) -> list[ApiKey] | None:
+        """The keys that hold now; None where none are configured."""
+        with self._lock:
+            if self.is_due():
+                self._read(self._clock())
+            return self._keys
+
+    def is_due(self) -> bool:
+        """Whether the next look at the keys asks the source, which may take its time."""
+        return self._read_at is None or self._clock() - self._read_at >= REREAD_SECONDS
+
+    def _read(self, now: float) -> None:
+        try:
+            text = self._source()
+            self._keys = None if text is None else parse_keys(text)
+        except DoraError as error:
+            if self._read_at is None:
+                raise
+            logger.error("The API keys of before go on holding: %s", error)
+        self._read_at = now
+
+
+class BadKeys:
+    """Counts the bad keys of each address over the last minute."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._seen: dict[str, deque[float]] = {}
+
+    def wait_seconds(self, address: str) -> int:
+        """Whole seconds until the address may try a key again; 0 where it may now."""
+        with self._lock:
+            seen = self._recent(address)
+            if len(seen) < BAD_KEYS:
+                return 0
+            return math.ceil(seen[-BAD_KEYS] + BAD_KEY_SECONDS - self._clock())
+
+    def count(self, address: str) -> None:
+        with self._lock:
+            seen = self._recent(address)
+            seen.append(self._clock())
+            # Moved to the end: the address that was quiet the longest is forgotten first.
+            self._seen.pop(address, None)
+            self._seen[address] = seen
+            if len(self._seen) > MAX_ADDRESSES:
+                del self._seen[next(iter(self._seen))]
+
+    def _recent(self, address: str) -> deque[float]:
+        seen = self._seen.get(address, deque(maxlen=BAD_KEYS))
+        while seen and self._clock() - seen[0] >= BAD_KEY_SECONDS:
+            seen.popleft()
+        return seen
+
+
+class Access:
+    """Answers who is asking: the key behind a request, or a problem."""
+
+    def __init__(self, keys: KeyRing, bad_keys: BadKeys) -> None:
+        self.keys = keys
+        self._bad_keys = bad_keys
+
+    def key_of(self, request: Request, presented: str | None) -> ApiKey:
+        """The key that came with the request. Raises `ProblemError` 401 or 429."""
+        keys = self.keys.current()
+        if keys is None:
+            return _without_keys(request)
+        if not presented:
+            raise ProblemError(401, "An API key is needed in the header X-API-Key.", _CHALLENGE)
+        # A good key first: a stale one elsewhere behind the same address must not lock it out, and
+        # 256 random bits cannot be guessed in the time that this gives away.
+        key = find_key(keys, presented)
+        if key is not None:
+            return key
+        address = request.client.host if request.client else ""
+        wait = self._bad_keys.wait_seconds(address)
+        if wait:
+            detail = f"Too many bad API keys from your address; try again in {wait} s."
+            raise ProblemError(429, detail, {"Retry-After": str(wait)})
+        self._bad_keys.count(address)
+        logger.warning("An unknown API key came from %s", address)
+        raise ProblemError(401, "The API key is unknown.", _CHALLENGE)
+
+
+def _without_keys(request: Request) -> ApiKey:
+    if not os.environ.get("AWS_LAMBDA_FUNCTION_NAME") and _is_local(request):
+        return LOOPBACK
+    detail = "No API keys are configured; until API_KEYS is set, only loopback is answered."
+    raise ProblemError(401, detail, _CHALLENGE)
+
+
+def _is_local(request: Request) -> bool:
+    """Whether a request comes from this machine and was meant for it.
+
+    The name in `Host` counts too: a page elsewhere may point its own name at 127.0.0.1 and have
+    the reader's browser ask (DNS rebinding), and a proxy on this machine asks for others.
+    """
+    if request.client is None or not _is_loopback(request.client.host):
+        return False
+    try:
+        name = urlsplit("//" + request.headers.get("host", "localhost")).hostname or ""
+    except ValueError:
+        return False
+    return name == "localhost" or name.endswith(".localhost") or _is_loopback(name)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        ip = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    mapped = ip.ipv4_mapped if isinstance(ip, ipaddress.IPv6Address) else None
+    return (mapped or ip).is_loopback
+
+
+async def api_key(
+    request: Request, presented: Annotated[str | None, Depends(api_key_header)]
+) -> ApiKey:
+    """Dependency: the key behind the request."""
+    access: Access = request.app.state.access
+    if access.keys.is_due():
+        key = await run_in_threadpool(access.key_of, request, presented)
+    else:
+        key = access.key_of(request, presented)
+    read_by(key.name)
+    return key
+
+
+TeamId = Annotated[str, Path(description="A team's `id`, as `/teams` lists it.")]
+Reader = Annotated[ApiKey, Depends(api_key)]
+
+
+def expect_reader_of(team_id: str, reader: ApiKey) -> None:
+    """Raise `ProblemError` 403 unless the key is one of the team's, which need not exist."""
+    if not reader.may_read(team_id):
+        raise ProblemError(403, f"The API key {reader.name!r} is not for team {team_id!r}.")
+
+
+async def team_reader(team_id: TeamId, reader: Reader) -> None:
+    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+    expect_reader_of(team_id, reader)

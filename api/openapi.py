@@ -1,0 +1,176 @@
+"""What the OpenAPI document says beyond FastAPI's own reading of the routes.
+
+The forms of an answer, its headers, its problems, what leads on from it, and examples: answers to
+the worked example of docs/metrics.md, as a test asks for them.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+from fastapi.routing import APIRoute
+from pydantic.json_schema import models_json_schema
+
+from api import problems
+from api.responses import CSV, JSON
+
+EXAMPLES = Path(__file__).with_name("examples.json")
+_EVERYWHERE = ("X-Request-ID", "Server-Timing", "Cache-Control")
+_OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-After",)}
+_TEXT = {"type": "string"}
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "On each line of the log about this request; the caller's own where it "
+        "sent one of at most 128 letters, digits and `._:=/+-`.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:=/+-]{1,128}$"},
+    },
+    "Server-Timing": {
+        "description": "Milliseconds in the database and in all.",
+        "required": True,
+        "schema": {"type": "string", "pattern": r"^db;dur=[0-9.]+, total;dur=[0-9.]+$"},
+    },
+    "Cache-Control": {
+        "description": "`private, no-cache`: may be kept by its reader, who asks each time with "
+        "`If-None-Match` whether it still holds. Problems are not kept.",
+        "required": True,
+        "schema": _TEXT,
+    },
+    "ETag": {
+        "description": "Stays the same until a build, another path, parameter, form or key makes "
+        "another answer of it.",
+        "required": True,
+        "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{32}"$'},
+    },
+    "Link": {
+        "description": 'Only where there is more: the next page, with `rel="next"`.',
+        "schema": _TEXT,
+    },
+    "X-Period": {
+        "description": "The `from` and `to` of the answer, for CSV too: `2026-01-05/2026-01-11`, "
+        "with `..` for an open end.",
+        "required": True,
+        "schema": {
+            "type": "string",
+            "pattern": r"^([0-9]{4}-[0-9]{2}-[0-9]{2}|\.\.)/([0-9]{4}-[0-9]{2}-[0-9]{2}|\.\.)$",
+        },
+    },
+    "Retry-After": {
+        "description": "Seconds after which to ask again.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "WWW-Authenticate": {
+        "description": "That a key is asked for.",
+        "required": True,
+        "schema": _TEXT,
+    },
+}
+PARAMETERS: dict[str, dict[str, Any]] = {
+    "If-None-Match": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The `ETag` of an answer that the caller has; 304 where it still holds.",
+        "schema": _TEXT,
+    }
+}
+_FIRST_ID = "$response.body#/data/0/id"
+_LINKS: dict[str, dict[str, dict[str, Any]]] = {
+    "teams": {
+        name: {"operationId": name, "parameters": {"team_id": _FIRST_ID}}
+        for name in ("velocity", "lead_time", "delivery", "deployments", "pull_requests")
+    }
+    | {"compare": {"operationId": "compare", "parameters": {"team": _FIRST_ID}}},
+    **{
+        name: {
+            "next": {
+                "operationId": name,
+                "description": "The next page, where there is one.",
+                "parameters": {
+                    "team_id": "$request.path.team_id",
+                    "cursor": "$response.body#/next_cursor",
+                },
+            }
+        }
+        for name in ("deployments", "pull_requests")
+    },
+}
+
+
+def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems that a path may answer with."""
+    schema = {"$ref": "#/components/schemas/ProblemDetail"}
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "headers": _headers(*_EVERYWHERE, *_OF_PROBLEMS.get(status, ())),
+            "content": {problems.MEDIA_TYPE: {"schema": schema}},
+        }
+        for status in statuses
+    }
+
+
+def rows(*statuses: int, more: Sequence[str] = ("X-Period",)) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer of rows, in either form, and the problems there may be in its place.
+
+    `more` are headers beside those that every answer of rows has.
+    """
+    names = (*_EVERYWHERE, "ETag", *more)
+    return {
+        200: {"headers": _headers(*names), "content": {JSON: {}, CSV: {"schema": _TEXT}}},
+        304: {
+            "description": "What the caller has still holds.",
+            "headers": _headers(*_EVERYWHERE, "ETag"),
+        },
+        **_problems(*statuses),
+    }
+
+
+def fresh(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe an answer that is made anew each time, and the problems in its place."""
+    return {200: {"headers": _headers(*_EVERYWHERE)}, **_problems(*statuses)}
+
+
+def operation_id(route: APIRoute) -> str:
+    """The name of the route's function: what generated clients call it."""
+    return route.name
+
+
+def complete(document: dict[str, Any]) -> dict[str, Any]:
+    """Add to a document what the routes leave out."""
+    components = document["components"]
+    _, definitions = models_json_schema(
+        [(problems.ProblemDetail, "serialization")], ref_template="#/components/schemas/{model}"
+    )
+    components["schemas"].update(definitions["$defs"])
+    components["headers"] = HEADERS
+    components["parameters"] = PARAMETERS
+    examples = json.loads(EXAMPLES.read_text("utf-8"))
+    for path in document["paths"].values():
+        for operation in path.values():
+            _complete(operation, examples)
+    return document
+
+
+def _complete(operation: dict[str, Any], examples: Mapping[str, Any]) -> None:
+    name, answers = operation["operationId"], operation["responses"]
+    mine = examples["answers"][name]
+    for parameter in operation.get("parameters", []):
+        if parameter["name"] in mine["parameters"]:
+            parameter["example"] = mine["parameters"][parameter["name"]]
+    for media_type, value in mine["forms"].items():
+        answers["200"]["content"][media_type]["example"] = value
+    for status, problem in examples["problems"].items():
+        if status in answers:
+            answers[status]["content"][problems.MEDIA_TYPE]["example"] = problem
+    if "304" in answers:
+        reference = {"$ref": "#/components/parameters/If-None-Match"}
+        operation.setdefault("parameters", []).append(reference)
+    if name in _LINKS:
+        answers["200"]["links"] = _LINKS[name]
+
+
+def _headers(*names: str) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}

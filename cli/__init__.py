@@ -1,0 +1,34 @@
+"""The `dora` command: results go to stdout, progress and faults to stderr.
+
+What a command needs is imported when it runs: dlt alone takes a second.
+"""
+
+import typer
+
+from cli.build import build
+from cli.db import app as db
+from cli.deployments import app as deployments
+from cli.incidents import app as incidents
+from cli.ingest import ingest
+from cli.keys import app as keys
+from cli.retry import retry
+from cli.run import run
+from cli.serve import serve
+from cli.teams import app as teams
+
+app = typer.Typer(
+    help="Team velocity and lead time from GitHub pull requests.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(run)
+app.command()(ingest)
+app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(build)
+app.command()(retry)
+app.command()(serve)
+app.add_typer(db, name="db")
+app.add_typer(teams, name="teams")
+app.add_typer(deployments, name="deployments")
+app.add_typer(incidents, name="incidents")
+app.add_typer(keys, name="keys")

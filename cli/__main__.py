@@ -1,0 +1,37 @@
+"""The `dora` command."""
+
+import sys
+from typing import NoReturn
+
+import psycopg
+
+from cli import app
+from dora.database import error_of
+from dora.errors import DoraError
+
+INTERRUPTED = 130
+
+
+def main() -> None:
+    """Run the command; an error a user can meet is told in plain words, with its exit code."""
+    try:
+        app()
+    except DoraError as error:
+        _end(error)
+    except psycopg.Error as error:
+        _end(error_of(error))
+    except SystemExit as end:
+        # What typer makes of Ctrl-C.
+        if end.code == INTERRUPTED:
+            print("dora: interrupted; run again to continue", file=sys.stderr)
+        raise
+
+
+def _end(error: DoraError) -> NoReturn:
+    said = "\n".join([str(error), *getattr(error, "__notes__", ())])
+    print(f"dora: {said}".replace("\n", "\ndora: "), file=sys.stderr)
+    sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""`dora run`: from nothing to every team's figures."""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Annotated
+
+import typer
+
+from cli.build import build_once
+from cli.console import say, set_up_logging
+from cli.db import prepare
+from cli.ingest import ingest_once
+from cli.serve import HOST, PORT, listen, serve_marts
+from cli.summary import print_summary
+from dora.errors import StoppedEarly
+from dora.settings import Settings, is_unconfigured, load_settings
+
+_LANDED = {0, 1, StoppedEarly.exit_code}
+
+
+def run(
+    demo: Annotated[bool, typer.Option("--demo", help="Use the demo organisation.")] = False,
+    serve: Annotated[bool, typer.Option(help="Serve API and dashboard at the end.")] = True,
+    port: Annotated[int, typer.Option(help="Port to serve on.", min=1, max=65535)] = PORT,
+) -> None:
+    """Ingest, build the marts, print each team's last weeks, and serve them."""
+    from cli.demo_github import demo_github, with_demo_database
+
+    faults: list[str] = []
+    settings = load_settings(faults)
+    set_up_logging(settings.log_level)
+    if not demo and is_unconfigured(settings) and not faults:
+        say(
+            "GITHUB_PAT, REPOSITORIES and TEAM_CONFIG_JSON are not set:"
+            " showing the demo organisation, in a separate database."
+        )
+        demo = True
+    listening = listen(HOST, port) if serve else None
+    source: AbstractContextManager[Settings] = nullcontext(settings)
+    if demo:
+        settings = with_demo_database(settings)
+        source = demo_github(settings)
+    with source as configured:
+        exit_code = ingest_once(configured, faults=faults)
+    if exit_code not in _LANDED:
+        raise typer.Exit(exit_code)
+    database = prepare(settings)
+    build_once(database, settings.dora_home)
+    print_summary(database)
+    if demo:
+        say("Address of its database: dora db url --demo. Serve it again: dora serve --demo.")
+    if listening is not None:
+        serve_marts(settings, listening, is_demo=demo)
+    raise typer.Exit(exit_code)

@@ -1,0 +1,60 @@
+"""`dora serve`: the API and the dashboard."""
+
+import socket
+from contextlib import suppress
+from typing import Annotated
+
+import typer
+
+from cli.console import say, set_up_logging
+from cli.demo_github import with_demo_database
+from dora.errors import ConfigurationError
+from dora.settings import Settings, load_settings
+
+HOST, PORT = "127.0.0.1", 8000
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = HOST,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = PORT,
+    demo: Annotated[bool, typer.Option("--demo", help="Serve the demo organisation.")] = False,
+) -> None:
+    """Serve the API and the dashboard."""
+    settings = load_settings()
+    set_up_logging(settings.log_level)
+    if demo:
+        settings = with_demo_database(settings)
+    serve_marts(settings, listen(host, port), is_demo=demo)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port, before anything else is done; raise `ConfigurationError` where it is taken."""
+    try:
+        listening = socket.create_server((host, port))
+        # asyncio sets it on its own sockets only: without, a reader's kernel that acknowledges
+        # late holds each body back for 40 ms behind its headers.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listening
+    except OSError as error:
+        reason = error.strerror or error
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; see --port") from None
+
+
+def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool = False) -> None:
+    """Serve until interrupted."""
+    import uvicorn
+
+    from api.app import create_app
+    from dora.api_keys import configured_keys
+
+    # Read again while it serves: a key put into `.env` needs no restart.
+    application = create_app(
+        settings, key_source=lambda: configured_keys(load_settings()), is_demo=is_demo
+    )
+    host, port = listening.getsockname()[:2]
+    say(f"serving on http://{host}:{port} (Ctrl-C ends it)")
+    # httptools, which uvicorn prefers where somebody has installed it, takes headers of any size.
+    config = uvicorn.Config(application, http="h11", log_config=None, access_log=False)
+    server = uvicorn.Server(config)
+    with suppress(KeyboardInterrupt):
+        server.run(sockets=[listening])

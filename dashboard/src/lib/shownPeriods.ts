@@ -1,0 +1,33 @@
+import { computed } from 'vue'
+
+import { address } from './urlState.ts'
+import { addDays, weekOf, within } from './periods.ts'
+
+const DEFAULT_WEEKS = 26
+
+/** Which of a team's weeks and months the address asks for, and whose list is open. */
+export function useShownPeriods<Week extends { week: string }, Month extends { month: string }>(
+  data: () => { weeks: Week[]; months: Month[] } | null,
+) {
+  const latest = computed(() => data()?.weeks.at(-1)?.week ?? '')
+  const from = computed(() => {
+    const last = address.to && address.to < latest.value ? address.to : latest.value
+    return address.from ?? (last && addDays(weekOf(last), -7 * (DEFAULT_WEEKS - 1)))
+  })
+  const weeks = computed(() =>
+    within(data()?.weeks ?? [], 'week', (row) => row.week, from.value, address.to),
+  )
+  const months = computed(() =>
+    within(data()?.months ?? [], 'month', (row) => row.month, from.value, address.to),
+  )
+  const open = computed(() => {
+    if (address.week) return { kind: 'week' as const, first: address.week }
+    return address.month ? { kind: 'month' as const, first: address.month } : null
+  })
+  const openRows = computed(() =>
+    open.value?.kind === 'week'
+      ? (data()?.weeks ?? []).map((row) => ({ ...row, first: row.week }))
+      : (data()?.months ?? []).map((row) => ({ ...row, first: row.month })),
+  )
+  return { latest, from, weeks, months, open, openRows }
+}

@@ -1,0 +1,133 @@
+"""`DEPLOYMENTS`: rules that say, for patterns of repositories, what a deployment is."""
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import translate
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
+
+from dora.errors import ConfigurationError
+from ingest.delivery.json_settings import faults_of, read_document
+from ingest.delivery.patterns import Pattern
+
+SETTING = "DEPLOYMENTS"
+# The environments that count as production if a rule names none, whatever their case.
+PRODUCTION = "^(prod|production|live)($|[^a-z])"
+Source = Literal["deployments", "releases", "tags", "workflow", "merges"]
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
+Repositories = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=r"^(\*|[A-Za-z0-9_.*?-]+/[A-Za-z0-9_.*?-]+)$"),
+]
+# The sources that each of these fields is for.
+_FIELDS: dict[str, set[str]] = {
+    "environment": {"deployments"},
+    "tag": {"releases", "tags"},
+    "prereleases": {"releases"},
+    "workflow": {"workflow"},
+    "branch": {"workflow"},
+}
+_NAMES = "repositories, target, source, environment, tag, prereleases, workflow, branch and labels"
+
+
+class DeploymentRule(BaseModel):
+    """Says what the deployments of a target are, for the repositories that match a pattern.
+
+    Patterns of repositories take `*` for any text and `?` for one character, whatever their case;
+    `environment` (whatever its case) and `tag` are regular expressions.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    repositories: Annotated[list[Repositories], Field(min_length=1)]
+    target: Text | None = None
+    source: Source = "deployments"
+    environment: Pattern | None = None
+    tag: Pattern | None = None
+    prereleases: bool = False
+    workflow: Text | None = None
+    branch: Text | None = None
+    labels: list[Text] = Field(default_factory=list)
+    paths: None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        if isinstance(value, dict):
+            if isinstance(value.get("repositories"), str):
+                value = {**value, "repositories": [value["repositories"]]}
+            if value.get("paths") is not None:
+                raise ValueError("paths are not supported yet; narrow the target by labels")
+        return value
+
+    @model_validator(mode="after")
+    def _fields_fit_the_source(self) -> Self:
+        for name, sources in _FIELDS.items():
+            if name in self.model_fields_set and self.source not in sources:
+                fit = " or ".join(sorted(sources))
+                raise ValueError(f"{name} is for the source {fit}, not for {self.source}")
+        if self.source == "workflow" and self.workflow is None:
+            raise ValueError("the source workflow needs `workflow`: its name or its file's name")
+        return self
+
+    def covers(self, repository: str) -> bool:
+        """Whether one of its patterns matches `owner/name`."""
+        return any(_glob(pattern).fullmatch(repository) for pattern in self.repositories)
+
+    def has_environment(self, *environments: str | None) -> bool:
+        """Whether one of a deployment's environments is what this rule is about."""
+        pattern = re.compile(self.environment or PRODUCTION, re.IGNORECASE)
+        return any(name is not None and pattern.search(name) for name in environments)
+
+    def has_tag(self, tag: str) -> bool:
+        """Whether a tag, or a release's tag, is what this rule is about."""
+        return self.tag is None or re.search(self.tag, tag) is not None
+
+    def value(self) -> dict[str, Any]:
+        """Return the rule as it is landed in `raw.settings`."""
+        return self.model_dump(exclude_defaults=True)
+
+
+_Rules = TypeAdapter(Annotated[list[DeploymentRule], Field(min_length=1)])
+_DEFAULT = DeploymentRule(repositories=["*"])
+
+
+@cache
+def _glob(pattern: str) -> re.Pattern[str]:
+    return re.compile(translate(pattern.replace("[", "[[]")), re.IGNORECASE)
+
+
+def read_deployments(configured: str | None) -> list[DeploymentRule]:
+    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    source, document = read_document(configured, SETTING)
+    if document is None:
+        return []
+    try:
+        return _Rules.validate_python(document)
+    except ValidationError as error:
+        faults = faults_of(error, "rule", f"no such field; a rule has {_NAMES}")
+        raise ConfigurationError([f"{source}: {fault}" for fault in faults]) from None
+
+
+def rules_for(rules: Sequence[DeploymentRule], repository: str) -> list[DeploymentRule]:
+    """Return the rules that hold for `owner/name`: the last one of each target.
+
+    Without any rule at all, the default: GitHub's deployments to production.
+    """
+    held = {rule.target: rule for rule in rules or [_DEFAULT] if rule.covers(repository)}
+    return list(held.values())
+
+
+def sources_of(rules: Iterable[DeploymentRule]) -> set[Source]:
+    """Return the sources that these rules name."""
+    return {rule.source for rule in rules}

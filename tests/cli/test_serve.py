@@ -1,0 +1,22 @@
+"""`dora serve`: the socket that it listens on."""
+
+import socket
+
+import pytest
+
+from cli.serve import listen
+from dora.errors import ConfigurationError
+
+
+def test_a_body_does_not_wait_until_its_headers_are_acknowledged() -> None:
+    with listen("127.0.0.1", 0) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) != 0
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with listen("127.0.0.1", 0) as listening:
+        port = listening.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=f"127.0.0.1:{port}: .*; see --port"):
+            listen("127.0.0.1", port)
