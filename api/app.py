@@ -1,4 +1,4 @@
-"""The app: settings in, an ASGI application out; nothing is read or opened before a request."""
+"""Create the ASGI application; it reads settings and opens connections only when needed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -14,7 +14,7 @@ from api.auth import Access, BadKeys, KeyRing, KeySource
 from api.dashboard import Assets
 from api.database import MAX_CONNECTIONS, Marts
 from api.middleware import Observed
-from api.response_cache import Kept
+from api.response_cache import ResponseCache
 from api.responses import GZIP_FROM_BYTES, GZIP_LEVEL
 from api.routes import (
     compare,
@@ -45,12 +45,12 @@ ROUTES = (
 )
 DESCRIPTION = (
     "GitHub pull requests, attributed to teams by membership windows and allocation weights. "
-    "Instants are UTC, durations are hours; no data is null, never 0."
+    "Instants are in UTC, durations in hours. Missing data is null, never 0."
 )
 
 
 class _WithHeads:
-    """Answers HEAD wherever GET is answered: with the same headers, without the body."""
+    """Answers HEAD like GET: the same status and headers, without the body."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -85,10 +85,10 @@ def create_app(
 ) -> FastAPI:
     """Make the application.
 
-    With settings, malformed API keys are refused here (`ConfigurationError`). Without, settings
-    are read from the environment when first needed. `key_source` gives the text of `API_KEYS` in
-    place of the settings; it is asked again every minute. The database waits for a query. `is_demo`
-    is told to whoever asks how fresh the data are: those of the demo end where they end.
+    With settings, malformed API keys raise `ConfigurationError` here. Without, settings are read
+    from the environment when first needed. `key_source` returns the text of `API_KEYS` in place of
+    the settings; it is called at most once a minute. The first query connects to the database.
+    `is_demo` marks the data as demo data in `/health`; it ends on a fixed day and is not stale.
     """
 
     def current() -> Settings:
@@ -111,15 +111,15 @@ def create_app(
         description=DESCRIPTION,
         lifespan=lifespan,
         generate_unique_id_function=openapi.operation_id,
-        # FastAPI's own takes any query; its page loads its scripts from a third party.
+        # FastAPI's route ignores unknown parameters; its docs page loads third-party scripts.
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
-        # Starlette redirects to the scheme and host that it sees, which a proxy may have changed.
+        # Starlette redirects to the scheme and host that it sees; a proxy may have changed them.
         redirect_slashes=False,
     )
     app.state.marts = marts
-    app.state.kept = Kept()
+    app.state.cache = ResponseCache()
     app.state.is_demo = is_demo
     app.state.access = Access(keys, BadKeys())
     app.add_middleware(GZipMiddleware, minimum_size=GZIP_FROM_BYTES, compresslevel=GZIP_LEVEL)

@@ -1,4 +1,4 @@
-"""Who may read what: API keys, their teams, and an end to guessing."""
+"""Authentication by API key, authorisation by team, and a limit on bad keys."""
 
 import ipaddress
 import math
@@ -22,7 +22,7 @@ from dora.errors import DoraError
 logger = get_logger(__name__)
 
 KeySource = Callable[[], str | None]
-"""Where the text of `API_KEYS` comes from; None where none is configured."""
+"""Returns the text of `API_KEYS`; None if no keys are configured."""
 
 REREAD_SECONDS = 60.0
 BAD_KEYS = 10
@@ -38,10 +38,10 @@ api_key_header = APIKeyHeader(
 
 
 class KeyRing:
-    """The keys, read again from their source at most once a minute, so that they can be replaced.
+    """The API keys, read again at most once a minute, so that they can be replaced.
 
-    Keys that have become malformed or out of reach are logged and the ones known before go on
-    holding; where none are known, `DoraError` is raised.
+    If a later read fails or finds malformed keys, the error is logged and the previous keys remain
+    valid. If the first read fails, `DoraError` is raised.
     """
 
     def __init__(self, source: KeySource, clock: Callable[[], float] = time.monotonic) -> None:
@@ -52,14 +52,14 @@ class KeyRing:
         self._read_at: float | None = None
 
     def current(self) -> list[ApiKey] | None:
-        """The keys that hold now; None where none are configured."""
+        """Return the valid keys; None if no keys are configured."""
         with self._lock:
             if self.is_due():
                 self._read(self._clock())
             return self._keys
 
     def is_due(self) -> bool:
-        """Whether the next look at the keys asks the source, which may take its time."""
+        """Whether the next call of `current` reads the source, which may be slow."""
         return self._read_at is None or self._clock() - self._read_at >= REREAD_SECONDS
 
     def _read(self, now: float) -> None:
@@ -69,12 +69,12 @@ class KeyRing:
         except DoraError as error:
             if self._read_at is None:
                 raise
-            logger.error("The API keys of before go on holding: %s", error)
+            logger.error("The API keys were not reloaded, the previous ones stay valid: %s", error)
         self._read_at = now
 
 
 class BadKeys:
-    """Counts the bad keys of each address over the last minute."""
+    """Counts the bad keys from each client address in the last minute."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -82,7 +82,7 @@ class BadKeys:
         self._seen: dict[str, deque[float]] = {}
 
     def wait_seconds(self, address: str) -> int:
-        """Whole seconds until the address may try a key again; 0 where it may now."""
+        """Return the whole seconds until the address may try a key again; 0 if it may now."""
         with self._lock:
             seen = self._recent(address)
             if len(seen) < BAD_KEYS:
@@ -93,7 +93,7 @@ class BadKeys:
         with self._lock:
             seen = self._recent(address)
             seen.append(self._clock())
-            # Moved to the end: the address that was quiet the longest is forgotten first.
+            # Move it to the end, so that the least recently seen address is dropped first.
             self._seen.pop(address, None)
             self._seen[address] = seen
             if len(self._seen) > MAX_ADDRESSES:
@@ -107,21 +107,21 @@ class BadKeys:
 
 
 class Access:
-    """Answers who is asking: the key behind a request, or a problem."""
+    """Authenticates requests: finds the key of a request, or raises a problem."""
 
     def __init__(self, keys: KeyRing, bad_keys: BadKeys) -> None:
         self.keys = keys
         self._bad_keys = bad_keys
 
     def key_of(self, request: Request, presented: str | None) -> ApiKey:
-        """The key that came with the request. Raises `ProblemError` 401 or 429."""
+        """Return the API key of the request. Raises `ProblemError` 401 or 429."""
         keys = self.keys.current()
         if keys is None:
             return _without_keys(request)
         if not presented:
-            raise ProblemError(401, "An API key is needed in the header X-API-Key.", _CHALLENGE)
-        # A good key first: a stale one elsewhere behind the same address must not lock it out, and
-        # 256 random bits cannot be guessed in the time that this gives away.
+            raise ProblemError(401, "An API key is required in the X-API-Key header.", _CHALLENGE)
+        # Accept a valid key before the limit is checked: a client with an outdated key must not
+        # lock out others behind the same address. Guessing 256 random bits stays impossible.
         key = find_key(keys, presented)
         if key is not None:
             return key
@@ -138,15 +138,15 @@ class Access:
 def _without_keys(request: Request) -> ApiKey:
     if not os.environ.get("AWS_LAMBDA_FUNCTION_NAME") and _is_local(request):
         return LOOPBACK
-    detail = "No API keys are configured; until API_KEYS is set, only loopback is answered."
+    detail = "No API keys are configured: only loopback requests are answered. Set API_KEYS."
     raise ProblemError(401, detail, _CHALLENGE)
 
 
 def _is_local(request: Request) -> bool:
-    """Whether a request comes from this machine and was meant for it.
+    """Whether a request comes from this machine and names it in `Host`.
 
-    The name in `Host` counts too: a page elsewhere may point its own name at 127.0.0.1 and have
-    the reader's browser ask (DNS rebinding), and a proxy on this machine asks for others.
+    `Host` matters because a website may point its domain at 127.0.0.1 and send requests through
+    the user's browser (DNS rebinding), and because a local proxy sends requests for others.
     """
     if request.client is None or not _is_loopback(request.client.host):
         return False
@@ -169,7 +169,7 @@ def _is_loopback(address: str) -> bool:
 async def api_key(
     request: Request, presented: Annotated[str | None, Depends(api_key_header)]
 ) -> ApiKey:
-    """Dependency: the key behind the request."""
+    """Dependency: the API key of the request."""
     access: Access = request.app.state.access
     if access.keys.is_due():
         key = await run_in_threadpool(access.key_of, request, presented)
@@ -179,16 +179,16 @@ async def api_key(
     return key
 
 
-TeamId = Annotated[str, Path(description="A team's `id`, as `/teams` lists it.")]
+TeamId = Annotated[str, Path(description="The team's `id`, as listed by `/teams`.")]
 Reader = Annotated[ApiKey, Depends(api_key)]
 
 
 def expect_reader_of(team_id: str, reader: ApiKey) -> None:
-    """Raise `ProblemError` 403 unless the key is one of the team's, which need not exist."""
+    """Raise `ProblemError` 403 unless the key may read the team. The team need not exist."""
     if not reader.may_read(team_id):
-        raise ProblemError(403, f"The API key {reader.name!r} is not for team {team_id!r}.")
+        raise ProblemError(403, f"The API key {reader.name!r} may not read team {team_id!r}.")
 
 
 async def team_reader(team_id: TeamId, reader: Reader) -> None:
-    """Dependency: the key must be one of the team's. Says nothing of whether the team exists."""
+    """Dependency: the key must be allowed to read the team, whether or not the team exists."""
     expect_reader_of(team_id, reader)

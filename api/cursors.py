@@ -1,4 +1,4 @@
-"""Cursors: where a page ended, as text that says nothing to its reader."""
+"""Cursors: the position of a page's last row, as opaque text."""
 
 import base64
 import binascii
@@ -10,7 +10,7 @@ from api.problems import ParameterError
 
 
 class Position(NamedTuple):
-    """The last row of a page: by its instant, newest first, then by its id."""
+    """Sort key of a page's last row: its instant (newest first), then its id."""
 
     at: datetime
     id: str
@@ -22,15 +22,15 @@ def encode(position: Position) -> str:
 
 
 def decode(cursor: str) -> Position:
-    """Read what `encode` made. Raises `ParameterError` for anything else."""
+    """Decode a cursor made by `encode`. Raises `ParameterError` for any other text."""
     try:
         padded = cursor + "=" * (-len(cursor) % 4)
         at, id = json.loads(base64.b64decode(padded.encode("ascii"), altchars=b"-_", validate=True))
         position = Position(datetime.fromisoformat(at), id)
-        # Exactly what we wrote, and text that Postgres can hold.
+        # Accept only the exact output of `encode`, with text that Postgres can store.
         if encode(position) != cursor or "\x00" in id:
             raise ValueError(cursor)
         str.encode(id)
     except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error):
-        raise ParameterError("cursor", "should be the next_cursor of an answer") from None
+        raise ParameterError("cursor", "should be the next_cursor of an earlier response") from None
     return position

@@ -1,4 +1,4 @@
-"""The dashboard: what Vite built from `dashboard/`, or a page that says how to build it."""
+"""Serves the dashboard that Vite built from `dashboard/`, or a page that says how to build it."""
 
 from http import HTTPStatus
 from pathlib import Path
@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 
 BUILT = Path(__file__).resolve().parents[1] / "dashboard" / "dist"
 
-# Nothing of a third party, no inline script or style; blob: for the PNG that is drawn.
+# No third-party resources, no inline scripts or styles; the PNG export needs blob:.
 POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -44,20 +44,20 @@ NOT_BUILT = """<!doctype html>
 <h1>The dashboard is not built yet</h1>
 <p>The API is up: <a href="./health">health</a>, <a href="./openapi.json">openapi.json</a>.</p>
 <p>To build the dashboard, run <code>make dashboard</code> in the folder of dora-metrics, then load
-this page again. It needs the npm registry once and no Node on the machine.</p>
+this page again. The first build needs access to the npm registry; it does not need Node.</p>
 </html>
 """
 
 
 def wants_page(request: Request) -> bool:
-    """Whether a browser asks for a page to show, rather than a program for data."""
+    """Whether a browser requests a page, rather than a program data."""
     return "text/html" in request.headers.get("accept", "")
 
 
 def page(name: str, root: Path = BUILT, *, status: int = 200, home: str = "./") -> Response:
-    """A page of the dashboard; read anew each time, so that a build shows without a restart.
+    """Return a dashboard page; the file is read each time, so a new build needs no restart.
 
-    `home` is the way from the page's address to the front page, which its links start from.
+    `home` is the relative URL of the front page. The links in the page start with it.
     """
     try:
         text = (root / f"{name}.html").read_text("utf-8")
@@ -68,15 +68,15 @@ def page(name: str, root: Path = BUILT, *, status: int = 200, home: str = "./") 
 
 
 def not_found(request: Request) -> Response:
-    """The page for an address that has none, at any depth (404)."""
+    """Return the 404 page for an unknown path at any depth."""
     scope = request.scope
-    # Below a mount, `root_path` is the mount's.
+    # Inside a mount, `root_path` includes the path of the mount.
     path = scope["path"].removeprefix(scope.get("app_root_path", scope.get("root_path", "")))
     return page("404", status=HTTPStatus.NOT_FOUND, home="./" + "../" * (path.count("/") - 1))
 
 
 class Assets(StaticFiles):
-    """Files whose names carry a hash of what is in them, so they may be kept for good."""
+    """Files with a hash of their content in the name, so clients may cache them forever."""
 
     def __init__(self, root: Path = BUILT) -> None:
         super().__init__(directory=root / "assets", check_dir=False)

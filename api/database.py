@@ -1,4 +1,4 @@
-"""The marts, read through a pool of connections that survives the database's absence."""
+"""Reads the marts through a connection pool that recovers when the database was unavailable."""
 
 import threading
 import time
@@ -24,21 +24,22 @@ from dora.session_settings import as_statement, expect_supported, settings_for
 
 logger = get_logger(__name__)
 
-# As many as there are threads that answer (api.app): more of them wait for each other's turn in
-# Python, and the slowest answers wait the longest.
+# Also the number of worker threads (api.app). More threads would compete for Python's GIL, which
+# slows down the slowest responses most.
 MAX_CONNECTIONS = 4
 CONNECTION_SECONDS = 3.0
 CONNECT_TIMEOUT = 3
-# The pool pauses between its attempts; given up, the next request begins a new one at once. For as
-# long, a database that was out of reach is taken to be so still: else those who wait for one thread
-# after another would wait for all that went before them.
+# How long the pool retries a connection; after that, the next request starts a new attempt at once.
+# For the same time after a timeout, requests fail immediately. Otherwise each queued request would
+# wait for the timeouts of all requests before it.
 RECONNECT_SECONDS = 1.0
 STATEMENT_SECONDS = 3
 ANSWER_SECONDS = 4.0
 
 _Result = TypeVar("_Result")
 
-# Begins every query about a build. One statement sees one build: publishing is one transaction.
+# Starts every query about a build. One statement sees one build: a build is published in one
+# transaction.
 BUILD: LiteralString = """
 with build as materialized (
     select build_id, as_of, reporting_timezone from marts.dim_build
@@ -47,17 +48,17 @@ with build as materialized (
 
 
 class _NoAnswerError(OperationalError):
-    """The server kept a connection waiting for too long."""
+    """The server did not answer within `ANSWER_SECONDS`."""
 
 
 class _LostConnectionError(Exception):
-    """The connection is gone, since its last use or in the middle of this one."""
+    """The connection was lost, since its last use or during this query."""
 
 
 class _InstantLoader(Loader):
-    """Reads the ISO form that our transactions ask for.
+    """Parses the ISO format that our transactions set.
 
-    psycopg's own goes by the session's DateStyle, which is another again after the commit.
+    The loader of psycopg uses the session's DateStyle, which changes back after the commit.
     """
 
     def load(self, data: Buffer) -> datetime:
@@ -65,41 +66,41 @@ class _InstantLoader(Loader):
 
 
 class _BoundedConnection(Connection[Any]):
-    """A connection that waits `ANSWER_SECONDS` for the server and no longer.
+    """A connection that waits at most `ANSWER_SECONDS` for the server.
 
-    `statement_timeout` is kept by the server: one that hangs, or whose network is gone, keeps none.
+    The server enforces `statement_timeout`, which is not enough if it hangs or the network fails.
     """
 
-    # What each transaction begins with; nothing of it outlasts it: behind a pooler, the server's
-    # connection is another client's afterwards.
+    # SQL that starts each transaction. Its settings end with the transaction: behind a pooler,
+    # another client uses the same server connection afterwards.
     begin = b""
 
     def prepare(self, role: str) -> None:
-        """Have each transaction be one of `role`'s; "none" is the login itself."""
+        """Run each transaction as `role`; "none" means the login role."""
         self.adapters.register_loader("timestamptz", _InstantLoader)
         settings = settings_for(self.info.server_version)
         settings |= {"statement_timeout": f"{STATEMENT_SECONDS}s", "role": role}
         self.begin = f"begin read only; {as_statement(settings)};".encode()
 
     def rows(self, query: bytes, parameters: Mapping[str, object] | None) -> list[DictRow]:
-        """Run a query in a transaction of its own; all of it is one message to the server."""
+        """Run a query in a separate transaction, sent to the server as one message."""
         with ClientCursor(self, row_factory=dict_row) as cursor:
             cursor.execute(self.begin + query + b"; commit", parameters)
-            # The last result but that of the commit.
+            # The last result is that of the commit.
             return cursor.set_result(-2).fetchall()
 
     def wait(self, gen: PQGen[_Result], *args: Any, **options: Any) -> _Result:
         return super().wait(self._bounded(gen), *args, **options)
 
     def _bounded(self, gen: PQGen[_Result]) -> PQGen[_Result]:
-        """The same conversation with the server; psycopg looks in several times a second."""
+        """Run `gen` with a time limit; psycopg resumes it several times a second."""
         until = time.monotonic() + ANSWER_SECONDS
         try:
             waits_for = next(gen)
             while True:
                 ready = yield waits_for
                 if time.monotonic() > until:
-                    # In the middle of a conversation: of no use to anybody any more.
+                    # The protocol exchange is incomplete, so the connection cannot be reused.
                     self.pgconn.finish()
                     raise _NoAnswerError(f"no answer within {ANSWER_SECONDS:g} s")
                 waits_for = gen.send(ready)
@@ -111,17 +112,17 @@ class _BoundedConnection(Connection[Any]):
 class Marts:
     """Rows of the schema `marts`, as the role `dora_reader`.
 
-    The pool is opened by the first query, so that start-up needs no database. A query takes at most
-    about `CONNECTION_SECONDS + ANSWER_SECONDS`. Whatever keeps the rows away is raised as
-    `UnavailableError`, a build that has not run as `NoBuildError`.
+    The first query opens the pool, so start-up needs no database. A query takes at most about
+    `CONNECTION_SECONDS + ANSWER_SECONDS`. Raises `NoBuildError` if no build has run, and
+    `UnavailableError` if the rows cannot be read for another reason.
     """
 
     def __init__(
         self, address: Callable[[], str], schemas: Callable[[], Schemas] = Schemas
     ) -> None:
-        """`address` gives the database's URL, asked for every new connection.
+        """`address` returns the database URL; it is called for every new connection.
 
-        `schemas` is asked once. Queries say `marts`, whatever the prefix.
+        `schemas` is called once. Queries name the schema `marts`, whatever the prefix.
         """
         self._address = address
         self._ask_for_schemas = schemas
@@ -137,16 +138,16 @@ class Marts:
     def rows(
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
     ) -> list[DictRow]:
-        """Run one query; its text is a literal and what a caller sent goes into `parameters`.
+        """Run one query; its text is a literal, and values from callers go into `parameters`.
 
-        A connection is not asked whether it is still there before it is used, which would take as
-        long as many a query: where it is not, all that are idle are replaced, and it is read again.
+        Connections are not checked before use, because the check takes as long as a short query.
+        If one was lost, all idle connections are replaced and the query runs again.
         """
         qualified = self._schemas.qualify(query)
         try:
             with in_database():
                 if time.monotonic() < self._away_until:
-                    raise UnavailableError("it was out of reach a moment ago")
+                    raise UnavailableError("the last attempt to connect has just timed out")
                 try:
                     return self._read(qualified, parameters)
                 except _LostConnectionError:
@@ -155,7 +156,7 @@ class Marts:
         except (errors.UndefinedTable, errors.UndefinedColumn, errors.InvalidSchemaName):
             raise NoBuildError from None
         except errors.InsufficientPrivilege as error:
-            logger.error("The marts may not be read: %s", error.diag.message_primary)
+            logger.error("The API may not read the marts: %s", error.diag.message_primary)
             raise UnavailableError("The API may not read the marts; run `dora db init`.") from None
         except errors.QueryCanceled:
             raise UnavailableError("The database is too slow at the moment; try again.") from None
@@ -168,12 +169,12 @@ class Marts:
             if isinstance(error, PoolTimeout):
                 self._away_until = time.monotonic() + RECONNECT_SECONDS
             logger.warning("The database did not answer: %s", error)
-            raise UnavailableError("The database is out of reach; try again.") from None
+            raise UnavailableError("The database is unavailable; try again.") from None
 
     def of_one_build(
         self, query: LiteralString, parameters: Mapping[str, object] | None = None
     ) -> list[DictRow]:
-        """Run a query that selects from `build`, its `build_id` and `as_of` among it.
+        """Run a query that selects from the common table expression `build`.
 
         Every row comes from the same build. Raises `NoBuildError` if there is no build.
         """
@@ -205,7 +206,7 @@ class Marts:
     def _opened(self) -> ConnectionPool[_BoundedConnection]:
         with self._lock:
             if self._pool is None:
-                # Asked for once out here: inside the pool what it raises would be lost.
+                # Called here once, because the pool would swallow its exceptions.
                 self._conninfo()
                 self._pool = ConnectionPool(
                     self._conninfo,
@@ -214,8 +215,8 @@ class Marts:
                         "autocommit": True,
                         "connect_timeout": CONNECT_TIMEOUT,
                         "application_name": "dora-api",
-                        # A prepared plan breaks when a build changes a column's type; and behind
-                        # a pooler, a statement of this name may be another client's.
+                        # A prepared plan breaks when a build changes a column's type. Behind a
+                        # pooler, another client may have prepared a statement of the same name.
                         "prepare_threshold": None,
                     },
                     configure=self._configure,
@@ -242,7 +243,7 @@ class Marts:
             connection.prepare(reader)
         elif not self._told:
             self._told = True
-            logger.warning("The API's login may not become %s: going on without", reader)
+            logger.warning("The API's login may not become %s; it reads as itself", reader)
 
 
 async def marts(request: Request) -> Marts:

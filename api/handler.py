@@ -14,9 +14,9 @@ from api.problems import MEDIA_TYPE
 
 
 class BehindStage:
-    """Lets an app answer below the path of a named stage too.
+    """Lets an app also answer below the path of a named stage.
 
-    A named stage is the first segment of an event's path; `$default` is not in it.
+    A named stage is the first segment of the event's path; `$default` is not part of the path.
     https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-stages.html
     """
 
@@ -31,20 +31,20 @@ class BehindStage:
         await self._app(scope, receive, send)
 
 
-# Their answers have no body, and so no type of one.
+# Responses with these statuses have no body, and so no content type.
 _WITHOUT_CONTENT = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED, HTTPStatus.TEMPORARY_REDIRECT}
 
 
 class _Handler(Mangum):
     def __call__(self, event: LambdaEvent, context: LambdaContext) -> dict[str, Any]:
-        # Mangum takes the thread's event loop for given; whoever ran another one leaves none.
+        # Mangum expects an event loop on the thread; `asyncio.run` leaves none behind.
         try:
             asyncio.get_event_loop()
         except RuntimeError:
             asyncio.set_event_loop(asyncio.new_event_loop())
         answer = super().__call__(event, context)
         if answer["statusCode"] in _WITHOUT_CONTENT:
-            # Mangum adds one to whatever has none.
+            # Mangum adds a content type to responses without one.
             answer["headers"].pop("content-type", None)
         return answer
 

@@ -1,4 +1,4 @@
-"""What a request leaves behind: an id and its times, in the answer's headers and in the log."""
+"""Request ids and timings, in the response headers and in the log."""
 
 import logging
 import re
@@ -15,13 +15,13 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 HEADER = "X-Request-ID"
-# What of a caller's own id goes into a log: API Gateway's are in Base64.
+# Request ids that are safe to log; those of API Gateway are Base64.
 _SANE = re.compile(r"[A-Za-z0-9._:=/+-]{1,128}")
 
 
 @dataclass(slots=True)
 class Observation:
-    """One request: its id, when it began (`time.perf_counter`), its seconds in the database."""
+    """One request: its id, its start (`time.perf_counter`) and its seconds in the database."""
 
     request_id: str
     began: float = field(default_factory=time.perf_counter)
@@ -48,7 +48,7 @@ class _Logger(logging.LoggerAdapter[logging.Logger]):
 
 
 def get_logger(name: str) -> logging.LoggerAdapter[logging.Logger]:
-    """Return a logger whose records carry the `request_id` of the request they are about."""
+    """Return a logger whose records carry the `request_id` of the current request."""
     return _Logger(logging.getLogger(name))
 
 
@@ -57,7 +57,7 @@ logger = get_logger(__name__)
 
 @contextmanager
 def in_database() -> Iterator[None]:
-    """Count the time of a block as the database's."""
+    """Add the duration of the block to the request's time in the database."""
     seen, began = _current.get(), time.perf_counter()
     try:
         yield
@@ -67,16 +67,16 @@ def in_database() -> Iterator[None]:
 
 
 def read_by(name: str) -> None:
-    """Note whose key the request came with."""
+    """Record the name of the request's API key."""
     if (seen := _current.get()) is not None:
         seen.reader = name
 
 
 class Observed:
-    """Gives each request its id and its `Server-Timing`, and the log a line about it.
+    """Adds the request id and `Server-Timing` to each response and logs one line per request.
 
-    Outside everything else, so that an answer to an error that nobody expected has them too. That
-    error ends here: its caller was told 500, the log all of it.
+    It is the outermost middleware, so that it covers unexpected errors too. It logs such an error
+    and does not raise it again: the caller has received status 500.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -102,12 +102,12 @@ class Observed:
         try:
             await self._app(scope, receive, send_observed)
         except Exception:
-            logger.exception("A request met an error that nobody expected")
+            logger.exception("The request failed with an unexpected error")
         _log(scope, seen)
 
 
 def _request_id(scope: Scope) -> str:
-    """The caller's own id where it has one, else API Gateway's, else a new one."""
+    """Return the caller's id if it is valid, else API Gateway's, else a new one."""
     given = Headers(scope=scope).get(HEADER, "")
     event = scope.get("aws.event", {}).get("requestContext", {}).get("requestId", "")
     sane = (each for each in (given, event) if _SANE.fullmatch(each))
@@ -115,7 +115,7 @@ def _request_id(scope: Scope) -> str:
 
 
 def _log(scope: Scope, seen: Observation) -> None:
-    # Percent-encoded: a path holds whatever a caller likes, line ends too. Its query stays out.
+    # Encoded, because a caller may put line breaks into the path. The query is not logged.
     logger.info(
         "%s %s %d",
         scope["method"],

@@ -1,7 +1,7 @@
-"""What the OpenAPI document says beyond FastAPI's own reading of the routes.
+"""Additions to the OpenAPI document that FastAPI generates from the routes.
 
-The forms of an answer, its headers, its problems, what leads on from it, and examples: answers to
-the worked example of docs/metrics.md, as a test asks for them.
+Media types, headers, problems, links and examples. The examples are responses about the worked
+example of docs/metrics.md; a test compares them with real responses.
 """
 
 import json
@@ -22,35 +22,34 @@ _OF_PROBLEMS = {401: ("WWW-Authenticate",), 429: ("Retry-After",), 503: ("Retry-
 _TEXT = {"type": "string"}
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-ID": {
-        "description": "On each line of the log about this request; the caller's own where it "
-        "sent one of at most 128 letters, digits and `._:=/+-`.",
+        "description": "Id of the request, in each of its log lines. The id that the client sent "
+        "is used if it has at most 128 letters, digits and `._:=/+-`.",
         "required": True,
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._:=/+-]{1,128}$"},
     },
     "Server-Timing": {
-        "description": "Milliseconds in the database and in all.",
+        "description": "Milliseconds in the database and in total.",
         "required": True,
         "schema": {"type": "string", "pattern": r"^db;dur=[0-9.]+, total;dur=[0-9.]+$"},
     },
     "Cache-Control": {
-        "description": "`private, no-cache`: may be kept by its reader, who asks each time with "
-        "`If-None-Match` whether it still holds. Problems are not kept.",
+        "description": "`private, no-cache`: clients may cache the response, but must revalidate "
+        "it with `If-None-Match` each time. Problems must not be cached.",
         "required": True,
         "schema": _TEXT,
     },
     "ETag": {
-        "description": "Stays the same until a build, another path, parameter, form or key makes "
-        "another answer of it.",
+        "description": "Stays the same for the same build, path, parameters, media type and key.",
         "required": True,
         "schema": {"type": "string", "pattern": '^W/"[0-9a-f]{32}"$'},
     },
     "Link": {
-        "description": 'Only where there is more: the next page, with `rel="next"`.',
+        "description": 'The next page, with `rel="next"`. Absent on the last page.',
         "schema": _TEXT,
     },
     "X-Period": {
-        "description": "The `from` and `to` of the answer, for CSV too: `2026-01-05/2026-01-11`, "
-        "with `..` for an open end.",
+        "description": "The `from` and `to` of the response, also for CSV: "
+        "`2026-01-05/2026-01-11`, with `..` for an open end.",
         "required": True,
         "schema": {
             "type": "string",
@@ -58,12 +57,12 @@ HEADERS: dict[str, dict[str, Any]] = {
         },
     },
     "Retry-After": {
-        "description": "Seconds after which to ask again.",
+        "description": "Seconds to wait before the next request.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
     "WWW-Authenticate": {
-        "description": "That a key is asked for.",
+        "description": "States that an API key is required.",
         "required": True,
         "schema": _TEXT,
     },
@@ -72,7 +71,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "If-None-Match": {
         "name": "If-None-Match",
         "in": "header",
-        "description": "The `ETag` of an answer that the caller has; 304 where it still holds.",
+        "description": "The `ETag` of a cached response; the status is 304 if it is current.",
         "schema": _TEXT,
     }
 }
@@ -87,7 +86,7 @@ _LINKS: dict[str, dict[str, dict[str, Any]]] = {
         name: {
             "next": {
                 "operationId": name,
-                "description": "The next page, where there is one.",
+                "description": "The next page, if there is one.",
                 "parameters": {
                     "team_id": "$request.path.team_id",
                     "cursor": "$response.body#/next_cursor",
@@ -100,7 +99,7 @@ _LINKS: dict[str, dict[str, dict[str, Any]]] = {
 
 
 def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems that a path may answer with."""
+    """Describe the problems that a path may return."""
     schema = {"$ref": "#/components/schemas/ProblemDetail"}
     return {
         status: {
@@ -113,15 +112,15 @@ def _problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def rows(*statuses: int, more: Sequence[str] = ("X-Period",)) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer of rows, in either form, and the problems there may be in its place.
+    """Describe a response of rows, as JSON or CSV, and the problems that the path may return.
 
-    `more` are headers beside those that every answer of rows has.
+    `more` are headers in addition to those of every response of rows.
     """
     names = (*_EVERYWHERE, "ETag", *more)
     return {
         200: {"headers": _headers(*names), "content": {JSON: {}, CSV: {"schema": _TEXT}}},
         304: {
-            "description": "What the caller has still holds.",
+            "description": "The cached response is current.",
             "headers": _headers(*_EVERYWHERE, "ETag"),
         },
         **_problems(*statuses),
@@ -129,17 +128,17 @@ def rows(*statuses: int, more: Sequence[str] = ("X-Period",)) -> dict[int | str,
 
 
 def fresh(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe an answer that is made anew each time, and the problems in its place."""
+    """Describe a response that is never cached, and the problems that the path may return."""
     return {200: {"headers": _headers(*_EVERYWHERE)}, **_problems(*statuses)}
 
 
 def operation_id(route: APIRoute) -> str:
-    """The name of the route's function: what generated clients call it."""
+    """Return the name of the route's function; generated clients name their methods after it."""
     return route.name
 
 
 def complete(document: dict[str, Any]) -> dict[str, Any]:
-    """Add to a document what the routes leave out."""
+    """Add the parts of the document that the routes do not describe."""
     components = document["components"]
     _, definitions = models_json_schema(
         [(problems.ProblemDetail, "serialization")], ref_template="#/components/schemas/{model}"

@@ -1,4 +1,4 @@
-"""Every error of the API as `application/problem+json` (RFC 9457), made in one place."""
+"""Turns every error of the API into `application/problem+json` (RFC 9457)."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -24,26 +24,26 @@ BUILD_SECONDS = 60
 
 
 class Fault(BaseModel):
-    """One parameter that is not as it should be."""
+    """One invalid parameter."""
 
     parameter: str
     detail: str
 
 
 class ProblemDetail(BaseModel):
-    """What went wrong."""
+    """An error response (RFC 9457)."""
 
-    type: str = Field(description="A URI for the kind of problem; the status tells it all here.")
-    title: str = Field(description="The status in words.")
+    type: str = Field(description="Always `about:blank`: the status gives the kind of problem.")
+    title: str = Field(description="The reason phrase of the HTTP status.")
     status: int = Field(description="The HTTP status.")
-    detail: str = Field(description="What is wrong with this request and what to do about it.")
+    detail: str = Field(description="The cause of this error, and how to resolve it.")
     instance: str = Field(description="The path of the request.")
-    parameter: str | None = Field(None, description="With 422: the first parameter at fault.")
-    errors: list[Fault] | None = Field(None, description="With 422: every parameter at fault.")
+    parameter: str | None = Field(None, description="With 422: the first invalid parameter.")
+    errors: list[Fault] | None = Field(None, description="With 422: every invalid parameter.")
 
 
 class ProblemError(Exception):
-    """An answer that is an error: its status, its detail, its headers."""
+    """An error response: its status, detail and headers."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(detail)
@@ -53,7 +53,7 @@ class ProblemError(Exception):
 
 
 class ParameterError(Exception):
-    """A parameter that is well-formed by itself and still makes no sense (422)."""
+    """A parameter that is well-formed but invalid (422)."""
 
     def __init__(self, parameter: str, detail: str) -> None:
         super().__init__(detail)
@@ -61,17 +61,17 @@ class ParameterError(Exception):
 
 
 class UnknownParameterError(Exception):
-    """The query string has parameters that its path does not have, or repeats one (422)."""
+    """The query string has a parameter that the path does not accept, or repeats one (422)."""
 
 
 def expect_known_parameters(request: Request) -> None:
-    """Raise `UnknownParameterError` unless the path has each parameter of the query string."""
+    """Raise `UnknownParameterError` if a parameter is unknown, or repeated but allowed once."""
     if query_faults(request):
         raise UnknownParameterError
 
 
 class NoBuildError(Exception):
-    """The marts are not there, or not those this API knows: no `dbt build` has run (503)."""
+    """The marts are missing, empty or outdated: no `dbt build` of this release has run (503)."""
 
 
 class _ProblemResponse(JSONResponse):
@@ -79,7 +79,7 @@ class _ProblemResponse(JSONResponse):
 
 
 def install(app: FastAPI) -> None:
-    """Turn every error, known or not, into a problem; tell nobody what is inside."""
+    """Turn every error, known or not, into a problem without internal details."""
     app.add_exception_handler(ProblemError, _problem)
     app.add_exception_handler(ParameterError, _parameter)
     app.add_exception_handler(UnknownParameterError, _unknown_parameter)
@@ -143,7 +143,7 @@ async def _invalid(request: Request, error: Exception) -> _ProblemResponse:
 
 
 def _faulty(request: Request, faults: list[Fault]) -> _ProblemResponse:
-    """Answer 422 with these faults and with those of the query string's names."""
+    """Return a 422 with these faults and the unknown or repeated parameters."""
     unknown = query_faults(request)
     faults = [*faults, *(Fault(parameter=name, detail=detail) for name, detail in unknown)]
     detail = "; ".join(f"{fault.parameter}: {fault.detail}" for fault in faults)
@@ -160,14 +160,14 @@ async def _http(request: Request, error: Exception) -> Response:
             return dashboard.not_found(request)
         detail, headers = "There is nothing at this path; /openapi.json lists the paths.", _VARY
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        detail = f"{request.method} is not answered here; use GET."
+        detail = f"{request.method} is not allowed here; use GET."
     else:
         detail = error.detail
     return _answer(request, error.status_code, detail, headers)
 
 
 def _without_slash(request: Request) -> Response:
-    """Redirect to the path without its last slash, relative to it: proxies may hide a prefix."""
+    """Redirect to the path without its last slash; relative, as a proxy may hide a prefix."""
     name = quote(request.scope["path"].split("/")[-2])
     query = f"?{request.url.query}" if request.url.query else ""
     return RedirectResponse(f"../{name}{query}")
@@ -193,11 +193,11 @@ async def _unavailable(request: Request, error: Exception) -> _ProblemResponse:
 
 async def _misconfigured(request: Request, error: Exception) -> _ProblemResponse:
     assert isinstance(error, ConfigurationError)
-    logger.error("The configuration is at fault: %s", "; ".join(error.faults))
+    logger.error("The configuration is invalid: %s", "; ".join(error.faults))
     return _answer(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "The API's configuration is at fault; its log names what is wrong.",
+        "The API's configuration is invalid; its log names the errors.",
     )
 
 
@@ -205,5 +205,5 @@ async def _unexpected(request: Request, error: Exception) -> _ProblemResponse:
     return _answer(
         request,
         HTTPStatus.INTERNAL_SERVER_ERROR,
-        "Something is wrong on the API's side; its log has more.",
+        "The API met an unexpected error; its log has the details.",
     )

@@ -1,4 +1,4 @@
-"""The query string against the parameters of its path: unknown and repeated ones are faults."""
+"""Finds unknown and repeated parameters in a query string."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-# A query string may hold thousands of names; nobody reads more faults than these.
+# The most faults in one response; a query string may hold thousands of names.
 MOST_FAULTS = 10
-# Lower, and `format` would be taken for `from`.
+# With a lower cutoff, `format` would match `from`.
 _CUTOFF = 0.7
 _HINTS = {
     name: "for CSV, send the header Accept: text/csv" for name in ("format", "accept", "output")
@@ -20,9 +20,9 @@ _HINTS = {
 
 
 def query_faults(request: Request) -> list[tuple[str, str]]:
-    """Name each parameter that the path does not have, or takes once and got several times.
+    """Return each parameter that the path does not accept, or that is repeated but allowed once.
 
-    Gives pairs of a name and what is wrong with it; empty if all is well or no route was found.
+    Each is a pair of the name and the fault. The list is empty if no route was found.
     """
     route = request.scope.get("route")
     if not request.query_params or not isinstance(route, APIRoute):
@@ -49,7 +49,7 @@ def _advice(name: str, known: list[str]) -> str:
 
 
 def _parameters(dependant: Dependant) -> Iterator[tuple[str, bool]]:
-    """Give each query parameter by its public name, and whether it may be repeated."""
+    """Yield the public name of each query parameter, and whether it may be repeated."""
     for field in dependant.query_params:
         yield field.alias, get_origin(field.field_info.annotation) is list
     for dependency in dependant.dependencies:

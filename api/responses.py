@@ -1,4 +1,4 @@
-"""An answer in the form that was asked for, JSON or CSV; not at all where the caller has it."""
+"""Builds responses as JSON or CSV, or 304 if the client's copy is current."""
 
 import csv
 import gzip
@@ -17,29 +17,29 @@ from pydantic import BaseModel
 from api.auth import Reader
 from api.database import FromMarts, Marts
 from api.problems import expect_known_parameters
-from api.response_cache import Answer, Kept
+from api.response_cache import Answer, ResponseCache
 from dora.api_keys import ApiKey
 
 JSON, CSV = "application/json", "text/csv"
-# Whoever keeps an answer asks each time whether it still holds, which costs one small query.
+# Clients revalidate a cached response each time, which costs one small query.
 CACHE = "private, no-cache"
 VARY = "Accept, X-API-Key"
 GZIP_FROM_BYTES = 1000
-# A tenth larger than at level 9, in a third of its time (a page of 1,000 pull requests).
+# 10 % larger than at level 9, in a third of the time (a page of 1,000 pull requests).
 GZIP_LEVEL = 4
 _COMPRESSED = {"Content-Encoding": "gzip", "Vary": f"{VARY}, Accept-Encoding"}
-# Raise it when answers change outside their columns, so that callers drop what they kept.
+# Increase it if responses change outside their columns, so that clients drop cached responses.
 _SHAPE = 2
-# What a spreadsheet would take for the start of a formula.
+# A spreadsheet treats text with one of these prefixes as a formula.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 Days = tuple[date | None, date | None]
-"""The first and the last day that an answer covers, as its `from` and `to` say; None is open."""
+"""The first and the last day that a response covers (`from` and `to`); None means open."""
 
 
 class Found(NamedTuple):
-    """An answer as JSON and the build that it is of; `rows` gives what is written as CSV."""
+    """A response as JSON, and the id of its build; `rows` returns the rows for CSV."""
 
     build_id: str
     text: str
@@ -49,35 +49,35 @@ class Found(NamedTuple):
 
 
 class Replies:
-    """Answers one request, which was made with this key."""
+    """Responds to one request, which was made with this API key."""
 
     def __init__(self, request: Request, reader: ApiKey, marts: Marts) -> None:
         self.reader = reader
         self.marts = marts
         self._request = request
-        self._kept: Kept = request.app.state.kept
+        self._cache: ResponseCache = request.app.state.cache
         self.is_csv = prefers_csv(request.headers.get("accept", ""))
-        # As the middleware has it that compresses what is not kept.
+        # The same test as in GZipMiddleware, which compresses responses that are not cached.
         self._takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
 
     def reply(self, columns: Collection[str], find: Callable[[], Found]) -> Response:
-        """Answer with what `find` finds, in these columns; 304 if the caller has it already."""
+        """Respond with the result of `find` in these columns, or 304 if the client has it."""
         expect_known_parameters(self._request)
         known = self._request.headers.get("if-none-match", "")
         answer = None
-        # Where the caller has nothing, and nothing was kept of the build that the newest answer is
-        # of, it is looked up without asking first which build there is.
-        if known or self._kept.get(self._tag(self._kept.newest, columns)) is not None:
+        # If neither the client nor the cache has this response for the newest known build, `find`
+        # runs without a query for the current build first.
+        if known or self._cache.get(self._tag(self._cache.newest, columns)) is not None:
             tag = self._tag(self.marts.build_id(), columns)
             if known.strip() == "*" or tag in re.findall(r'"[^"]*"', known):
                 return Response(status_code=304, headers=_headers(tag))
-            answer = self._kept.get(tag)
+            answer = self._cache.get(tag)
         if answer is None:
             found = find()
-            # Of a newer build, where one has ended meanwhile.
+            # A newer build may have been published meanwhile.
             tag = self._tag(found.build_id, columns)
             answer = self._answer(found, columns, tag)
-            self._kept.put(tag, answer, found.build_id)
+            self._cache.put(tag, answer, found.build_id)
         if answer.compressed is not None and self._takes_gzip:
             return Response(answer.compressed, headers=answer.headers | _COMPRESSED)
         return Response(answer.body, headers=answer.headers)
@@ -101,7 +101,7 @@ class Replies:
         )
 
     def _tag(self, build_id: str, columns: Collection[str]) -> str:
-        """A digest of all that the answer depends on: the marts of one build stay as they are."""
+        """Return a digest of all inputs of the response; the marts of a build do not change."""
         teams = self.reader.teams
         parts = [
             build_id,
@@ -116,7 +116,7 @@ class Replies:
         return f'"{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]}"'
 
     def _link(self, cursor: str) -> str:
-        """The next page, for readers of CSV too (RFC 8288)."""
+        """Return the link to the next page (RFC 8288), which CSV clients can use as well."""
         given = self._request.query_params.multi_items()
         others = [(name, value) for name, value in given if name != "cursor"]
         query = urlencode([*others, ("cursor", cursor)])
@@ -124,12 +124,12 @@ class Replies:
 
 
 def _headers(tag: str) -> dict[str, str]:
-    # Weak: compressed or not, it is the same answer.
+    # Weak, because the compressed and the plain response have the same tag.
     return {"ETag": f"W/{tag}", "Cache-Control": CACHE, "Vary": VARY}
 
 
 async def replies(request: Request, reader: Reader, marts: FromMarts) -> Replies:
-    """Dependency: how this request is answered."""
+    """Dependency: responds to this request."""
     return Replies(request, reader, marts)
 
 
@@ -139,7 +139,7 @@ Reply = Annotated[Replies, Depends(replies)]
 def prefers_csv(accept: str) -> bool:
     """Whether an `Accept` header ranks CSV above JSON (RFC 9110, 12.5.1).
 
-    Of two that it likes as well, the one that it names.
+    If both have the same weight, the more exactly named type ranks higher.
     """
     liked = _quality(accept, CSV)
     return liked[0] > 0 and liked > _quality(accept, JSON)
@@ -170,9 +170,9 @@ def found_rows(
     days: Days | None = None,
     **same: str,
 ) -> Found:
-    """An answer of one `head` and of rows, which are a JSON array already.
+    """Build a response from `head` and `data`, a JSON array of rows.
 
-    As CSV each row has the columns `same` too: the head is not in it.
+    CSV has no head, so each of its rows also has the columns `same`.
     """
     more = {} if next_cursor is None else {"next_cursor": json.dumps(next_cursor)}
     text = spliced(head, data=data, **more)
@@ -182,15 +182,15 @@ def found_rows(
 
 
 def spliced(head: BaseModel, **members: str) -> str:
-    """The JSON of `head`, followed by members whose values are JSON already."""
+    """Return `head` as JSON, followed by `members`, whose values are JSON texts."""
     more = "".join(f',"{name}":{value}' for name, value in members.items())
     return f"{head.model_dump_json()[:-1]}{more}}}"
 
 
 def to_csv(columns: Iterable[str], rows: Iterable[Mapping[str, Any]]) -> str:
-    """Rows under a line of their columns (RFC 4180): null is empty, a list has `; ` between.
+    """Format rows as CSV with a header (RFC 4180). Null is empty; `; ` separates list items.
 
-    A text that a spreadsheet would take for a formula begins with an apostrophe: whoever may open
+    Text that a spreadsheet would treat as a formula gets an apostrophe in front: anyone who opens
     a pull request chooses its title.
     """
     file = io.StringIO()
@@ -213,6 +213,6 @@ def _cell(value: Any) -> Any:
 
 
 def _item(value: Any) -> str:
-    """One of a list as text: `octocat 0.5`, or `bug`."""
+    """Format a list item: `octocat 0.5`, or `bug`."""
     values = value.values() if isinstance(value, dict) else [value]
     return " ".join(str(_cell(each)) for each in values if each is not None)

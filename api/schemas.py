@@ -1,4 +1,4 @@
-"""What the answers have in common: their envelope, their parameters, their types."""
+"""The envelope, the parameters and the types that the responses share."""
 
 import re
 from collections.abc import Iterable
@@ -14,10 +14,10 @@ from api.database import Marts
 from api.problems import ParameterError, ProblemError
 from api.responses import Found, Replies, found_rows
 
-# An instant in JSON that Postgres writes, as it is elsewhere: UTC is Z.
+# Formats an instant in JSON from Postgres as in the other responses: UTC is Z.
 INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
 Cursor = Annotated[
-    str | None, Query(max_length=1000, description="`next_cursor` of the page before.")
+    str | None, Query(max_length=1000, description="`next_cursor` of the previous page.")
 ]
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
@@ -28,17 +28,17 @@ def _iso_day(value: str) -> date:
     try:
         return date.fromisoformat(value)
     except ValueError:
-        raise ValueError("is no day of the calendar") from None
+        raise ValueError("is not a calendar date") from None
 
 
 Day = Annotated[
     date, BeforeValidator(_iso_day), WithJsonSchema({"type": "string", "format": "date"})
 ]
-"""A date written as YYYY-MM-DD, and no other of the many ways in which pydantic would read one."""
+"""A date written as YYYY-MM-DD; the other formats that pydantic accepts are refused."""
 
 
 class Team(BaseModel):
-    """The team that an answer is about."""
+    """The team of a response."""
 
     id: str
     name: str
@@ -46,62 +46,62 @@ class Team(BaseModel):
 
 AsOf = Annotated[
     datetime | None,
-    Field(description="Up to here every repository is loaded (UTC); null until the first load."),
+    Field(description="Every repository is loaded up to here (UTC); null before the first load."),
 ]
 
 
 class TeamOf(BaseModel):
-    """Whose figures they are."""
+    """The team of the figures."""
 
     team: Team
 
 
 class Head(BaseModel):
-    """What an answer begins with, before its `data`."""
+    """The members of a response before its `data`."""
 
     as_of: AsOf
     reporting_timezone: str = Field(description="The time zone of every day, week and month.")
 
 
 class DaysHead(Head):
-    """What an answer about a range of days begins with."""
+    """The head of a response about a range of days."""
 
     model_config = ConfigDict(validate_by_name=True, serialize_by_alias=True)
 
     first: date | None = Field(
         alias="from",
-        description="First day whose merges the answer covers; null if `from` was not given. "
-        "Of weeks, the Monday on or after `from`; of months, the first of a month.",
+        description="First day that the response covers; null if `from` was not given. For weeks, "
+        "the Monday on or after `from`; for months, the first of a month on or after it.",
     )
     last: date | None = Field(
         alias="to",
-        description="Last day whose merges the answer covers; null if `to` was not given. "
-        "A week or month is covered whole, so it may be later than the `to` that was given.",
+        description="Last day that the response covers; null if `to` was not given. Weeks and "
+        "months are covered completely, so it may be later than the requested `to`.",
     )
 
 
 class TeamHead(DaysHead, TeamOf):
-    """What every answer about one team begins with."""
+    """The head of a response about one team."""
 
 
 Unit = Literal["day", "week", "month"]
 
 
 class Period(NamedTuple):
-    """Days, both inclusive; None leaves that side open."""
+    """The first and the last day, both inclusive; None means open."""
 
     first: date | None
     last: date | None
 
     def covered(self, unit: Unit) -> "Period":
-        """Give the days of the weeks or months whose first day lies in this period."""
+        """Return the days of the weeks or months whose first day lies in this period."""
         first = None if self.first is None else _first_day(self.first, unit)
         last = None if self.last is None else _last_day(self.last, unit)
         return Period(first, last)
 
 
 def _first_day(day: date, unit: Unit) -> date:
-    """The first day, on or after this one, of a period."""
+    """Return the first day of a unit on or after this day."""
     try:
         if unit == "week":
             return day + timedelta(-day.weekday() % 7)
@@ -111,7 +111,7 @@ def _first_day(day: date, unit: Unit) -> date:
 
 
 def _last_day(day: date, unit: Unit) -> date:
-    """The last day of the period that holds this one."""
+    """Return the last day of the unit that contains this day."""
     try:
         if unit == "week":
             return day + timedelta(6 - day.weekday())
@@ -125,7 +125,7 @@ def _next_month(day: date) -> date:
 
 
 def hull(periods: Iterable[Period]) -> Period:
-    """The shortest period that holds all of these, which are open on the same sides."""
+    """Return the shortest period that contains all of these; all are open on the same sides."""
     firsts, lasts = zip(*periods, strict=True)
     return Period(
         None if None in firsts else min(firsts),
@@ -135,15 +135,15 @@ def hull(periods: Iterable[Period]) -> Period:
 
 async def period(
     first: Annotated[
-        Day | None, Query(alias="from", description="First day, inclusive; open where absent.")
+        Day | None, Query(alias="from", description="First day, inclusive; no limit if absent.")
     ] = None,
     last: Annotated[
-        Day | None, Query(alias="to", description="Last day, inclusive; open where absent.")
+        Day | None, Query(alias="to", description="Last day, inclusive; no limit if absent.")
     ] = None,
 ) -> Period:
-    """Dependency: `from` and `to`. Raises `ParameterError` where they are the wrong way round."""
+    """Dependency: `from` and `to`. Raises `ParameterError` if `from` is after `to`."""
     if first is not None and last is not None and first > last:
-        raise ParameterError("from", f"{first} is after to, {last}")
+        raise ParameterError("from", f"{first} is after to ({last})")
     return Period(first, last)
 
 
@@ -151,7 +151,7 @@ InPeriod = Annotated[Period, Depends(period)]
 
 
 def of_team(found: LiteralString) -> LiteralString:
-    """The query about one team: what `found`, a subquery beside `build` and `dim_teams`, finds."""
+    """Return a query about one team; `found` is a subquery joined to `build` and `dim_teams`."""
     return (
         """
         select
@@ -175,7 +175,7 @@ def of_team(found: LiteralString) -> LiteralString:
 
 
 class TeamRow(NamedTuple):
-    """What a query about one team came back with."""
+    """The result of a query about one team."""
 
     build_id: str
     head: TeamHead
@@ -192,8 +192,8 @@ def team_row(
 ) -> TeamRow:
     """Run a query made by `of_team`, which yields one row, for the `unit`s in a period.
 
-    One statement, so that what it tells is of one moment. Raises `ProblemError` 404 for an unknown
-    team.
+    It is one statement, so all of its data is from one build. Raises `ProblemError` 404 for an
+    unknown team.
     """
     given = {"team_id": storable(team_id), **period._asdict(), **parameters}
     (row,) = marts.of_one_build(query, given)
@@ -210,13 +210,13 @@ def team_row(
 
 
 def storable(team_id: str) -> str | None:
-    """A team's id as a parameter: Postgres has no text with NUL in it, so no such team either."""
+    """Return a team's id as a query parameter; None if it has a NUL, which Postgres rejects."""
     return None if "\x00" in team_id else team_id
 
 
 def unknown_team(team_id: str) -> ProblemError:
-    """The problem 404."""
-    return ProblemError(404, f"There is no team {team_id!r}; /teams lists those there are.")
+    """Return the problem for an unknown team (404)."""
+    return ProblemError(404, f"There is no team {team_id!r}; /teams lists the teams.")
 
 
 def reply_with_periods(
@@ -227,7 +227,7 @@ def reply_with_periods(
     period: Period,
     unit: Unit,
 ) -> Response:
-    """Reply with a team's weeks or months, which the query gives as JSON, in a column `data`."""
+    """Reply with a team's weeks or months; the query returns them as JSON, in a column `data`."""
 
     def find() -> Found:
         found = team_row(reply.marts, query, team_id, period, unit)
@@ -248,7 +248,7 @@ def reply_with_page(
 ) -> Response:
     """Reply with a page of a team's rows, newest first.
 
-    The query gives them in `data`, `has_more`, and in `last_at` and `last_id` where the page ends.
+    The query returns `data`, `has_more`, and `last_at` and `last_id` of the last row of the page.
     """
     after = None if cursor is None else cursors.decode(cursor)
 
@@ -273,7 +273,7 @@ def reply_with_page(
 
 
 def found_rows_of_team(found: TeamRow, next_cursor: str | None = None) -> Found:
-    """An answer of one team's rows, which the query gave as JSON, in a column `data`."""
+    """Build a response from a team's rows; the query returned them as JSON, in a column `data`."""
     head = found.head
     return found_rows(
         found.build_id,

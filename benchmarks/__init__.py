@@ -1,1 +1,1 @@
-"""What a run costs: requests, points, bytes, seconds."""
+"""The costs of a run: requests, points, bytes, seconds."""

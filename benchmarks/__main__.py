@@ -10,10 +10,10 @@ from benchmarks import api, delivery, functions, ingest, transform
 
 
 def main() -> None:
-    """Run the benchmarks of these names, or every one, and print what they measure."""
+    """Run the named benchmarks, by default all, and print their results."""
     logging.basicConfig(level="ERROR")
     home = Path(tempfile.mkdtemp(prefix="dora-bench-"))
-    # Root's server runs as somebody else, who has to get in.
+    # Root's Postgres server runs as another user, who needs access.
     home.chmod(0o755)
     try:
         for bench in (functions, delivery, ingest, transform, api):

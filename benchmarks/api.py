@@ -1,7 +1,7 @@
-"""What an answer of the API costs beside its bare query, and a Lambda function's cold start.
+"""The time of an API response compared with its bare query, and a Lambda function's cold start.
 
-`dora serve` is a process of its own over marts of 50 teams and ten years, and so are its callers.
-The query is run by psycopg in the same run, on one connection, as the API's role.
+`dora serve` and its callers are separate processes; the marts hold 50 teams and ten years. In the
+same run, psycopg runs the query on one connection as the API's role.
 """
 
 import json
@@ -48,7 +48,7 @@ print(imported - began, time.perf_counter() - imported)
 
 @dataclass(frozen=True)
 class Question:
-    """One thing that is asked for: its address, and the query behind it."""
+    """A request of the API: its address and its query."""
 
     name: str
     address: str
@@ -81,7 +81,7 @@ PATHS = (
 
 
 def measure(home: Path) -> None:
-    """Print a line for each path and number of callers, then those of the Lambda function."""
+    """Print a line for each path and number of callers, then those of the cold start."""
     server = embedded_postgres.start(home)
     try:
         server.create_database("api")
@@ -91,7 +91,7 @@ def measure(home: Path) -> None:
         key, entry = new_key("bench")
         environment = {"DB_URL": bench.database.url, "API_KEYS": json.dumps([entry])}
         with _serving(environment, home) as port:
-            # Not counted: connections are opened.
+            # Not counted: this opens the connections.
             _call(port, key, PATHS[0].address, max(CALLERS))
             for path in PATHS:
                 _measure_path(bench.database, port, key, path)
@@ -104,7 +104,7 @@ def measure(home: Path) -> None:
 
 @contextmanager
 def _serving(environment: Mapping[str, str], home: Path) -> Iterator[int]:
-    """Run `dora serve`, its log thrown away; yield its port."""
+    """Run `dora serve` without its log; yield its port."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = int(free.getsockname()[1])
     command = [sys.executable, "-m", "cli", "serve", "--port", str(port)]
@@ -147,13 +147,13 @@ def _measure_path(database: Database, port: int, key: str, path: Question) -> No
                 f"{len(taken) / SECONDS:,.0f} a second"
             )
             if callers == min(CALLERS):
-                _say("ms of p50 beside the query", p50 - bare, MOST_BESIDE_QUERY_MS)
+                _say("p50 ms more than the query", p50 - bare, MOST_BESIDE_QUERY_MS)
             if callers == max(CALLERS):
-                _say(f"ms of p99 at {callers} callers", p99, MOST_P99_MS)
+                _say(f"p99 ms at {callers} callers", p99, MOST_P99_MS)
 
 
 def _measure_known(port: int, key: str, path: Question) -> None:
-    """An answer that the caller has: 304, after one small query."""
+    """Measure a response that the caller already has: 304, after one small query."""
     with socket.create_connection(("127.0.0.1", port)) as connection:
         connection.sendall(_request(path.address, key, "Connection: close\r\n"))
         head = b"".join(iter(lambda: connection.recv(65536), b"")).partition(b"\r\n\r\n")[0]
@@ -168,7 +168,7 @@ def _measure_known(port: int, key: str, path: Question) -> None:
 
 
 def _query(database: Database, path: Question) -> list[float]:
-    """The milliseconds of the bare query, its rows fetched."""
+    """Return the milliseconds of the bare query, including fetching its rows."""
     taken = []
     with database.connect(READER, autocommit=True) as connection:
         connection.prepare_threshold = None
@@ -204,7 +204,7 @@ def _call(
 
 
 def _measure_cold_start(environment: Mapping[str, str], key: str, home: Path) -> None:
-    """Import and first request in a fresh process, as Lambda starts one."""
+    """Measure the import and the first request in a new process, as in Lambda."""
     context = {"http": {"method": "GET", "sourceIp": "192.0.2.1"}, "stage": "$default"}
     event: dict[str, Any] = {
         "version": "2.0",

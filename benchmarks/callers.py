@@ -1,8 +1,8 @@
-"""Callers of an HTTP server: each asks again as soon as it is answered, on a connection kept open.
+"""Callers of an HTTP server: each sends its next request after a response, on an open connection.
 
-Where the request has `DAY` in it, each asks for another day, far in the future: for something that
-nobody has asked for before. Run as a module, in a process of its own, it prints the milliseconds of
-every answer as JSON.
+If the request contains `DAY`, each request replaces it with a different day, far in the future, so
+that its response cannot be cached. Run as a module in a separate process, it prints the
+milliseconds of every response as JSON.
 """
 
 import asyncio
@@ -55,7 +55,7 @@ class _Caller(asyncio.Protocol):
 
 
 async def call(port: int, request: bytes, status: int, callers: int, seconds: float) -> list[float]:
-    """Return the milliseconds of each answer that was asked for in so many seconds."""
+    """Return the milliseconds of each response to the requests sent within `seconds`."""
     taken: list[tuple[float, float]] = []
     loop = asyncio.get_running_loop()
     warm = time.perf_counter() + WARM_SECONDS
@@ -72,7 +72,7 @@ async def call(port: int, request: bytes, status: int, callers: int, seconds: fl
 
 
 def main() -> None:
-    """Call as the JSON in the argument says."""
+    """Run `call` with the arguments in the JSON of the command line."""
     asked = json.loads(sys.argv[1])
     asked["request"] = asked["request"].encode()
     json.dump(asyncio.run(call(**asked)), sys.stdout)

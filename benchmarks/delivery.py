@@ -1,4 +1,4 @@
-"""What the commit graph costs, and what an order of dates would get wrong on real ones."""
+"""The costs of the commit graph, and the errors of ordering real commits by date."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from benchmarks import releases
 
 COMMITS = 500_000
-# A trunk with a merged branch of three commits for every ten, as long-lived repositories have.
+# Of every ten commits, three are on a merged branch, as in long-lived repositories.
 _PASS = f"""
 import random, resource, time
 from ingest.commit_graph import Graph
@@ -24,7 +24,7 @@ while len(commits) < {COMMITS}:
     branch = base
     for _ in range(3):
         branch = add(branch)
-    # One branch in twenty is a release's: it is never merged.
+    # One branch in twenty is a release branch, which is never merged.
     if rng.random() < 0.95:
         trunk = add(trunk, branch)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -1,7 +1,7 @@
-"""What a cold start of each function takes before it does anything: seconds and megabytes.
+"""The imports at a cold start of each function: seconds and megabytes.
 
-The packages are made for this machine and imported as Lambda does, without compiled files beside
-them; by this machine's processor, of which a function of 1,769 MB has one.
+The packages are built for this machine and imported as in Lambda, without compiled files. They run
+on this machine's processor; in Lambda, a function with 1,769 MB has one processor.
 """
 
 import json
@@ -13,7 +13,7 @@ from tests.infra.lambda_runtime import IMPORTED, Packages, unpack
 
 TIMES = 5
 STATUS = Path("/proc/self/status")
-# VmHWM counts from the program's own start, unlike a child's ru_maxrss.
+# VmHWM counts from the start of the program, unlike a child's ru_maxrss.
 _IMPORT = f"""
 import sys, time
 began = time.perf_counter()
@@ -26,9 +26,9 @@ print([seconds, int(peak.split()[1]) / 1024])
 
 
 def measure(home: Path) -> None:
-    """Print a line for each function; on Linux, as Lambda is."""
+    """Print a line for each function; on Linux only."""
     if not STATUS.exists():
-        print(f"cold starts: not measured, there is no {STATUS} here")
+        print(f"cold starts: not measured, because this system has no {STATUS}")
         return
     packages = unpack(home / "packages")
     for handler, later in IMPORTED.items():

@@ -1,7 +1,8 @@
-"""What an ingest costs: GitHub its requests, points and bytes, us our seconds and megabytes.
+"""The costs of an ingest: requests, points and bytes of GitHub; our seconds and megabytes.
 
-The first is measured against the demo's GitHub, whose answers and points are those of the real one;
-the second against one that answers at once, each run a process of its own from its very start.
+The former are measured with the demo's GitHub, whose responses and points are those of the real
+one. The latter are measured with a GitHub that answers at once; each run is a new process and is
+timed from its start.
 """
 
 import json
@@ -29,7 +30,7 @@ PULL_REQUESTS = 10_000
 SIZES = (10_000, 100_000)
 MOST = {"requests": 200, "points": 400, "bytes a pull request": 2560}
 LEAST_A_SECOND, MOST_MEGABYTES, MOST_QUIET_SECONDS = 2000, 256, 3.0
-# Run in a process that is small itself: a child's largest memory counts from its parent's.
+# Run in a small process: a child's peak memory is never below its parent's.
 _TIMING = """
 import resource, subprocess, sys, time
 began = time.perf_counter()
@@ -45,7 +46,7 @@ TEAM = {
 
 @dataclass(frozen=True)
 class Process:
-    """A process that has ended: its seconds by the clock and its largest memory."""
+    """A process that has ended: its wall time and its peak memory."""
 
     seconds: float
     megabytes: float
@@ -53,7 +54,7 @@ class Process:
 
 @contextmanager
 def _served(*command: str) -> Iterator[str]:
-    """Run a module that prints a line when it serves; yield that line."""
+    """Run a module that prints a line when it is ready; yield that line."""
     with subprocess.Popen(
         [sys.executable, "-m", *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -63,7 +64,7 @@ def _served(*command: str) -> Iterator[str]:
 
 
 def measure(home: Path) -> None:
-    """Print a line for each figure."""
+    """Print a line for each measurement."""
     server = embedded_postgres.start(home)
     try:
         _measure_cost(server, home)

@@ -1,7 +1,7 @@
-"""A GitHub that answers at once: one repository, its pages made by string formatting alone.
+"""A GitHub that answers at once: one repository, whose pages are only formatted strings.
 
-What an ingest takes beside it is our own. Run as a module it prints its address and serves until
-its standard input ends.
+The time of an ingest from it is therefore our own. Run as a module, it prints its address and
+serves until its standard input ends.
 """
 
 import json
@@ -55,7 +55,7 @@ def pull_request(number: int) -> str:
 
 
 def answer(operation: str, variables: dict[str, Any], pull_requests: int) -> str:
-    """Return GitHub's answer to `Resolve`, `Probe` or `Walk`, with so many pull requests in all."""
+    """Return GitHub's response to `Resolve`, `Probe` or `Walk` for `pull_requests` in total."""
     newest = f'{{"updatedAt":"{_at(pull_requests + 24)}"}}'
     probed = f'{{{_REPOSITORY},"pullRequests":{{"totalCount":{pull_requests},"nodes":[{newest}]}}}}'
     if operation == "Resolve":
@@ -90,11 +90,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent."""
+        """Log nothing."""
 
 
 def main() -> None:
-    """Serve as many pull requests as the argument says."""
+    """Serve the number of pull requests in the argument."""
     _Handler.pull_requests = int(sys.argv[1])
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()

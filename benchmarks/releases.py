@@ -1,7 +1,7 @@
-"""Real commit graphs and tags: which release first has a pull request, by places and by dates.
+"""Real commit graphs and tags: the first release with a pull request, by ancestry and by dates.
 
-The facts are in `tests/reference/data`; a commit is named by its place in the list, a parent by how
-far before it.
+The data is in `tests/reference/data`. A commit is identified by its index in the list, a parent by
+its distance before the commit.
 """
 
 import gzip
@@ -26,7 +26,7 @@ Row = dict[str, Any]
 
 @cache
 def facts(name: str) -> dict[str, Row]:
-    """Return the repositories of this name."""
+    """Return the repositories of the data set with this name."""
     read: dict[str, Row] = json.loads(
         gzip.decompress((DATA / f"{name}_releases.json.gz").read_bytes())
     )
@@ -34,7 +34,7 @@ def facts(name: str) -> dict[str, Row]:
 
 
 def contains(one: Place, other: Place) -> bool:
-    """Whether `other` is `one` or an ancestor of it, as SQL decides it."""
+    """Whether `other` is `one` or an ancestor of it, by the rule of our SQL."""
     if other.landed is not None and one.fork is not None and other.landed <= one.fork:
         return True
     if other.line is None or other.line_position is None:
@@ -45,10 +45,10 @@ def contains(one: Place, other: Place) -> bool:
 
 
 def first_releases(of: Row, rule: str, tip: int) -> dict[int, str | None]:
-    """Name the first release with each pull request, or say that it is in the first of all.
+    """Return the first release with each pull request, or `BEFORE` if it is in the very first.
 
-    `tip` is what the graph takes for the default branch's commit. Those that no release has are
-    None, those whose commit is not known are left out.
+    `tip` is the default branch's commit in the graph. A pull request in no release has None; one
+    whose commit is unknown is left out.
     """
     commits = (
         (_sha(place), [_sha(place - back) for back in parents])
@@ -72,7 +72,7 @@ def first_releases(of: Row, rule: str, tip: int) -> dict[int, str | None]:
 
 
 def named_by_git(of: Row, rule: str) -> dict[int, str | None]:
-    """Return what git says to the same question."""
+    """Return the same, determined by git."""
     return {
         number: of["tags"][tag][0] if isinstance(tag, int) else (BEFORE if tag == BEFORE else None)
         for (number, place, _), tag in zip(
@@ -83,7 +83,7 @@ def named_by_git(of: Row, rule: str) -> dict[int, str | None]:
 
 
 def by_date(of: Row, rule: str) -> dict[int, str | None]:
-    """Name the first release whose instant is not before the merge, as other tools do."""
+    """Return the first release at or after the merge, as other tools do."""
     later = [of["tags"][tag] for tag, kind in of["rules"][rule]["deployments"] if kind == "deploy"]
     return {
         number: next((name for name, _, when in later if when >= merged), None)

@@ -1,10 +1,10 @@
-"""dbt's builds of generated pull requests, each beside SQL written by hand that does the same.
+"""dbt's builds of generated pull requests, compared with equivalent SQL written by hand.
 
-A build is timed with all that it takes: dbt's start, models, data tests, publishing. The SQL by
-hand, `transform.sql`, is that of the models without tests, run in one session; after each build its
-rows are compared with those of the marts. Of several rounds the median counts. `SIZES="1000000
-10000000"` in the environment asks for these numbers of pull requests; those above a million are
-built and changed once, with nothing beside them.
+The time of a build includes dbt's start, models, data tests and publishing. The SQL by hand,
+`transform.sql`, computes the models without tests in one session; after each build its rows are
+compared with the marts. The result is the median of several rounds. `SIZES="1000000 10000000"` in
+the environment sets the numbers of pull requests; sizes above a million are built and changed once,
+without the SQL by hand.
 """
 
 import os
@@ -35,12 +35,12 @@ from transform.dbt_runner import BUILD
 SIZES = tuple(int(size) for size in os.environ.get("SIZES", "100000 1000000").split())
 AIMED_AT = 1_000_000
 CHANGES = 1000
-# Of each build but the first: beside one of them Postgres may be clearing up after another.
+# Of each build but the first, because Postgres may vacuum during one of them.
 ROUNDS = 3
 BAD = {"error", "fail", "runtime error"}
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-# Each with its key.
+# Each mart with its key.
 MARTS = {
     "fct_pull_requests": "pull_request_id",
     "fct_team_pull_requests": "pull_request_id, team_id",
@@ -49,7 +49,7 @@ MARTS = {
     "dim_teams": "team_id",
     "dim_team_memberships": "team_id, github_username, joined_at",
 }
-# Spread over ten years, which is the worst case: every one is in another week.
+# Spread over ten years: the worst case, because each change is in a different week.
 CHANGE = f"""
 update raw.pull_requests
 set title = title || ' again', merged_at = merged_at + interval '1 hour', change_number = default
@@ -131,13 +131,13 @@ LOGIN_KEY = r"regexp_replace(lower({}.author_login), '\[bot\]$', '')"
 
 @dataclass
 class Bench:
-    """A database of generated pull requests, and the two ways of building its marts."""
+    """A database of generated pull requests, and two methods that build its marts."""
 
     database: Database
     target: Path
 
     def build(self, *arguments: str) -> float:
-        """Compute, test and publish the marts; return the seconds, dbt's start included."""
+        """Compute, test and publish the marts; return the seconds, including dbt's start."""
         places = ["--project-dir", ROOT / "dbt_project", "--profiles-dir", ROOT]
         places += ["--target-path", self.target, "--log-path", self.target]
         with patch.dict(os.environ, self.database.environment(TRANSFORM)):
@@ -152,8 +152,8 @@ class Bench:
     def by_hand(self, is_full: bool) -> float:
         """Run the SQL by hand; return its seconds."""
         sections = _sections(ALL if is_full else TOUCHED)
-        order = ["what is touched", "leave what is touched", "facts", "attributions", "dimensions"]
-        order += ["periods", "leave the periods", "rollups"]
+        order = ["changed rows", "delete changed rows", "facts", "attributions", "dimensions"]
+        order += ["periods", "delete changed periods", "rollups"]
         if is_full:
             order = ["tables", "facts", "indexes of facts", "attributions"]
             order += ["indexes of attributions", "dimensions", "periods"]
@@ -170,17 +170,17 @@ class Bench:
             connection.execute(statement.encode())
 
     def compare(self) -> None:
-        """Refuse figures of two builds that did not come to the same."""
+        """Exit if the marts and the tables made by hand have different rows."""
         with self.database.connect(TRANSFORM) as connection:
             for mart, key in MARTS.items():
                 columns = _one(connection, COLUMNS, [mart])[0]
                 query = DIFFERENCE.format(columns=columns, mart=mart, key=key)
                 if differing := _one(connection, query)[0]:
-                    raise SystemExit(f"marts.{mart}: {differing} rows are not those by hand")
+                    raise SystemExit(f"marts.{mart}: {differing} rows differ from hand.{mart}")
 
 
 def measure(home: Path, sizes: Iterable[int] = SIZES) -> None:
-    """Print a line for each build of each size, then what it takes on disk, then the aims."""
+    """Print a line for each build of each size, then the disk space, then the aims."""
     server = embedded_postgres.start(home)
     try:
         full = {size: _measure_one(server, home, size) for size in sizes}
@@ -230,7 +230,7 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
         )
     _print_disk(bench.database, size)
     full = models["full build"]
-    # Of what is small, dbt's own work for each model is the most.
+    # With few rows, dbt's overhead for each model dominates.
     if size != AIMED_AT:
         return full
     _verdict("full build with tests, times the models by hand", ratios["full build"], 1.3)
@@ -240,7 +240,7 @@ def _measure_one(server: Embedded, home: Path, size: int) -> float:
 
 
 def _measure_deliveries(bench: Bench, size: int, without: Mapping[str, float]) -> None:
-    """Print what the same builds take once there is a deployment for every five merges."""
+    """Print the times of the same builds with a deployment for every five merges."""
     bench.change((HERE / "transform_deliveries.sql").read_text("utf-8"))
     first = bench.build()
     for step, statement, most in (
@@ -259,7 +259,7 @@ def _measure_deliveries(bench: Bench, size: int, without: Mapping[str, float]) -
 
 @contextmanager
 def _watched(server: Embedded, peak: list[int]) -> Iterator[None]:
-    """Keep in `peak` the most bytes that the server's processes had, its shared memory aside."""
+    """Keep in `peak` the peak bytes of the server's processes, without shared memory."""
     done = threading.Event()
 
     def watch() -> None:
@@ -283,7 +283,7 @@ def _watched(server: Embedded, peak: list[int]) -> Iterator[None]:
 
 
 def generate(database: Database, home: Path, size: int) -> None:
-    """Make the tables as the ingest does, and fill them."""
+    """Create the tables as the ingest does, and fill them."""
     initialise(database)
     with Lock(database) as lock:
         landing = Landing(database, home, lock)
@@ -297,7 +297,7 @@ def generate(database: Database, home: Path, size: int) -> None:
 
 
 def _sections(filled: Mapping[str, str]) -> dict[str, str]:
-    """The sections of `transform.sql` by name."""
+    """Return the sections of `transform.sql` by name, with their blanks filled."""
     script = (HERE / "transform.sql").read_text("utf-8")
     parts = re.split(r"^-- section: (.+)\n", script, flags=re.MULTILINE)
     sections = dict(zip(parts[1::2], parts[2::2], strict=True))

@@ -1,7 +1,7 @@
--- What the models make, written by hand for one session: the same tables with the same
--- rows, constraints and indexes in the schema `hand`, for UTC and `merged_at`. A line
--- `-- section: NAME` begins a section; {…} is what benchmarks/transform.py fills in, which
--- parts a build of all from one of what has changed.
+-- The models, written by hand for one session: the same tables with the same rows,
+-- constraints and indexes in the schema `hand`, for UTC and `merged_at`. A line
+-- `-- section: NAME` begins a section. benchmarks/transform.py fills in {…} for a
+-- full build or for a build of the changed rows.
 -- section: tables
 set work_mem = '64MB';
 
@@ -434,7 +434,7 @@ where unit = 'month';
 alter table hand.fct_team_velocity_weekly add primary key (team_id, week);
 alter table hand.fct_team_lead_time_monthly add primary key (team_id, month);
 
--- section: what is touched
+-- section: changed rows
 set work_mem = '64MB';
 drop table if exists touched, new_windows, touched_periods;
 create temp table new_windows (like hand.windows);
@@ -464,7 +464,7 @@ set last_change = (select max(change_number) from raw.pull_requests);
 truncate hand.windows;
 insert into hand.windows table new_windows;
 
--- section: leave what is touched
+-- section: delete changed rows
 create temp table touched_periods as
 select
     team_id,
@@ -477,7 +477,7 @@ where pull_request_id in (select pull_request_id from touched);
 delete from hand.fct_team_pull_requests
 where pull_request_id in (select pull_request_id from touched);
 
--- section: leave the periods
+-- section: delete changed periods
 insert into touched_periods
 select
     team_id,

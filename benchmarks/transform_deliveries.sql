@@ -1,6 +1,7 @@
--- Beside the rows of transform_raw.sql, what an ingest would have loaded of deliveries: a
--- straight trunk of merge commits for each repository, a deployment of every fifth one, of
--- which every fiftieth goes back to the one before, and an incident after every hundredth.
+-- In addition to transform_raw.sql, the deliveries that an ingest would have loaded: a
+-- linear trunk of merge commits for each repository, a deployment of every fifth
+-- commit, of which every fiftieth is a rollback to the previous one, and an incident
+-- after every hundredth.
 create temporary table trunk as
 select
     id,

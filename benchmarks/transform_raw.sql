@@ -1,6 +1,6 @@
--- Raw rows as an ingest would have left them: ten years, 500 people in 50 teams by 4
--- windows each, 3 reviews a pull request, draft events for every fifth. The first
--- parameter is how many pull requests.
+-- Raw rows as an ingest loads them: ten years, 500 people in 50 teams with 4
+-- memberships each, 3 reviews per pull request, draft events for every fifth one. The
+-- first parameter is the number of pull requests.
 select setseed(0.5);
 
 insert into raw.repositories (
@@ -31,7 +31,7 @@ select
     't' || team
 from generate_series(0, 49) as team;
 
--- Half in two teams for a time, then moved, then four fifths in one.
+-- First half in each of two teams, then another team, then four fifths in one.
 insert into raw.team_memberships (
     team_id, github_username, allocation_weight, joined_at, left_at,
     _dlt_parent_id, _dlt_list_idx, _dlt_id

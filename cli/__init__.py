@@ -1,6 +1,6 @@
-"""The `dora` command: results go to stdout, progress and faults to stderr.
+"""The `dora` command: results go to stdout, progress and errors to stderr.
 
-What a command needs is imported when it runs: dlt alone takes a second.
+Each command imports its dependencies when it runs: dlt alone takes a second.
 """
 
 import typer

@@ -13,7 +13,7 @@ INTERRUPTED = 130
 
 
 def main() -> None:
-    """Run the command; an error a user can meet is told in plain words, with its exit code."""
+    """Run the command; print an expected error without a traceback and exit with its code."""
     try:
         app()
     except DoraError as error:
@@ -21,7 +21,7 @@ def main() -> None:
     except psycopg.Error as error:
         _end(error_of(error))
     except SystemExit as end:
-        # What typer makes of Ctrl-C.
+        # typer exits with this code on Ctrl-C.
         if end.code == INTERRUPTED:
             print("dora: interrupted; run again to continue", file=sys.stderr)
         raise

@@ -17,7 +17,7 @@ from dora.plurals import counted
 from dora.settings import load_settings
 from transform.dbt_runner import build_marts
 
-# What dbt would print; a failed build is told by its error.
+# Suppresses dbt's own output; the error of a failed build has the details.
 QUIET = ("--log-level", "none")
 
 SAY_EVERY = 50
@@ -34,10 +34,10 @@ def build(context: typer.Context) -> None:
 
 
 def build_once(database: Database, home: Path, arguments: Sequence[str] = ()) -> None:
-    """Build the marts of a database, after another build that is under way.
+    """Build the marts of a database; if another build is running, wait for it first.
 
-    dbt's files are below `home`. Raises `TransformError` with what failed, `ConfigurationError` if
-    dbt refuses its arguments.
+    dbt's files are below `home`. Raises `TransformError` with the failed models and tests,
+    `ConfigurationError` if dbt rejects its arguments.
     """
     with bars() as progress, ended_in_order():
         watch = Watch(progress, "dbt build")
@@ -46,7 +46,7 @@ def build_once(database: Database, home: Path, arguments: Sequence[str] = ()) ->
             home,
             [*QUIET, *arguments],
             on_event=watch.on_event,
-            on_wait=lambda: say("another build is under way; waiting for its end"),
+            on_wait=lambda: say("another build is running; waiting for it to finish"),
         )
     for warning in watch.warnings:
         say(f"dbt: {warning}", "yellow")
@@ -60,7 +60,7 @@ def build_once(database: Database, home: Path, arguments: Sequence[str] = ()) ->
 
 
 class Watch:
-    """Follows dbt's events: moves the bar, keeps counts and warnings."""
+    """Follow dbt's events: update the bar, count results, collect warnings."""
 
     def __init__(self, progress: Progress, title: str) -> None:
         self._progress = progress
@@ -70,7 +70,7 @@ class Watch:
         self.warnings: list[str] = []
 
     def on_event(self, event: Any) -> None:
-        """Take in an event of dbt's, an `EventMsg`."""
+        """Handle an event of dbt, an `EventMsg`."""
         if event.info.name in _RESULTS:
             is_test = event.info.name == "LogTestResult"
             self._result(event.data, event.data.num_models if is_test else event.data.total)
@@ -79,7 +79,7 @@ class Watch:
 
     def _result(self, data: Any, total: int) -> None:
         status = data.status.split(" ")[0].lower()
-        # Of a model that was built, the status is the tag of its last statement: `INSERT 0 5`.
+        # The status of a built model is the command tag of its last statement: `INSERT 0 5`.
         self.statuses[status if status in _WORDS else "model"] += 1
         name = data.node_info.node_name
         if status == "warn":

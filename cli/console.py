@@ -1,4 +1,4 @@
-"""The terminal: a person gets bars and tables, a log collector JSON lines."""
+"""Terminal output: bars and tables for people, JSON lines for log collectors."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ _OF_EVERY_RECORD = vars(logging.makeLogRecord({})).keys() | {"message", "asctime
 
 
 class _JsonLines(logging.Formatter):
-    """One JSON object a line: `at`, `level`, `logger`, `message`, what came as `extra`, and a
+    """One JSON object per line: `at`, `level`, `logger`, `message`, the fields of `extra`, and a
     traceback as `error`.
     """
 
@@ -42,7 +42,7 @@ class _JsonLines(logging.Formatter):
 
 
 def set_up_logging(level: str) -> None:
-    """Log to stderr: on a terminal warnings only, as the bars tell the rest."""
+    """Log to stderr; on a terminal only warnings, because bars show the progress."""
     if err.is_terminal:
         handler: logging.Handler = RichHandler(console=err, show_path=False, show_time=False)
         level = "WARNING" if level == "INFO" else level
@@ -51,14 +51,14 @@ def set_up_logging(level: str) -> None:
     logging.basicConfig(level=level, handlers=[handler], force=True, format="%(message)s")
     if not err.is_terminal:
         handler.setFormatter(_JsonLines())
-    # Each request is counted already; these would log every one.
+    # These would log every request; requests are already counted.
     for noisy in ("httpx", "httpcore", "sqlalchemy", "botocore"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
 @contextmanager
 def bars() -> Iterator[Progress]:
-    """Show progress bars on a terminal; elsewhere nothing."""
+    """Show progress bars, but only on a terminal."""
     with Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=20),
@@ -73,18 +73,18 @@ def bars() -> Iterator[Progress]:
 
 
 def tell(result: str) -> None:
-    """Print a result on stdout, as one line however wide the terminal is."""
+    """Print a result to stdout without wrapping it to the terminal's width."""
     out.print(result, soft_wrap=True, markup=False)
 
 
 def log(message: str) -> None:
-    """Tell a log collector how far a command is; on a terminal a bar tells that."""
+    """Log the progress of a command, unless a bar on a terminal shows it."""
     if not err.is_terminal:
         logging.getLogger("dora").info(message)
 
 
 def say(message: str, style: str = "") -> None:
-    """Tell a person something on stderr: plain on a terminal, a JSON line elsewhere."""
+    """Print a message to stderr: plain text on a terminal, a JSON line otherwise."""
     if err.is_terminal:
         err.print(message, style=style or None, markup=False)
     else:

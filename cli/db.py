@@ -1,4 +1,4 @@
-"""`dora db`: the configured database; the embedded one where `DB_URL` is not set."""
+"""`dora db`: the configured database; the embedded one if `DB_URL` is not set."""
 
 import os
 import shlex
@@ -16,8 +16,8 @@ from dora.errors import ConfigurationError, UnavailableError
 from dora.roles import ROLES, TRANSFORM
 from dora.settings import Settings, is_unconfigured, load_settings
 
-app = typer.Typer(help="The database: its schemas, its address, the embedded server.")
-Demo = Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")]
+app = typer.Typer(help="Manage the database: its schemas, its address, the embedded server.")
+Demo = Annotated[bool, typer.Option("--demo", help="Use the demo organisation's database.")]
 
 
 @app.command()
@@ -51,10 +51,14 @@ def url(demo: Demo = False) -> None:
 def env(
     demo: Demo = False,
     as_run: Annotated[
-        bool, typer.Option("--as-run", help="The demo's, if nothing is configured; as `dora run`.")
+        bool,
+        typer.Option(
+            "--as-run",
+            help="If nothing is configured, use the demo's database, as `dora run` does.",
+        ),
     ] = False,
 ) -> None:
-    """Print `export` lines for libpq's programs and dbt, in any folder: eval "$(dora db env)"."""
+    """Print `export` lines for libpq programs and dbt, for any folder: eval "$(dora db env)"."""
     from transform.dbt_runner import environment
 
     if SERVICE:
@@ -63,9 +67,12 @@ def env(
     shown = with_shown_database(settings) if as_run else settings
     database = prepare(shown)
     if shown.db_url is None and is_unconfigured(shown) and has_demo_beside(database):
-        say("nothing is configured: this is your own, empty database; the demo's: --demo", "yellow")
+        say(
+            "nothing is configured: this is your own, empty database; --demo gives the demo's",
+            "yellow",
+        )
     variables = database.environment(TRANSFORM) | environment(settings)
-    # Another project's, in the same shell.
+    # The shell may have them from another project.
     for name in ("DBT_PROFILE", "DBT_TARGET"):
         if name in os.environ:
             typer.echo(f"unset {name}")
@@ -76,7 +83,7 @@ def env(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def psql(
     context: typer.Context,
-    role: Annotated[str | None, typer.Option(help="Take on this role first.")] = None,
+    role: Annotated[str | None, typer.Option(help="Switch to this role first.")] = None,
     demo: Demo = False,
 ) -> None:
     """Open psql on the configured database; further arguments go to psql."""
@@ -86,15 +93,15 @@ def psql(
         if role not in ROLES:
             role = role.removeprefix(database.schemas.prefix)
         if database.role_or_none(role) is None:
-            raise ConfigurationError(f"--role {role}: the login of {database} may not become that")
+            raise ConfigurationError(f"--role {role}: the login of {database} cannot switch to it")
     program = _psql(is_embedded=settings.db_url is None)
     os.execve(program, [program, *context.args], os.environ | database.environment(role))
 
 
 def prepare(settings: Settings) -> Database:
-    """Open the configured database and make in it what is missing; say what could not be made.
+    """Open the configured database, create missing schemas, roles and `raw` tables, print notes.
 
-    The tables and columns of `raw` too; dlt is imported only if some are missing.
+    dlt is imported only if tables or columns of `raw` are missing.
     """
     database = open_database(settings)
     if notes := initialise(database):
@@ -109,7 +116,7 @@ def prepare(settings: Settings) -> Database:
 
 
 def _has_raw_tables(database: Database) -> bool:
-    """Whether every table of `raw` has every column, also those of the newest release."""
+    """Whether `raw` has every table and column of this release."""
     from ingest.tables import EVERY_COLUMN
 
     with database.connect() as connection:
@@ -126,7 +133,7 @@ _RAW_COLUMNS = """
 
 
 def _psql(is_embedded: bool) -> str:
-    """Return the psql of the embedded server, which speaks no TLS, or the one on PATH."""
+    """Return the psql of the embedded server, which has no TLS support, or the one on PATH."""
     try:
         bundled = shutil.which("psql", path=installed_programs())
     except UnavailableError:

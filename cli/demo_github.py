@@ -1,4 +1,4 @@
-"""The demo organisation for `dora run`: its GitHub as a process, a database of its own."""
+"""The demo organisation for `dora run`: a GitHub server process and a separate database."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ NAME = "demo"
 
 
 def demo_database(home: Path) -> Database:
-    """Return the demo's database on the embedded server; `DB_URL` is not looked at."""
+    """Return the demo's database on the embedded server, whatever `DB_URL` is."""
     # Only a laptop has the embedded server installed.
     from dora import embedded_postgres
 
@@ -27,27 +27,27 @@ def demo_database(home: Path) -> Database:
 
 
 def with_demo_database(settings: Settings) -> Settings:
-    """Return settings whose database is the demo's, where schemas need no prefix."""
+    """Return settings with the demo's database, whose schemas have no prefix."""
     url = SecretStr(demo_database(settings.dora_home).url)
     return settings.model_copy(update={"db_url": url, "dora_schema_prefix": ""})
 
 
 def has_demo_beside(database: Database) -> bool:
-    """Whether the demo has a database on the same server."""
+    """Whether the same server has a demo database."""
     query = "select exists (select from pg_database where datname = %s)"
     with database.connect() as connection:
         return connection.execute(query, [NAME]).fetchone() == (True,)
 
 
 def with_shown_database(settings: Settings) -> Settings:
-    """Return settings whose database `dora run` fills: the demo's if nothing is configured."""
+    """Return settings with the database of `dora run`: the demo's if nothing is configured."""
     is_own = settings.db_url or settings.db_secret_arn or not is_unconfigured(settings)
     return settings if is_own else with_demo_database(settings)
 
 
 @contextmanager
 def demo_github(settings: Settings) -> Iterator[Settings]:
-    """Serve the demo organisation; yield settings that lead to it."""
+    """Serve the demo organisation; yield the settings to read it."""
     home = settings.dora_home
     home.mkdir(parents=True, exist_ok=True)
     teams = home / "demo-teams.json"

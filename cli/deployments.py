@@ -1,4 +1,4 @@
-"""`dora deployments`: what there is to count as deployments."""
+"""`dora deployments`: show what each repository could count as deployments."""
 
 import asyncio
 import json
@@ -14,8 +14,8 @@ from dora.settings import load_settings
 if TYPE_CHECKING:
     from ingest.delivery.suggested_rules import Offer
 
-app = typer.Typer(help="See what each repository has to offer.", no_args_is_help=True)
-# So many names of a kind are listed.
+app = typer.Typer(help="See what each repository could count as deployments.", no_args_is_help=True)
+# At most this many environments of a repository are listed.
 NAMED = 8
 
 
@@ -37,14 +37,14 @@ def check() -> None:
             print(line)
     rules = suggest(offers)
     if rules:
-        tell("for the repositories in which no rule matches anything, DEPLOYMENTS may have:")
+        tell("rules to add to DEPLOYMENTS for repositories in which no rule matches:")
         print(json.dumps(rules, indent=1))
     if away and not offers:
         raise ConfigurationError("no repository could be read")
 
 
 def describe(offer: "Offer") -> list[str]:
-    """Return what a repository has to offer, line by line."""
+    """Describe what a repository could count as deployments, line by line."""
     lines = [offer.repository]
     total = offer.counts.get("deployments", 0)
     seen = sum(offer.environments.values())
@@ -80,7 +80,7 @@ def _newest(names: list[str], total: int) -> list[str]:
 
 
 def suggest(offers: "list[Offer]") -> list[dict[str, Any]]:
-    """Return rules for what is not measured; repositories with the same rule share it."""
+    """Return rules for unmeasured repositories; repositories with the same rule share it."""
     rules: dict[str, dict[str, Any]] = {}
     for offer in offers:
         if any(offer.matches(rule) is None or offer.matches(rule) for rule in offer.rules):

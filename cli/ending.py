@@ -1,4 +1,4 @@
-"""An end by a signal that lets a command clear up."""
+"""Let a command clean up if a signal ends it."""
 
 import signal
 import sys
@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# Windows has the first alone.
+# Windows has only SIGTERM.
 _SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def ended_in_order() -> Iterator[None]:
-    """Have SIGTERM and SIGHUP end the block as Ctrl-C does, and then the process.
+    """Make SIGTERM and SIGHUP end the block as Ctrl-C does, and then the process.
 
-    Only the main thread may ask for that; in another, the block is run as it is.
+    Only the main thread can handle signals; in other threads this changes nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,4 +1,4 @@
-"""`dora incidents`: look at a file of incidents before it is used."""
+"""`dora incidents`: check a file of incidents before it is used."""
 
 from collections import Counter
 from typing import Annotated
@@ -29,4 +29,4 @@ def check(
         )
     counts = [counted(len(incidents), "incident"), f"{open_ones} open"]
     counts += [f"{count} from {source}" for source, count in sorted(sources.items())]
-    tell(f"{file}: good: {', '.join(counts)}")
+    tell(f"{file} is valid: {', '.join(counts)}")

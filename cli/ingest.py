@@ -21,23 +21,23 @@ def ingest(
         datetime | None,
         typer.Option(
             formats=["%Y-%m-%d"],
-            help="How far back to read; a later run with an earlier date extends it.",
+            help="Read from this date on; a later run with an earlier date reads further back.",
         ),
     ] = None,
     repository: Annotated[
         list[str] | None,
-        typer.Option(help="owner/name: read this one only (may be repeated)."),
+        typer.Option(help="Read only this repository, owner/name (may be repeated)."),
     ] = None,
     refresh: Annotated[
         bool,
         typer.Option(
             "--refresh",
-            help="Read everything again, or what --since and --repository narrow it to. "
-            "If it is cut off, the next ingest continues it.",
+            help="Read everything again, or only the part that --since and --repository select. "
+            "If it is interrupted, the next ingest continues it.",
         ),
     ] = False,
 ) -> None:
-    """Load what has changed on GitHub into the schema raw."""
+    """Load changes from GitHub into the schema raw."""
     faults: list[str] = []
     settings = load_settings(faults)
     set_up_logging(settings.log_level)
@@ -56,9 +56,9 @@ def ingest_once(
     refresh: bool = False,
     faults: Sequence[str] = (),
 ) -> int:
-    """Ingest into the database, or the configured one; say how it went; return the exit code.
+    """Ingest into the given or the configured database; print the result, return the exit code.
 
-    `faults` are those of the settings, told together with what else is wrong.
+    `faults` of the settings are reported together with any others.
     """
     from ingest.config import read_config
     from ingest.pipeline import run
@@ -71,7 +71,7 @@ def ingest_once(
     with bars() as progress:
         result = run(config, database, settings.dora_home, _Bar(progress))
     if result is None:
-        tell("another ingest is running; this one has nothing to do")
+        tell("another ingest is running; this one did nothing")
         return 0
     _tell(result)
     return result.exit_code
@@ -93,17 +93,17 @@ def _tell(result: "RunResult") -> None:
     if failed := result.pull_requests_failed:
         say(
             f"{counted(failed, 'pull request')} could not be read: see "
-            "raw.ingest_failures; every run of the next day tries again",
+            "raw.ingest_failures; for a day, every run tries again",
             "yellow",
         )
 
 
 class _Bar:
-    """The ingest's progress bar: pull requests landed, of those expected."""
+    """The ingest's progress bar: pull requests landed out of those expected."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._task = progress.add_task("ingest", total=None, note="asking GitHub what has changed")
+        self._task = progress.add_task("ingest", total=None, note="asking GitHub for changes")
         self._landed = 0
 
     def planned(self, repositories: int, behind: int, pull_requests: int) -> None:

@@ -21,14 +21,15 @@ app = typer.Typer(help="Make keys for the API.", no_args_is_help=True)
 
 @app.callback()
 def _group() -> None:
-    """Keep `new` a command of its own while it is the only one."""
+    """Keep `new` a subcommand while it is the only one."""
 
 
 @app.command()
 def new(
-    name: Annotated[str, typer.Argument(help="Who will use it; shown in logs.")],
+    name: Annotated[str, typer.Argument(help="Who will use the key; shown in logs.")],
     team: Annotated[
-        list[str] | None, typer.Option(help="Team id it may read (may be repeated); default: all.")
+        list[str] | None,
+        typer.Option(help="Id of a team that the key may read (may be repeated); default: all."),
     ] = None,
 ) -> None:
     """Make an API key and show it once; only its hash goes into API_KEYS."""
@@ -37,27 +38,27 @@ def new(
     key, entry = new_key(name, team or ALL_TEAMS)
     if team:
         _expect_teams(team)
-    err.print("The key, shown this once:")
+    err.print("The key, shown only once:")
     tell(key)
     err.print("Its entry for the JSON array in API_KEYS:")
     tell(json.dumps(entry))
 
 
 def _expect_teams(asked: Sequence[str]) -> None:
-    """Raise `ConfigurationError` for teams that do not exist; warn if nothing can tell."""
+    """Raise `ConfigurationError` for teams that do not exist; warn if that cannot be checked."""
     settings = load_settings()
     set_up_logging(settings.log_level)
     try:
         known = _team_ids(settings)
     except (DoraError, Error) as error:
         reason = str(error).splitlines()[0]
-        say(f"whether these teams exist was not checked: {reason}", "yellow")
+        say(f"could not check whether these teams exist: {reason}", "yellow")
         return
     faults = []
     for team in asked:
         if team not in known:
             near = get_close_matches(team, known, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(known)}"
+            hint = f"did you mean {near[0]}?" if near else f"the teams are {', '.join(known)}"
             faults.append(f"--team {team!r} is not a team; {hint}")
     if faults:
         raise ConfigurationError(faults)
@@ -73,7 +74,7 @@ def _team_ids(settings: Settings) -> list[str]:
         settings.db_url or settings.db_secret_arn or embedded_postgres.exists(settings.dora_home)
     )
     if not has_server:
-        # No key is worth a new one.
+        # Do not start a new embedded server only to check teams.
         raise ConfigurationError("TEAM_CONFIG_JSON is not set and there is no database yet")
     database = open_database(with_shown_database(settings))
     marts = sql.Identifier(database.schemas.marts)

@@ -1,4 +1,4 @@
-"""`dora retry`: permanent failures get another chance."""
+"""`dora retry`: try permanent failures again."""
 
 from datetime import UTC, datetime
 

@@ -1,4 +1,4 @@
-"""`dora run`: from nothing to every team's figures."""
+"""`dora run`: ingest, build the marts, print and serve every team's figures."""
 
 from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated
@@ -47,7 +47,7 @@ def run(
     build_once(database, settings.dora_home)
     print_summary(database)
     if demo:
-        say("Address of its database: dora db url --demo. Serve it again: dora serve --demo.")
+        say("`dora db url --demo` prints the demo's database; `dora serve --demo` serves it again.")
     if listening is not None:
         serve_marts(settings, listening, is_demo=demo)
     raise typer.Exit(exit_code)

@@ -28,16 +28,16 @@ def serve(
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the port, before anything else is done; raise `ConfigurationError` where it is taken."""
+    """Open the port before any other work; raise `ConfigurationError` if it is in use."""
     try:
         listening = socket.create_server((host, port))
-        # asyncio sets it on its own sockets only: without, a reader's kernel that acknowledges
-        # late holds each body back for 40 ms behind its headers.
+        # asyncio sets this only on sockets that it creates. Without it, each body waits 40 ms after
+        # its headers if the client delays its acknowledgement.
         listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listening
     except OSError as error:
         reason = error.strerror or error
-        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; see --port") from None
+        raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; set --port") from None
 
 
 def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool = False) -> None:
@@ -47,13 +47,13 @@ def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool =
     from api.app import create_app
     from dora.api_keys import configured_keys
 
-    # Read again while it serves: a key put into `.env` needs no restart.
+    # Settings are read again while serving: a key added to `.env` needs no restart.
     application = create_app(
         settings, key_source=lambda: configured_keys(load_settings()), is_demo=is_demo
     )
     host, port = listening.getsockname()[:2]
-    say(f"serving on http://{host}:{port} (Ctrl-C ends it)")
-    # httptools, which uvicorn prefers where somebody has installed it, takes headers of any size.
+    say(f"serving on http://{host}:{port} (press Ctrl-C to stop)")
+    # uvicorn would use httptools if that is installed, but it accepts headers of any size.
     config = uvicorn.Config(application, http="h11", log_config=None, access_log=False)
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):

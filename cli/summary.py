@@ -1,4 +1,4 @@
-"""The tables at the end of `dora run`: each team's last weeks, and its DORA metrics."""
+"""The tables at the end of `dora run`: each team's last weeks and DORA metrics."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ _LAST_WEEKS = """
     inner join last_weeks using (week)
     order by team_name, week
 """
-# The last month that is over, or the running one if there is none before it.
+# The last complete month, or the current one if there is no complete month.
 _LAST_MONTH = """
     with last_month as (
         select coalesce(max(month) filter (where is_complete), max(month)) as month
@@ -46,7 +46,7 @@ _METRICS = {
 
 
 def print_summary(database: Database) -> None:
-    """Print the last weeks of every team that has any, then the DORA metrics of its last month."""
+    """Print the last weeks of each team that has any, then the DORA metrics of the last month."""
     qualify = database.schemas.qualify
     with database.connect(READER) as connection:
         cursor = connection.cursor(row_factory=dict_row)
@@ -108,6 +108,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
 
 
 def _figure(row: dict[str, Any] | None, name: str, form: str) -> str:
-    """Show a figure; no data is a dash, never a zero."""
+    """Format a figure; if there are no data, a dash, never a zero."""
     value = row[name] if row else None
     return "-" if value is None else form.format(value)

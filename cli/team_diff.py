@@ -1,9 +1,9 @@
-"""What another team configuration would make of the figures, by one build of the real models.
+"""Compare the figures of two team configurations with one build of the real models.
 
-Both configurations are built together in a scratch schema, their teams told apart by a prefix of
-the team id: a team's figures depend on no other team's. So both sides see the same raw rows, and
-what differs is the configuration's doing. If they differ in `also`, which concerns every team, each
-is built separately.
+Both configurations are built together in a scratch schema, with a prefix of the team id for each
+side; this works because a team's figures do not depend on other teams. So both sides see the same
+raw rows, and only the configuration causes differences. If they differ in `also`, which affects
+every team, each side is built separately.
 """
 
 import json
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 MODELS = ("+int_team_weeks_filled", "+int_team_months_filled")
-# No slug has a colon.
+# Team ids contain no colon.
 _BEFORE, _AFTER = "before:", "after:"
 _TEAMS = "select team_id, team_name, description from marts.dim_teams"
 _WINDOWS = """
@@ -126,7 +126,7 @@ class Configuration:
 
     @property
     def accounts(self) -> set[tuple[str, str]]:
-        """Each member's login with each `also` of theirs."""
+        """Pairs of a member's login and one of the member's `also` logins."""
         return {
             (username, login)
             for _, username, also, *_ in self.windows
@@ -137,7 +137,7 @@ class Configuration:
 
 @dataclass(frozen=True)
 class Marts:
-    """What the last build was made with; nothing where there was none."""
+    """The configuration of the last build; empty if there was none."""
 
     configuration: Configuration = Configuration()
     built_at: datetime | None = None
@@ -146,7 +146,7 @@ class Marts:
 
 @dataclass
 class TeamDiff:
-    """How one team's rows of three marts differ; each row has `before` and `after`, or null."""
+    """One team's rows of three marts that differ; each has `before` and `after`, or null."""
 
     team_id: str
     velocity: list[Row] = field(default_factory=list)
@@ -156,7 +156,7 @@ class TeamDiff:
 
 @dataclass(frozen=True)
 class Diff:
-    """What another configuration changes; `as_of` is up to when anything is loaded."""
+    """The changes by another configuration; data are loaded up to `as_of`."""
 
     before: Marts
     after: Configuration
@@ -165,10 +165,10 @@ class Diff:
 
 
 def diff_teams(database: Database, teams: Iterable["Team"]) -> Diff:
-    """Compare the configuration of the last build with another one, over what is loaded now.
+    """Compare the configuration of the last build with another one, over the data loaded now.
 
-    Nothing but a scratch schema is written, and that is gone afterwards. Raise `TransformError`
-    where dbt fails.
+    Writes only to a scratch schema, which is dropped afterwards. Raise `TransformError` if dbt
+    fails.
     """
     after = Configuration.of(teams)
     before = _read_marts(database)
@@ -233,7 +233,7 @@ def _build(
         for prefix, configuration in sides.items():
             _insert(connection, schema, prefix, configuration)
     variables = variables | {"scratch_schema": schema}
-    # What dbt has parsed with these variables is of no use to the next build.
+    # The next build cannot use what dbt parses with these variables.
     with TemporaryDirectory(prefix="dora-") as folder:
         arguments = ["run", *QUIET, "--select", *MODELS, "--vars", json.dumps(variables)]
         with bars() as progress:
@@ -242,7 +242,7 @@ def _build(
 
 
 def _compare(connection: Connection[Any], *schemas: str) -> tuple[datetime | None, list[TeamDiff]]:
-    """How the sides differ, over all scratch schemas together."""
+    """Compare both sides over all scratch schemas together."""
     teams: dict[str, TeamDiff] = {}
     for name, rows in (
         ("velocity", _periods(connection, _of_all(schemas, "int_team_weeks_filled"), "week")),

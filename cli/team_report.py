@@ -1,4 +1,4 @@
-"""What a team configuration leaves out, held against what the ingest has seen on GitHub."""
+"""Compare a team configuration with the accounts and merges that the ingest has seen."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ from dora.errors import ConfigurationError
 from dora.plurals import counted
 from dora.roles import TRANSFORM
 
-# Nobody plans a year ahead: such a date is a slip.
+# A date more than a year ahead is probably a typing error.
 FAR_AHEAD = timedelta(days=365)
 NEAR = 0.75
-# How many people are named in one line, and how many lines there are of members never seen.
+# At most this many people are named in one line, and this many members who were never seen.
 SHOWN, LISTED = 5, 10
 _IS_THERE: LiteralString = "select to_regclass(%s) is not null"
 _WINDOWS: LiteralString = """
@@ -94,7 +94,7 @@ class Window:
 
 
 def report_built(database: Database) -> list[str]:
-    """Report on the configuration that the last ingest landed; nothing before the first build."""
+    """Report on the configuration that the last ingest landed; empty before the first build."""
     with database.connect(TRANSFORM) as connection:
         if not _is_built(connection, database):
             return []
@@ -112,7 +112,7 @@ def report_built(database: Database) -> list[str]:
 
 
 def report(database: Database, windows: Sequence[Window]) -> list[str]:
-    """Say who was never seen, who joins far ahead and whose merges belong to no team.
+    """Report members never seen, members who join far ahead and merges that belong to no team.
 
     Raise `ConfigurationError` if there is no data yet.
     """
@@ -177,7 +177,7 @@ def _nearest(login: str, known: Iterable[str]) -> list[str]:
 
 
 def _with_every_login(windows: Iterable[Window]) -> list[tuple[str, Window]]:
-    """Return each window with the key of every login of the person, from whichever entry."""
+    """Return each window with the key of each login of the person, from all of their entries."""
     from ingest.teams import person
 
     windows = list(windows)

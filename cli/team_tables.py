@@ -1,4 +1,4 @@
-"""How `dora teams diff` shows what it found: tables for a person, JSON for a program."""
+"""Print the result of `dora teams diff`: tables for people, JSON for programs."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -14,9 +14,9 @@ from cli.team_diff import Configuration, Diff, Row, TeamDiff
 from dora.plurals import counted
 
 _NONE = "-"
-# Wider than any table: what is piped is not to be folded.
+# Wider than any table, so that piped output is not wrapped.
 _WIDE = 1000
-# A figure's heading, its name in the mart and how it is written.
+# A figure's heading, its name in the mart and its format.
 _VELOCITY = (
     ("merged", "prs_merged", "{:d}"),
     ("weighted\nmerged", "weighted_prs_merged", "{:.2f}"),
@@ -40,10 +40,10 @@ _LEAD_TIME = (
 def print_diff(diff: Diff, file: str, limit: int) -> None:
     """Print tables of each team's weeks, months and pull requests that differ.
 
-    Of the pull requests, the newest `limit` of each team; all where that is 0.
+    Shows the newest `limit` pull requests of each team; all if it is 0.
     """
     if diff.before.configuration == diff.after:
-        tell(f"{file} changes nothing: the marts were built with just this")
+        tell(f"{file} changes nothing: the marts were built with this configuration")
         return
     built = _said(diff.before.built_at) if diff.before.built_at else "no build yet"
     tell(f"- the marts' configuration ({built})\n+ {file}\n")
@@ -73,7 +73,7 @@ def print_json(diff: Diff) -> None:
 
 
 def _changes(before: Configuration, after: Configuration) -> Iterable[str]:
-    """Say what differs in the configuration itself; `-` and `+` as in the tables."""
+    """List the differences between the configurations; `-` and `+` as in the tables."""
     for title, old, new in (
         ("teams", before.teams, after.teams),
         ("windows", before.windows, after.windows),
@@ -96,8 +96,8 @@ def _said(value: Any) -> str:
 
 def _loaded(diff: Diff) -> str:
     if diff.as_of is None:
-        return "(nothing is loaded that a figure could be made of)"
-    return f"(over what is loaded now, up to {diff.as_of.astimezone(UTC):%Y-%m-%d %H:%M}Z)"
+        return "(no data for figures are loaded yet)"
+    return f"(over all loaded data, up to {diff.as_of.astimezone(UTC):%Y-%m-%d %H:%M}Z)"
 
 
 def _summary(teams: Sequence[TeamDiff]) -> str:

@@ -1,4 +1,4 @@
-"""`dora teams`: look at a team configuration before it is used."""
+"""`dora teams`: check a team configuration before it is used."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from cli.team_diff import Diff
     from ingest.teams import Team
 
-app = typer.Typer(help="Check a team configuration, or see what it would do.", no_args_is_help=True)
+app = typer.Typer(
+    help="Check a team configuration, or see what it would change.", no_args_is_help=True
+)
 File = Annotated[Path, typer.Argument(help="The configuration, as JSON.")]
 
 
@@ -49,7 +51,7 @@ def check(
         counted(len(people), "person", "people"),
         counted(len(windows), "window"),
     )
-    tell(f"{file}: good: {', '.join(counts)}")
+    tell(f"{file} is valid: {', '.join(counts)}")
 
 
 @app.command()
@@ -118,6 +120,6 @@ def _unavailable_told(database: Database) -> Iterator[None]:
 def _diff(database: Database, teams: list["Team"]) -> "Diff":
     from cli.team_diff import diff_teams
 
-    # What is left by what ends it otherwise is cleared up by the next run.
+    # If the process is killed, the next run drops the scratch schema.
     with _unavailable_told(database), ended_in_order():
         return diff_teams(database, teams)

@@ -4,7 +4,7 @@ import type { Plugin } from 'vite'
 
 const ID = 'virtual:definitions'
 
-/** The rows `| name | definition |` of docs/metrics.md, by name, as the module `virtual:definitions`. */
+/** Provide the rows `| name | definition |` of docs/metrics.md by name, as the module `virtual:definitions`. */
 export function definitions(path: string): Plugin {
   return {
     name: 'definitions',

@@ -6,7 +6,7 @@ import { defineConfig, type Plugin } from 'vite'
 
 import { definitions } from './definitions.ts'
 
-/** The licence of the font goes with it; `build.license` tells those of code alone. */
+/** Emit the licence of the font; `build.license` covers only code. */
 function fontLicence(): Plugin {
   const path = './node_modules/@fontsource-variable/inter/LICENSE'
   return {
@@ -19,19 +19,19 @@ function fontLicence(): Plugin {
 }
 
 export default defineConfig({
-  // Relative: the page also stands below the path of an API Gateway stage.
+  // Relative, because the page may be served below the path of an API Gateway stage.
   base: './',
   plugins: [vue(), definitions(fileURLToPath(new URL('../docs/metrics.md', import.meta.url))), fontLicence()],
   build: {
-    // All of these know light-dark() and <dialog>; nothing is rewritten for older ones.
+    // All of these support light-dark() and <dialog>; nothing is transpiled for older browsers.
     target: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],
-    // The Content-Security-Policy has no data: for scripts, styles and fonts.
+    // The Content-Security-Policy forbids data: URLs for scripts, styles and fonts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     license: { fileName: 'licenses.md' },
     rolldownOptions: {
       input: ['index.html', 'docs.html', '404.html'],
-      // A slow machine is nothing that a user could mend.
+      // A warning about a slow machine does not help the user.
       checks: { bundlerTimings: false },
     },
   },

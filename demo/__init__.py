@@ -1,1 +1,1 @@
-"""A made-up organisation, and a GitHub that serves it."""
+"""A made-up organisation, and a simulated GitHub that serves its data."""

@@ -1,4 +1,4 @@
-"""`python -m demo serve`: a GitHub of one's own in a process of its own."""
+"""`python -m demo serve`: a simulated GitHub in a separate process."""
 
 import argparse
 import json
@@ -23,10 +23,10 @@ LEAD = timedelta(minutes=10)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Serve until SIGTERM, or until the parent or the pipe on stdin is gone.
+    """Serve until SIGTERM, until the parent process ends, or until a pipe on stdin is closed.
 
     Prints one JSON line when ready: `url`, `token`, the list of `repositories` and, for the made-up
-    organisation, what DEPLOYMENTS and INCIDENTS hold.
+    organisation, the values of DEPLOYMENTS and INCIDENTS.
     """
     parent = os.getppid()
     options = _options(arguments)
@@ -38,7 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
         github = GitHub.from_organisation(organisation)
         ship(github, organisation, options.seed)
         rules = {"deployments": deployment_rules(), "incidents": incident_rules()}
-        # Its own time, so that the latest weeks are never empty; a while after the last change.
+        # Start a short time after the last change, so that the latest weeks are never empty.
         clock = clock_from(datetime.fromisoformat(organisation.end) + LEAD)
         if options.teams_out is not None:
             text = json.dumps(organisation.team_config(), indent=1) + "\n"
@@ -61,12 +61,15 @@ def main(arguments: list[str] | None = None) -> int:
 def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m demo")
     serve = parser.add_subparsers(required=True, metavar="serve").add_parser("serve")
-    serve.add_argument("--port", type=int, default=0, help="default: any that is free")
-    serve.add_argument("--jsonl", type=Path, help="serve this file, not the made-up organisation")
+    serve.add_argument("--port", type=int, default=0, help="default: any free port")
+    serve.add_argument("--jsonl", type=Path, help="serve this file instead of the organisation")
     serve.add_argument("--seed", type=int, default=7)
     serve.add_argument("--pull-requests", type=int, default=6000)
     serve.add_argument(
-        "--end", type=instant, default=END, help="the organisation's last instant (ISO, zoned)"
+        "--end",
+        type=instant,
+        default=END,
+        help="the organisation's end (ISO 8601 with a time zone)",
     )
     serve.add_argument("--token", default=TOKEN)
     serve.add_argument("--teams-out", type=Path, help="write the team configuration here")
@@ -75,7 +78,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 def _wait_until_orphaned(parent: int) -> None:
     mode = os.fstat(sys.stdin.fileno()).st_mode
-    # A terminal, a file or /dev/null on stdin says nothing about whoever started this.
+    # A terminal, a file or /dev/null on stdin does not show whether the parent still runs.
     pipes = [sys.stdin] if stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) else []
     while os.getppid() == parent:
         readable, _, _ = select.select(pipes, [], [], POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Changes to the deliveries of the demo's GitHub: what CI systems and people on duty do."""
+"""Changes to the deliveries of the demo's GitHub, as CI systems and people on call make them."""
 
 import threading
 from datetime import datetime
@@ -23,11 +23,11 @@ When = datetime | str
 
 
 class Delivering:
-    """The part of `demo.github.GitHub` that deliveries are made with."""
+    """The part of `demo.github.GitHub` that changes deliveries."""
 
     def __init__(self) -> None:
         self.lock = threading.RLock()
-        # Whether the token may push, which shows it drafts of releases.
+        # Whether the token may push: then it also sees draft releases.
         self.shows_drafts = False
         self._delivery_nodes: dict[str, Any] = {}
         self._counter = 0
@@ -44,7 +44,7 @@ class Delivering:
         oid: str | None = None,
         branch: str | None = None,
     ) -> GitCommit:
-        """A commit; with `branch` it is that branch's new tip, and follows the old one."""
+        """Add a commit; with `branch` it becomes the new tip, and the old tip is its parent."""
         with self.lock:
             if branch and not parents and branch in repository.branches:
                 parents = (repository.branches[branch],)
@@ -73,7 +73,7 @@ class Delivering:
                 repository.branches[name] = tip
 
     def rewrite_default_branch(self, repository: Repository, at: When, count: int) -> None:
-        """Put other commits in the place of the last `count` of the default branch."""
+        """Replace the last `count` commits of the default branch."""
         with self.lock:
             tip = repository.branches[repository.default_branch]
             for _ in range(count):
@@ -94,7 +94,7 @@ class Delivering:
         id: str | None = None,
         **fields: Any,
     ) -> Deployment:
-        """A new deployment, without a status."""
+        """Add a deployment without a status."""
         with self.lock:
             when = instant(at)
             deployment = Deployment(
@@ -119,7 +119,7 @@ class Delivering:
         environment: str | None = None,
         url: str | None = None,
     ) -> DeploymentStatus:
-        """A status; a success makes the older ones of its environment inactive, as on GitHub."""
+        """Add a status; a success makes older deployments of its environment inactive."""
         with self.lock:
             if environment is not None:
                 deployment.environment = environment
@@ -150,7 +150,7 @@ class Delivering:
     def tag(
         self, repository: Repository, name: str, oid: str, tagged_at: When | None = None
     ) -> Ref:
-        """Make or move a tag: an annotated one with `tagged_at`, else a lightweight one."""
+        """Create or move a tag: an annotated one with `tagged_at`, else a lightweight one."""
         with self.lock:
             commit = repository.commits[oid]
             target: GitCommit | AnnotatedTag = commit
@@ -191,7 +191,7 @@ class Delivering:
     def open_issue(
         self, repository: Repository, at: When, labels: list[str], **fields: Any
     ) -> Issue:
-        """An issue; it takes a number of its own, as pull requests do."""
+        """Open an issue; issues and pull requests share one sequence of numbers."""
         with self.lock:
             repository.last_number += 1
             number = repository.last_number

@@ -1,6 +1,6 @@
-"""How the made-up company ships: what is deployed when, what fails, and which incidents follow.
+"""How the made-up company ships: its deployments, their failures and the incidents.
 
-Each repository has one way of shipping, so that every source of `DEPLOYMENTS` and every kind of
+Each repository has its way of shipping, so that every source of `DEPLOYMENTS` and every kind of
 deployment occurs. Moments are whole seconds since the epoch, UTC.
 """
 
@@ -21,14 +21,14 @@ from demo.pull_request_generator import DAY, HOUR, text
 
 MINUTE = 60
 INCIDENT = "incident"
-# Repositories whose deployments are GitHub's, with the default pattern of environments.
+# Repositories with GitHub deployments that match the default pattern of environments.
 DEPLOYED = ("payments-api", "ledger", "platform-infra", "data-pipelines", "identity-service")
 SERVICES = ("web", "admin")
 TROUBLES = ("Checkout is slow", "Logins fail", "Wrong totals", "Errors after a deployment", "Queue")
 
 
 def deployment_rules() -> list[dict[str, Any]]:
-    """What DEPLOYMENTS holds, before `json.dumps`.
+    """Return the value of DEPLOYMENTS, before `json.dumps`.
 
     No rule covers `permissions` and `handbook`; nothing in `warehouse-models` matches its rule.
     """
@@ -60,14 +60,14 @@ def deployment_rules() -> list[dict[str, Any]]:
 
 
 def incident_rules() -> dict[str, Any]:
-    """What INCIDENTS holds, before `json.dumps`."""
+    """Return the value of INCIDENTS, before `json.dumps`."""
     return {"labels": [INCIDENT]}
 
 
 def ship(github: GitHub, organisation: Organisation, seed: int = 7) -> None:
     """Add commits, deployments, releases, tags, workflow runs and incidents to a new GitHub.
 
-    Turns some pull requests into reverts and hotfixes, and labels those of the two services.
+    Turns some pull requests into reverts and hotfixes, and adds the labels of the two services.
     """
     special = {
         (record["repository"], record["number"])
@@ -92,7 +92,7 @@ def _moment(instant: str) -> int:
 
 
 def _mark(github: GitHub, rng: random.Random, merged: list[PullRequest]) -> None:
-    """Make reverts, reverts of reverts, hotfixes and changes of one service."""
+    """Turn some changes into reverts, reverts of reverts, hotfixes and changes of one service."""
     for number, change in enumerate(merged):
         chance = rng.random()
         reverted = merged[max(0, number - 1 - int(rng.expovariate(0.5)))]
@@ -102,7 +102,7 @@ def _mark(github: GitHub, rng: random.Random, merged: list[PullRequest]) -> None
         if chance < 0.03 and reverted is not change:
             _revert(github, change, reverted)
             if rng.random() < 0.3 and number + 1 < len(merged):
-                # The one after it is the next change, which its turn may still rename.
+                # The revert of the revert is the next change; its own turn may still rename it.
                 _revert(github, merged[number + 1], change)
         elif chance > 0.95 and not change.title.startswith("Revert"):
             github.edit(change, None, head_ref_name=f"hotfix/{change.head_ref_name}")
@@ -120,14 +120,14 @@ def _revert(github: GitHub, change: PullRequest, reverted: PullRequest) -> None:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What a deployment ships: the newest commit and the pull request that it merged."""
+    """The content of a deployment: its newest commit and the pull request merged by it."""
 
     oid: str
     newest: PullRequest
 
 
 class _Shipper:
-    """Ships one repository; what happens at an instant is done in the order of instants."""
+    """Ships one repository; the events happen in the order of their moments."""
 
     def __init__(
         self,
@@ -167,7 +167,7 @@ class _Shipper:
         heapq.heappush(self._agenda, (moment, self._count, act))
 
     def _trains(self, every_days: int, hour: int) -> Iterator[tuple[int, _Batch]]:
-        """The moments at which new changes leave, at that hour (UTC) of working days."""
+        """Yield the moments at which new changes ship, at that hour (UTC) of working days."""
         if not self.merged:
             return
         moments = [_moment(str(change.merged_at)) for change in self.merged]
@@ -189,7 +189,7 @@ class _Shipper:
         return _Batch(change.merge_commit_oid, change)
 
     def _deploy_daily(self, environment: str, second: str | None = None) -> None:
-        """A train on every working day; the second region follows within the hour."""
+        """A deployment on every working day; the second region follows within the hour."""
         before: _Batch | None = None
         for moment, batch in self._trains(1, 13):
             self._at(moment, self._deployment(batch, before, environment))
@@ -199,7 +199,7 @@ class _Shipper:
             before = batch
 
     def _deploy_each(self, environment: str) -> None:
-        """Each merge at once: on busy days a deployment overtakes the one before it."""
+        """A deployment right after each merge: on busy days one can overtake the previous one."""
         before: _Batch | None = None
         for number, change in enumerate(self.merged):
             batch = self._batch(number)
@@ -217,7 +217,7 @@ class _Shipper:
     def _deployment(
         self, batch: _Batch, before: _Batch | None, environment: str
     ) -> Callable[[int], None]:
-        """What CI does to ship a batch: a deployment with its statuses, now and then twice."""
+        """Return the action of CI for a batch: a deployment with statuses, sometimes repeated."""
 
         def create(moment: int) -> None:
             deployment = self.github.deploy(
@@ -246,7 +246,7 @@ class _Shipper:
         self._at(moment, lambda at: self.github.add_status(deployment, text(at), state))
 
     def _go_wrong(self, moment: int, batch: _Batch, before: _Batch, environment: str) -> None:
-        """An incident, a rollback to what ran before, or both."""
+        """An incident, a rollback to the previous batch, or both."""
         chance = self.rng.random()
         if chance < 0.7:
             opened = moment + self.rng.randrange(5 * MINUTE, 3 * HOUR)
@@ -301,7 +301,7 @@ class _Shipper:
         self._close(issue, moment + 2 * HOUR, reason)
 
     def _run_workflow(self) -> None:
-        """A run for each train; one in ten succeeds at its second attempt only."""
+        """A workflow run for each batch; one in ten only succeeds at its second attempt."""
         workflow = self.github.add_workflow(
             self.repository, "Deploy", ".github/workflows/deploy.yml"
         )
@@ -321,7 +321,7 @@ class _Shipper:
             self._at(moment, partial(start, batch=batch))
 
     def _release(self) -> None:
-        """A release a week, from a draft; one in six has a fix on its own line, one is a beta."""
+        """A release a week from a draft; one in six gets a patch release, one in ten is a beta."""
 
         def draft(moment: int, number: int, batch: _Batch) -> None:
             name = f"v{number}.0"
@@ -346,7 +346,7 @@ class _Shipper:
             self._at(moment, partial(draft, number=number, batch=batch))
 
     def _tag(self) -> None:
-        """A tag a week: annotated ones, and lightweight ones, which have no date."""
+        """A tag a week: two of three are annotated, the others are lightweight and have no date."""
 
         def tag(moment: int, number: int, batch: _Batch) -> None:
             tagged_at = text(moment) if number % 3 else None

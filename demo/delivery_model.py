@@ -1,4 +1,4 @@
-"""What the demo's GitHub knows of deliveries: commits, deployments, releases, tags, issues, runs.
+"""The deliveries of the demo's GitHub: commits, deployments, releases, tags, issues, runs.
 
 As in `demo.model`, an instant is a string in GitHub's wire form and attribute names are GitHub's
 field names in snake case.
@@ -32,7 +32,7 @@ class GitCommit:
 
 @dataclass(slots=True, eq=False)
 class DeploymentStatus:
-    """`position` rises with creation; `environment` is that of the deployment at the time."""
+    """`position` rises with creation; `environment` is the deployment's at that time."""
 
     id: str
     position: int
@@ -65,7 +65,7 @@ class Deployment:
 
     @property
     def state(self) -> str:
-        """`Deployment.state`: that of the latest status; one that succeeded is ACTIVE."""
+        """`Deployment.state`: the state of the latest status; SUCCESS becomes ACTIVE."""
         state = self.statuses[-1].state if self.statuses else "PENDING"
         return "ACTIVE" if state == "SUCCESS" else state
 
@@ -105,7 +105,7 @@ class Tagger:
 
 @dataclass(slots=True, eq=False)
 class Ref:
-    """A branch or a tag; the id stays when it is moved."""
+    """A branch or a tag; its id stays the same if it is moved."""
 
     id: str
     repository: "Repository"
@@ -119,13 +119,13 @@ class Ref:
 
     @property
     def commit(self) -> GitCommit | None:
-        """What it leads to in the end."""
+        """The commit, also of an annotated tag."""
         return self.target.target if isinstance(self.target, AnnotatedTag) else self.target
 
 
 @dataclass(slots=True, eq=False)
 class Release:
-    """A release; a draft has no `published_at`, and is shown to those who may push."""
+    """A release; a draft has no `published_at` and is only shown to tokens that may push."""
 
     id: str
     repository: "Repository"
@@ -158,7 +158,7 @@ class Release:
 
 @dataclass(slots=True, eq=False)
 class ClosedEvent:
-    """`closer` is the pull request or the commit that closed the issue, null for a person."""
+    """`closer` is the pull request or commit that closed the issue, null if a person did."""
 
     id: str
     created_at: str
@@ -168,7 +168,7 @@ class ClosedEvent:
 
 @dataclass(slots=True, eq=False)
 class Issue:
-    """`reason` is that of its last change of state: COMPLETED, NOT_PLANNED, DUPLICATE, REOPENED."""
+    """`reason` of the last change of state: COMPLETED, NOT_PLANNED, DUPLICATE or REOPENED."""
 
     id: str
     repository: "Repository"
@@ -198,7 +198,7 @@ class Issue:
 
 @dataclass(slots=True, eq=False)
 class Attempt:
-    """One attempt of a workflow run; without `conclusion` it is under way."""
+    """One attempt of a workflow run; without `conclusion` it is still running."""
 
     started_at: str
     updated_at: str
@@ -207,7 +207,7 @@ class Attempt:
 
 @dataclass(slots=True, eq=False)
 class WorkflowRun:
-    """A run; a re-run is a further attempt: `id` and `created_at` stay."""
+    """A run; a re-run adds an attempt and keeps `id` and `created_at`."""
 
     id: int
     workflow_id: int
@@ -227,7 +227,7 @@ class Workflow:
 
 
 def history(repository: "Repository", tip: str) -> list[str]:
-    """The commits that a tip reaches, as `git log` lists them: latest commit date first."""
+    """Return the commits reachable from a tip, as `git log` does: latest commit date first."""
     if (known := repository.histories.get(tip)) is not None:
         return known
     commits = repository.commits
@@ -248,5 +248,5 @@ def history(repository: "Repository", tip: str) -> list[str]:
 
 
 def _backwards(date: str) -> tuple[int, ...]:
-    """A key by which later dates come first."""
+    """Return a sort key that puts later dates first."""
     return tuple(-ord(character) for character in date)

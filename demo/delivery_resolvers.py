@@ -141,7 +141,7 @@ def delivery_resolvers(
     def commit_history(
         source: GitCommit, info: Any, first: int | None = None, after: str | None = None
     ) -> Page:
-        """Cursors are the tip and a number, as GitHub's are."""
+        """Its cursors consist of the tip and a number, like GitHub's."""
         listed = history(source.repository, source.oid)
         start = int(after.partition(" ")[2]) + 1 if after else 0
         taken = listed[start : start + checked(info, first)]

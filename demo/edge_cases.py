@@ -1,7 +1,7 @@
-"""The pull requests that every made-up organisation has, whatever the seed.
+"""The special pull requests of every made-up organisation, independent of the seed.
 
-There is one for each thing that a reader of GitHub's data gets wrong sooner or later; `Work.plant`
-names it.
+There is one for each edge case in GitHub's data that is easily handled wrongly; `Work.plant` is
+its name.
 """
 
 from collections.abc import Callable, Iterator
@@ -20,11 +20,11 @@ TITLES = {
 
 
 class Planter:
-    """Makes the special pull requests of one office."""
+    """Creates the special pull requests of one office."""
 
     def __init__(self, office: Office) -> None:
         self.office = office
-        # People 21 and up have one plain membership each, from day 0 or soon after.
+        # From number 21, each person has one simple membership, from day 0 or soon after.
         self.plain = [
             person
             for person in office.staff.people[21:]
@@ -46,7 +46,7 @@ class Planter:
         return [work for make in makers for work in make()]
 
     def start(self, name: str, author: Person | None = None, fraction: float = 0.0) -> Work:
-        """A small one, opened on a working day at nine (UTC) in the second half of the time."""
+        """Start a small one, opened at 09:00 UTC on a working day in the second half."""
         self.count += 1
         office = self.office
         who = author or self.plain[self.count % len(self.plain)]
@@ -218,6 +218,6 @@ class Planter:
 
 
 def mover_change(office: Office) -> int:
-    """The midnight at which the first person changes teams."""
+    """Return the midnight at which the first person changes teams."""
     day = office.staff.day(0.55)
     return int(office.staff.midnight(day).timestamp())

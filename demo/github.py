@@ -1,7 +1,7 @@
 """The demo's GitHub: an in-memory store that can be edited between requests.
 
-Every change takes the instant at which it happens. Ids stay through renames and transfers, as
-GitHub's do; everything shows an account's present login at once.
+Every change takes the instant at which it happens. As on GitHub, ids survive renames and transfers,
+and a renamed account has its new login everywhere at once.
 """
 
 from collections.abc import Iterable, Iterator
@@ -33,11 +33,11 @@ SAML = (
 
 
 class GitHub(Delivering):
-    """Accounts, repositories and what is in them; hold `lock` around edits that belong together."""
+    """Accounts, repositories and their content; hold `lock` around edits that belong together."""
 
     def __init__(self) -> None:
         super().__init__()
-        # The fields, as `Type.field`, that the token's permissions do not show.
+        # The fields, as `Type.field`, that the token has no permission to read.
         self.hidden_fields: set[str] = set()
         self._accounts: dict[str, Account] = {}
         self._logins: dict[str, Account] = {}
@@ -48,7 +48,7 @@ class GitHub(Delivering):
 
     @classmethod
     def from_records(cls, rows: Iterable[records.PullRequestRecord]) -> "GitHub":
-        """A GitHub that holds these pull requests, and the accounts and repositories they name."""
+        """Return a GitHub with these pull requests and their accounts and repositories."""
         github = cls()
         for row in rows:
             github.add_record(row)
@@ -56,7 +56,7 @@ class GitHub(Delivering):
 
     @classmethod
     def from_jsonl(cls, path: Path | str) -> "GitHub":
-        """The same from a JSON Lines file, plain or gzipped (see `demo.records`)."""
+        """Return a GitHub with the pull requests of a JSON Lines file, plain or gzipped."""
         return cls.from_records(records.read_jsonl(Path(path)))
 
     @classmethod
@@ -69,7 +69,7 @@ class GitHub(Delivering):
         return github
 
     def add_record(self, row: records.PullRequestRecord) -> PullRequest:
-        """Add a record's pull request, with the accounts and the repository that it names."""
+        """Add a record's pull request with its accounts and its repository."""
         repository = self.find_repository(row["repository"])
         if repository is None:
             repository = self.create_repository(
@@ -123,14 +123,14 @@ class GitHub(Delivering):
         return None if login is None else self.account(login, type or "User", id)
 
     def records(self) -> Iterator[records.PullRequestRecord]:
-        """What it holds now, as records: the truth that a test compares with."""
+        """Yield the current pull requests as records, for tests to compare with."""
         with self.lock:
             for repository in self._repositories.values():
                 for number in sorted(repository.by_number):
                     yield records.dump(repository.by_number[number])
 
     def repositories(self, owner: str | None = None) -> list[Repository]:
-        """Those that still exist, in the order of their making."""
+        """Return the existing repositories in the order of their creation."""
         with self.lock:
             return [
                 repository
@@ -139,11 +139,11 @@ class GitHub(Delivering):
             ]
 
     def find_repository(self, name_with_owner: str) -> Repository | None:
-        """By its present or a former name, without regard to case."""
+        """Find it by its current or a former name, ignoring case."""
         return self._names.get(name_with_owner.lower())
 
     def repository(self, name_with_owner: str) -> Repository:
-        """Like `find_repository`; KeyError if there is none."""
+        """Find it like `find_repository`; raise `KeyError` if there is none."""
         return self._names[name_with_owner.lower()]
 
     def pull_request(self, name_with_owner: str, number: int) -> PullRequest:
@@ -158,7 +158,7 @@ class GitHub(Delivering):
         return self._logins.get(login.lower())
 
     def account(self, login: str, type: str = "User", id: str | None = None) -> Account:
-        """The account of that login or id, made if it is not there. Logins know no case."""
+        """Return the account of that login or id; create it if needed. Logins ignore case."""
         with self.lock:
             known = self._accounts.get(id) if id else self._logins.get(login.lower())
             if known is None:
@@ -175,7 +175,7 @@ class GitHub(Delivering):
         owner_type: str = "Organization",
         id: str | None = None,
     ) -> Repository:
-        """A new, empty repository; it takes the name over from one that was renamed away."""
+        """Create an empty repository; it takes over the former name of a renamed one."""
         owner_login, _, name = name_with_owner.partition("/")
         with self.lock:
             id = id or node_id("R", name_with_owner.lower())
@@ -189,7 +189,7 @@ class GitHub(Delivering):
             return repository
 
     def rename_repository(self, repository: Repository, name_with_owner: str) -> None:
-        """Rename, or transfer to another owner; the old name goes on resolving."""
+        """Rename it or transfer it to another owner; the old name still resolves."""
         owner_login, _, name = name_with_owner.partition("/")
         with self.lock:
             repository.owner = self.account(owner_login, "Organization")
@@ -210,7 +210,7 @@ class GitHub(Delivering):
                 del self._names[name]
 
     def block_repository(self, repository: Repository, message: str | None = SAML) -> None:
-        """Answer FORBIDDEN with this message for it, or (null) let it be seen again."""
+        """Refuse access to it with FORBIDDEN and this message; None allows access again."""
         repository.blocked = message
 
     def add_pull_request(
@@ -220,7 +220,7 @@ class GitHub(Delivering):
         author: str | Account | None,
         **fields: Any,
     ) -> PullRequest:
-        """A new open pull request; `fields` are attributes of `demo.model.PullRequest`."""
+        """Open a pull request; `fields` are attributes of `demo.model.PullRequest`."""
         with self.lock:
             number = fields.pop("number", repository.last_number + 1)
             opened = instant(at)
@@ -239,7 +239,7 @@ class GitHub(Delivering):
             return pull_request
 
     def delete_pull_request(self, pull_request: PullRequest) -> None:
-        """Make it vanish, as those of a spam account do: no event, no `updatedAt`."""
+        """Remove it without an event or `updatedAt`, as GitHub does for spam accounts."""
         with self.lock:
             pull_request.repository.remove(pull_request)
             del self._pull_requests[pull_request.id]
@@ -247,11 +247,11 @@ class GitHub(Delivering):
     def edit(
         self, pull_request: PullRequest, at: datetime | str | None, **fields: Any
     ) -> PullRequest:
-        """Set attributes; `at` null leaves `updatedAt` alone, as some changes on GitHub do."""
+        """Set attributes; with `at` None, `updatedAt` stays, as in some changes on GitHub."""
         with self.lock:
             for name, value in fields.items():
                 if not hasattr(pull_request, name):
-                    raise AttributeError(f"a pull request has no {name!r}")
+                    raise AttributeError(f"a pull request has no attribute {name!r}")
                 setattr(pull_request, name, value)
             if at is not None:
                 pull_request.repository.touch(pull_request, instant(at))
@@ -300,7 +300,7 @@ class GitHub(Delivering):
         author: str | Account | None,
         state: str = "APPROVED",
     ) -> Review:
-        """A submitted review; `at` null is one still pending, which leaves `updatedAt` alone."""
+        """Add a review; with `at` None it is pending, and `updatedAt` stays."""
         with self.lock:
             position = _next_position(pull_request.reviews)
             id = node_id("PRR", pull_request.id, position)
@@ -316,7 +316,7 @@ class GitHub(Delivering):
             pull_request.reviews.remove(review)
 
     def rename_account(self, account: Account | str, login: str) -> Account:
-        """Give a login another name: shown everywhere at once, with no `updatedAt` moved."""
+        """Rename a login: it changes everywhere at once, without a new `updatedAt`."""
         with self.lock:
             renamed = self._logins[account.lower()] if isinstance(account, str) else account
             self._logins.pop(renamed.login.lower(), None)
@@ -327,7 +327,7 @@ class GitHub(Delivering):
             return renamed
 
     def delete_account(self, account: Account | str) -> None:
-        """Turn it into a ghost: null wherever it was an author, reviewer or merger."""
+        """Delete it: null wherever it was an author, reviewer or merger."""
         with self.lock:
             gone = self._logins[account.lower()] if isinstance(account, str) else account
             gone.is_deleted = True

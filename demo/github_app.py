@@ -1,4 +1,4 @@
-"""A GitHub App's installation: it gives tokens to who can sign as the app."""
+"""A GitHub App's installation: it issues tokens for requests signed by the app."""
 
 import secrets
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ LONGEST = timedelta(minutes=10)
 
 @dataclass
 class Installation:
-    """An installation of the app with this public key (PEM); its tokens live for `lives`."""
+    """An installation of the app with this public key (PEM); its tokens are valid for `lives`."""
 
     app_id: str
     installation_id: str
@@ -23,11 +23,11 @@ class Installation:
 
     @property
     def path(self) -> str:
-        """Where its tokens are asked for, with and without GitHub Enterprise Server's prefix."""
+        """The path of its tokens, without the prefix of GitHub Enterprise Server."""
         return f"/app/installations/{self.installation_id}/access_tokens"
 
     def answer(self, authorization: str) -> tuple[int, Answer]:
-        """Return status and body for a request that is signed so."""
+        """Return status and body for a request with this `Authorization` header."""
         signed = authorization.partition(" ")[2]
         try:
             claims = jwt.decode(

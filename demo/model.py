@@ -1,8 +1,8 @@
-"""What the demo's GitHub knows: accounts, repositories, pull requests, reviews, draft events.
+"""The objects of the demo's GitHub: accounts, repositories, pull requests, reviews, draft events.
 
 An instant is a string in GitHub's wire form, UTC to the second (`2026-01-05T09:00:00Z`), so that
 the order of strings is the order of instants. Attribute names are GitHub's field names in snake
-case: the GraphQL resolvers read them as they stand.
+case, by which the GraphQL resolvers read them.
 """
 
 import base64
@@ -19,21 +19,21 @@ Key = tuple[str, int]
 
 
 def instant(at: datetime | str) -> str:
-    """The wire form of a zoned datetime (fractions of a second are cut off) or of a wire form."""
+    """Return the wire form of a datetime or ISO text with a zone, without fractions of a second."""
     moment = datetime.fromisoformat(at) if isinstance(at, str) else at
     if moment.tzinfo is None:
-        raise ValueError(f"an instant needs a zone: {at!r}")
+        raise ValueError(f"an instant needs a time zone: {at!r}")
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def node_id(prefix: str, *parts: object) -> str:
-    """A stable, opaque id that looks like GitHub's, from what makes the node unique."""
+    """Return a stable, opaque id like GitHub's, from parts that identify the node."""
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).digest()[:12]
     return f"{prefix}_kwDO{base64.urlsafe_b64encode(digest).decode()}"
 
 
 def sha1(*parts: object) -> str:
-    """A stable commit id: 40 hexadecimal digits."""
+    """Return a stable commit id: 40 hexadecimal digits."""
     return hashlib.sha1("\0".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()
 
 
@@ -42,7 +42,7 @@ ACCOUNT_PREFIXES = {"User": "U", "Bot": "BOT", "Mannequin": "M", "Organization":
 
 @dataclass(slots=True, eq=False)
 class Account:
-    """Someone who acts: `type` is the GraphQL `__typename` (User, Bot, Mannequin, Organization)."""
+    """An account; `type` is the GraphQL `__typename` (User, Bot, Mannequin, Organization)."""
 
     id: str
     login: str
@@ -84,7 +84,7 @@ class Label:
 
 @dataclass(slots=True, eq=False)
 class Commit:
-    """A commit of which only the date is known: that of a pull request."""
+    """A pull request's commit, of which only the date is known."""
 
     id: str
     oid: str
@@ -97,7 +97,7 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class PullRequest:
-    """`commit_count` is what GitHub counts; only the first commit's date is kept."""
+    """`commit_count` is GitHub's count; only the first commit's date is stored."""
 
     id: str
     repository: "Repository"
@@ -161,7 +161,7 @@ class PullRequest:
 class Repository:
     """`blocked` is null or the message with which GitHub refuses access (FORBIDDEN).
 
-    `branches` leads from a branch's name to its tip; `histories` are those already asked for.
+    `branches` has the tip of each branch name; `histories` caches the results of `history`.
     """
 
     id: str
@@ -197,7 +197,7 @@ class Repository:
 
     def add(self, pull_request: PullRequest) -> None:
         if pull_request.number in self.by_number:
-            raise ValueError(f"{self.name_with_owner}#{pull_request.number} is there already")
+            raise ValueError(f"{self.name_with_owner}#{pull_request.number} already exists")
         self.by_number[pull_request.number] = pull_request
         self.last_number = max(self.last_number, pull_request.number)
         bisect.insort(self.by_updated_at, (pull_request.updated_at, pull_request.number))

@@ -1,6 +1,6 @@
-"""A seeded, believable company: the same arguments give the same records, byte for byte.
+"""A seeded, realistic company: the same arguments give the same records, byte for byte.
 
-Nothing here reads the clock: everything lies in the `months` before `end`.
+Nothing reads the clock: all instants are in the `months` before `end`.
 """
 
 import random
@@ -14,7 +14,7 @@ from demo.people import OWNER, Person, Staff, Team, words
 from demo.pull_request_generator import Office, Work, text
 from demo.records import DraftEventRecord, PullRequestRecord, ReviewRecord
 
-# A Friday afternoon: the running week is nearly whole.
+# A Friday afternoon: the current week is almost complete.
 END = "2026-06-26T16:00:00Z"
 REPOSITORIES = words(
     """payments-api storefront-web platform-infra ios-app data-pipelines identity-service
@@ -24,10 +24,10 @@ REPOSITORIES = words(
 
 @dataclass(frozen=True)
 class Rename:
-    """A person who takes another login at `at`, after the last record.
+    """A person who changes login at `at`, after the last record.
 
-    The team configuration names the old one. Until a test applies it with
-    `github.rename_account(rename.old_login, rename.new_login)`, so does GitHub.
+    The team configuration has the old login. So does GitHub, until a test calls
+    `github.rename_account(rename.old_login, rename.new_login)`.
     """
 
     user_id: str
@@ -38,9 +38,9 @@ class Rename:
 
 @dataclass
 class Organisation:
-    """`repositories` are (name with owner, created at, archived); `records` rise by creation.
+    """`repositories` are (name with owner, created at, archived); `records` are by creation.
 
-    `planted` gives the place in `records` of each special pull request of `demo.edge_cases`.
+    `planted` has the index in `records` of each special pull request of `demo.edge_cases`.
     """
 
     end: str
@@ -52,11 +52,11 @@ class Organisation:
     planted: dict[str, int] = field(default_factory=dict)
 
     def team_config(self) -> list[dict[str, Any]]:
-        """What TEAM_CONFIG_JSON holds, before `json.dumps`."""
+        """Return the value of TEAM_CONFIG_JSON, before `json.dumps`."""
         return [team.to_config() for team in self.teams]
 
     def record(self, plant: str) -> PullRequestRecord:
-        """The special pull request of that name."""
+        """Return the special pull request of that name."""
         return self.records[self.planted[plant]]
 
 
@@ -70,14 +70,17 @@ def generate(
     months: int = 18,
     end: datetime | str = END,
 ) -> Organisation:
-    """An organisation of that size; the special pull requests are among `pull_requests`.
+    """Return an organisation of that size; `pull_requests` includes the special ones.
 
-    At least 24 people, 6 teams, 12 months and 100 pull requests (ValueError): fewer leave no room
-    for what must be there. One more team, dissolved half-way, and one repository without pull
-    requests come on top.
+    It also has one more team, dissolved half-way, and one more repository without pull requests.
+    Raises `ValueError` for fewer than 24 people, 6 teams, 12 months or 100 pull requests, which
+    cannot hold all edge cases.
     """
     if pull_requests < 100 or months < 12:
-        raise ValueError(f"100 pull requests and 12 months at least, not {pull_requests}, {months}")
+        raise ValueError(
+            "an organisation needs at least 100 pull requests and 12 months, not "
+            f"{pull_requests} and {months}"
+        )
     rng = random.Random(seed)
     until = datetime.fromisoformat(instant(end))
     start = (until - timedelta(days=round(months * 30.44))).replace(hour=0, minute=0, second=0)
@@ -105,7 +108,7 @@ def _repository_name(number: int) -> str:
 
 
 def _write_down(works: list[Work]) -> tuple[list[PullRequestRecord], dict[str, int]]:
-    """Records in order of creation, numbered in each repository, and where the planted ones are."""
+    """Return records by creation, numbered per repository, and the indexes of the special ones."""
     records: list[PullRequestRecord] = []
     places: dict[str, int] = {}
     numbers: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Connections: opaque keyset cursors and the page that lies strictly behind one."""
+"""Connections: opaque keyset cursors, and the page after a cursor."""
 
 import base64
 import bisect
@@ -11,7 +11,7 @@ PREFIX = "cursor:v2:"
 
 
 class Refusal(Exception):
-    """An error as GitHub's GraphQL API words it; `type`, where it has one, is beside `message`."""
+    """An error with GitHub's wording; `type`, if there is one, is a key beside `message`."""
 
     def __init__(self, type: str | None, message: str, **extensions: object) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class Refusal(Exception):
 
 @dataclass(slots=True)
 class Page:
-    """One page of a connection, and its own `pageInfo`."""
+    """One page of a connection, with its `pageInfo`."""
 
     nodes: Sequence[Any]
     total_count: int
@@ -42,7 +42,7 @@ def encode(key: Sequence[object]) -> str:
 
 
 def decode(cursor: str, width: int) -> tuple[Any, ...]:
-    """The key behind a cursor; INVALID_CURSOR_ARGUMENTS if it is none of ours."""
+    """Return the key of a cursor; raise INVALID_CURSOR_ARGUMENTS if `encode` did not make it."""
     try:
         text = base64.b64decode(cursor, validate=True).decode()
         key = json.loads(text.removeprefix(PREFIX))
@@ -62,10 +62,10 @@ def _refuse(cursor: str) -> NoReturn:
 def page_of_keys(
     keys: Sequence[tuple[Any, ...]], first: int, after: str | None, descending: bool
 ) -> tuple[list[tuple[Any, ...]], Page]:
-    """The next `first` of ascending `keys` and a page still without its nodes.
+    """Return the next `first` of ascending `keys`, and a page without nodes.
 
-    A cursor names a place in the order, not an item: what moves away from behind or from before
-    it shifts nothing.
+    A cursor is a position in the order, not an item: items that move away before or after it do
+    not shift the pages.
     """
     place = decode(after, len(keys[0]) if keys else 2) if after else None
     if descending:
@@ -81,7 +81,7 @@ def page_of_keys(
 
 
 def page_of_items(items: Sequence[Any], first: int, after: str | None) -> Page:
-    """The next `first` of items in ascending `position`."""
+    """Return the next `first` of items in ascending `position`."""
     start = 0
     if after:
         start = bisect.bisect_right(items, decode(after, 1)[0], key=lambda item: item.position)

@@ -1,4 +1,4 @@
-"""Who works at the made-up company: teams, people, and who was where, when, for how much."""
+"""The people of the made-up company: teams, and memberships with dates and weights."""
 
 import random
 from dataclasses import dataclass, field
@@ -36,13 +36,13 @@ LAST = words(
 Duarte Ivanova Castro Weiss Jensen Murphy Alvarez Bauer Chen Demir Eklund Ferrari Grant Hoang
 Iyer Jansen Kowalski Larsen Mbeki Nguyen Olsen Park Quinn Rossi Sato Toth Ueda Varga Wolf"""
 )
-# Minutes east of UTC; most sit in Berlin, the rest in London, New York, Bengaluru, San Francisco.
+# Minutes east of UTC; most are in Berlin, others in London, New York, Bengaluru, San Francisco.
 OFFSETS = (60, 60, 60, 0, -300, 330, -480)
 
 
 @dataclass(frozen=True)
 class Person:
-    """`hired` and `gone` bound what they write; `pace` stretches their cycle times."""
+    """`hired` and `gone` limit when they open pull requests; `pace` scales their cycle times."""
 
     login: str
     type: str
@@ -62,7 +62,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Membership:
-    """As a team configuration has it; null weight or `left_at`: the key is left out."""
+    """A member of the team configuration; without `allocation_weight` the key is left out."""
 
     github_username: str
     allocation_weight: float | None
@@ -94,13 +94,13 @@ class Team:
 
 
 class Staff:
-    """The people and teams over `[start, end)`; the first twenty-one people are special cases."""
+    """The people and teams in `[start, end)`; the first 21 people are edge cases."""
 
     def __init__(
         self, rng: random.Random, start: datetime, end: datetime, people: int, teams: int
     ) -> None:
         if people < 24 or teams < 6:
-            raise ValueError(f"24 people and 6 teams at least, not {people} and {teams}")
+            raise ValueError(f"at least 24 people and 6 teams are needed, not {people} and {teams}")
         self.rng, self.start, self.end = rng, start, end
         self.teams = [_team(number) for number in range(teams)]
         self.growth = Team("growth", "Growth", "Dissolved; its people went back to their teams")
@@ -115,7 +115,7 @@ class Staff:
         self.reviewer_bot = self._bot("lintwise", 0.0)
 
     def day(self, fraction: float) -> str:
-        """The date that far between start and end."""
+        """Return the date at this fraction of the time from start to end."""
         return (self.start + (self.end - self.start) * fraction).strftime("%Y-%m-%d")
 
     @staticmethod
@@ -181,7 +181,7 @@ class Staff:
         ]
 
     def _place_movers(self, login: list[str]) -> None:
-        """Those who move, rejoin, join late and leave early."""
+        """Add the people who move, rejoin, join late and leave early."""
         day = self.day
         self._join(0, login[0], 1.0, None, day(0.55))
         self._join(1, login[0], 1.0, day(0.55))
@@ -194,7 +194,7 @@ class Staff:
         self._join(1, login[13], 1.0, day(0.4))
 
     def _place_weights(self, login: list[str]) -> None:
-        """Split, zero, partial and more than whole allocations."""
+        """Add split, zero, partial and more than whole allocations."""
         day = self.day
         self._join(2, login[2], 0.5)
         self._join(3, login[2], 0.5)
@@ -217,7 +217,7 @@ def _team(number: int) -> Team:
 
 
 def _login(number: int, first: str, last: str) -> str:
-    """A login in one of the usual shapes, unique by its number where names run out."""
+    """Return a login in one of the usual forms; a number makes a repeated name unique."""
     shapes = (
         f"{first[0]}{last}".lower(),
         f"{first}-{last}".lower(),

@@ -1,6 +1,6 @@
-"""How the made-up company works: days, hours, cycle times, reviews and drafts of a pull request.
+"""How the made-up company works: days, hours, cycle times, reviews and drafts of pull requests.
 
-Moments are whole seconds since the epoch, UTC; only the finished record has instants as text.
+Moments are whole seconds since the epoch, UTC; only the final record has instants as text.
 """
 
 import bisect
@@ -14,7 +14,7 @@ from demo.people import Person, Staff, words
 
 HOUR, DAY = 3600, 86400
 WEEKDAYS = (1.0, 1.1, 1.1, 1.05, 0.85, 0.06, 0.04)
-# Hours to a merge, median, at the start and at the end: Payments slows down, Storefront recovers.
+# Median hours to a merge at the start and at the end: Payments slows down, Storefront recovers.
 MEDIAN_HOURS = ((9, 56), (80, 9), (6, 7), (26, 24), (12, 16), (20, 16))
 QUIET_WEEKS = 2
 VERBS = words("Add Fix Remove Rework Simplify Document Retry Cache Validate Rename Split Log Guard")
@@ -31,7 +31,7 @@ def text(moment: int) -> str:
 
 @dataclass
 class Work:
-    """One pull request in the making; `author` null is an account that GitHub has deleted."""
+    """A pull request before it is a record; `author` None is an account that GitHub deleted."""
 
     repository: str
     author: Person | None
@@ -43,7 +43,7 @@ class Work:
     first_commit: int | None = None
     commits: int = 1
     is_draft: bool = False
-    # Moment and event; reviews: moment (null while pending), reviewer, state.
+    # Events: moment, event. Reviews: moment (None while pending), reviewer, state.
     events: list[tuple[int, str]] = field(default_factory=list)
     reviews: list[tuple[int | None, Person | None, str]] = field(default_factory=list)
     additions: int = 0
@@ -65,7 +65,7 @@ class Work:
 
 
 class Office:
-    """Draws pull requests: who, where, when, how long, reviewed by whom."""
+    """Draws pull requests: author, repository, time, duration and reviewers."""
 
     def __init__(self, rng: random.Random, staff: Staff, repositories: list[str]) -> None:
         self.rng, self.staff, self.repositories = rng, staff, repositories
@@ -94,7 +94,7 @@ class Office:
             if person.hired <= when < person.gone and person.activity > 0
         ]
         weights = [person.activity for person in crew if person is not None]
-        # Some authors have since deleted their account.
+        # Some authors have deleted their account since.
         return [*crew, None], list(itertools.accumulate([*weights, 0.3]))
 
     def draw(self, count: int) -> list[Work]:
@@ -114,14 +114,14 @@ class Office:
         return work
 
     def moment_on(self, day: int, author: Person | None) -> int:
-        """A moment of that day at which the author works: two humps around a lunch break."""
+        """Return a moment of the author's working day, which has two peaks around lunch."""
         hour = self.rng.gauss(10.6, 1.2) if self.rng.random() < 0.48 else self.rng.gauss(15.4, 1.7)
         offset = author.offset if author else 0
         local = min(max(hour, 6.5), 22.5) * HOUR + self.rng.randrange(60)
         return min(self.start + day * DAY + int(local) - offset * 60, self.end - 60)
 
     def repository_of(self, author: Person | None) -> str:
-        """Mostly one of the team's own: repository n belongs to team n modulo the teams."""
+        """Mostly return a repository of the team: number n belongs to team n modulo the teams."""
         rng, teams = self.rng, len(self.staff.teams)
         if author is None or author.team < 0 or rng.random() < 0.15:
             return rng.choice(self.repositories)
@@ -134,7 +134,7 @@ class Office:
         return author.pace * first * math.pow(last / first, day / self.days)
 
     def _at_work(self, moment: int, author: Person | None) -> int:
-        """That moment or, where it is night or weekend there, mostly the next working morning."""
+        """Return that moment or, at night or on weekends there, mostly the next working morning."""
         rng = self.rng
         shift = (author.offset if author else 0) * 60
         local = moment + shift
@@ -154,7 +154,7 @@ class Office:
         return f"{rng.choice(VERBS)} {rng.choice(NOUNS).replace('-', ' ')}"
 
     def _write(self, work: Work) -> None:
-        """Commits, sizes, labels and branch."""
+        """Set commits, sizes, labels and branch."""
         rng = self.rng
         work.commits = 1 + int(rng.expovariate(0.4))
         chance = rng.random()
@@ -169,7 +169,7 @@ class Office:
         work.head = f"{work.title.split()[0].lower()}-{rng.randrange(10_000)}"
 
     def _decide(self, work: Work, done: int) -> None:
-        """Merged, closed or still open; then what happened on the way."""
+        """Decide whether it is merged, closed or open; then add its drafts and reviews."""
         rng = self.rng
         if work.author is not None and work.author.is_quiet:
             start, end = self.quiet
@@ -233,7 +233,7 @@ class Office:
         work.reviews.sort(key=lambda review: review[0] or until)
 
     def colleague(self, author: Person | None) -> Person | None:
-        """Somebody else, mostly of the author's team; now and then an account since deleted."""
+        """Return another person, mostly of the author's team; sometimes None, a deleted account."""
         rng = self.rng
         if rng.random() < 0.006:
             return None
@@ -252,12 +252,12 @@ def _weekday(local: int) -> int:
 
 
 def monday_after(moment: int) -> int:
-    """The first midnight (UTC) of a Monday after that moment."""
+    """Return the first midnight (UTC) of a Monday after that moment."""
     return moment - moment % DAY + (7 - _weekday(moment)) * DAY
 
 
 def month_after(moment: int) -> int:
-    """The first midnight (UTC) of a month after that moment."""
+    """Return the first midnight (UTC) of a month after that moment."""
     day = datetime.fromtimestamp(moment, UTC).date()
     first = date(day.year + day.month // 12, day.month % 12 + 1, 1)
     return int(datetime(first.year, first.month, 1, tzinfo=UTC).timestamp())

@@ -1,9 +1,9 @@
-"""What a call costs: GitHub's published formula.
+"""The points of a query by GitHub's published formula.
 
 Source: GitHub's documentation, "Rate limits and query limits for the GraphQL API". The score is
-the number of requests needed to fulfil each unique connection, every one taken to be full up to its
-`first`, divided by 100 and rounded, at least 1. The node count is the sum of what the connections
-may return, at most 500,000. `nodes(ids:)` counts as that many parents of the connections below it.
+the number of requests needed to fulfil each unique connection, assuming that each returns `first`
+nodes, divided by 100 and rounded, at least 1. The node count is the sum of the nodes that the
+connections may return, at most 500,000. `nodes(ids:)` counts as one parent per id.
 """
 
 import dataclasses
@@ -24,7 +24,7 @@ from graphql import (
 )
 
 MAX_NODES = 500_000
-# The fields that are connections, also where only their `totalCount` is asked for.
+# The connections; they count even if a query only selects their `totalCount`.
 CONNECTIONS = {
     *("commits", "labels", "pullRequests", "repositories", "reviews", "timelineItems"),
     *("deployments", "statuses", "releases", "refs", "history", "parents", "issues"),
@@ -34,7 +34,7 @@ CONNECTIONS = {
 
 @dataclass(frozen=True)
 class Cost:
-    """Points, possible nodes, and the longest page or list of ids that is asked for."""
+    """Points, possible nodes, and the longest requested page or list of ids."""
 
     points: int
     nodes: int
@@ -42,7 +42,7 @@ class Cost:
 
 
 def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
-    """The operation of that name, or the only one."""
+    """Return the operation of that name, or the only one."""
     operations = [
         node for node in document.definitions if isinstance(node, OperationDefinitionNode)
     ]
@@ -54,7 +54,7 @@ def operation_of(document: DocumentNode, name: str | None) -> OperationDefinitio
 def cost_of(
     document: DocumentNode, operation: OperationDefinitionNode, variables: Mapping[str, Any]
 ) -> Cost:
-    """Points and possible nodes of a validated operation under these variables."""
+    """Return the cost of a validated operation with these variables."""
     fragments = {
         node.name.value: node
         for node in document.definitions
@@ -83,14 +83,14 @@ def cost_of(
                 count *= first
                 nodes += count
             pending.append((below, count))
-    # Halves go up.
+    # Halves are rounded up.
     return Cost(max(1, math.floor(requests / 100 + 0.5)), nodes, longest)
 
 
 def _merged(
     selection_sets: Sequence[SelectionSetNode], fragments: Mapping[str, FragmentDefinitionNode]
 ) -> list[tuple[FieldNode, list[SelectionSetNode]]]:
-    """The fields with a selection, each response key once, with all that is selected below it."""
+    """Return the fields with selections, once per response key, with all their selections."""
     fields: dict[str, tuple[FieldNode, list[SelectionSetNode]]] = {}
     for selection_set in selection_sets:
         for field in fields_of(selection_set, fragments):
@@ -113,7 +113,7 @@ def fields_of(
 
 
 def _number(field: FieldNode, name: str, variables: Mapping[str, Any]) -> int:
-    """A page size; one that execution is going to refuse counts nothing."""
+    """Return a page size; 0 for an invalid one, which execution will refuse."""
     value = _argument(field, name, variables)
     return max(0, value) if isinstance(value, int) else 0
 

@@ -1,4 +1,4 @@
-"""The primary rate limit: so many points in an hour, told in headers and in `rateLimit`."""
+"""The primary rate limit: points per hour, reported in headers and in `rateLimit`."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,7 +12,7 @@ HOUR_SECONDS = 3600
 class Points:
     """`limit` points an hour by `clock` (seconds since the epoch); every attribute may be set.
 
-    The hour begins with the first look at it and ends at `reset_at`.
+    The hour begins with the first request and ends at `reset_at`.
     """
 
     def __init__(self, limit: int, clock: Callable[[], float]) -> None:
@@ -26,7 +26,7 @@ class Points:
         return max(0, self.limit - self.used)
 
     def charge(self, cost: Cost) -> RateLimit | None:
-        """`rateLimit` once that is paid; null, with nothing left, where points are too few."""
+        """Charge `cost`, return `rateLimit`; with too few points use them up, return None."""
         self._roll()
         if cost.points > self.remaining:
             self.used = self.limit

@@ -1,10 +1,10 @@
-"""Pull requests as JSON Lines: what real exports, the generator and the tests have in common.
+"""Pull requests as JSON Lines: the format of real exports, of the generator and of the tests.
 
 A record is one pull request with its reviews. `repository`, `number`, `title`, `author` (login),
 `state`, `created_at`, `updated_at`, `closed_at`, `merged_at`, `merged_by`, `merge_commit_sha`,
-`base_ref`, `head_ref`, `first_commit_at`, `commits` and `reviews` are always there; the rest may be
-missing, and is then what GitHub shows for a thing that is not there: 0, false or none. Instants are
-UTC to the second.
+`base_ref`, `head_ref`, `first_commit_at`, `commits` and `reviews` are required. The others are
+optional; a missing one has the value that GitHub shows if there is none: 0, false or null. Instants
+are in UTC, without fractions of a second.
 """
 
 import gzip
@@ -73,7 +73,7 @@ class PullRequestRecord(TypedDict):
 
 
 def read_jsonl(path: Path) -> Iterator[PullRequestRecord]:
-    """The records of a file; one that ends in `.gz` is unpacked."""
+    """Yield the records of a file; decompress it if its name ends in `.gz`."""
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -81,14 +81,14 @@ def read_jsonl(path: Path) -> Iterator[PullRequestRecord]:
 
 
 def write_jsonl(rows: Iterable[PullRequestRecord], path: Path) -> None:
-    """The same rows give the same bytes, gzipped or not."""
+    """Write the records; the same rows give the same bytes, gzipped or not."""
     text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
     data = text.encode("utf-8")
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)
 
 
 def dump(pull_request: PullRequest) -> PullRequestRecord:
-    """The record of a pull request as the store holds it now, optional keys included."""
+    """Return the current record of a pull request, including optional keys."""
     author, author_id, author_type = _shown(pull_request.author)
     merger, merger_id, merger_type = _shown(pull_request.merged_by)
     repository: Repository = pull_request.repository

@@ -1,6 +1,6 @@
-"""Resolvers: how the fields of GitHub's schema are read off the store.
+"""Resolvers, which read the fields of GitHub's schema from the store.
 
-A field without one here is the source's attribute of the same name.
+A field without a resolver is the source's attribute of the same name.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ Resolver = Callable[..., Any]
 
 @dataclass(slots=True)
 class RateLimit:
-    """`rateLimit` as it stands once this request is charged."""
+    """`rateLimit` after this request is charged."""
 
     cost: int
     limit: int
@@ -35,7 +35,7 @@ class RateLimit:
 
 @dataclass(slots=True)
 class Context:
-    """What one request may see."""
+    """The context of one request."""
 
     github: GitHub
     rate_limit: RateLimit
@@ -56,7 +56,7 @@ def _actor(attribute: str) -> Callable[..., Account | None]:
 
 
 def _checked(info: Info, first: int | None) -> int:
-    """The page size, refused as GitHub refuses it; none is needed where only a count is asked."""
+    """Return the page size; refuse it as GitHub does. A query for a count does not need it."""
     name = info.field_name
     if first is None:
         below = (node.selection_set for node in info.field_nodes if node.selection_set)
@@ -102,7 +102,7 @@ def _pull_requests(
 
 
 def _asks_for_ids_alone(info: Info) -> bool:
-    """What GitHub cannot read it can still name: an id costs it no look at the thing."""
+    """Whether only ids are selected: GitHub returns the id even of an unreadable node."""
     for field in _selected(info.field_nodes[0]):
         if field.name.value == "nodes":
             return {inner.name.value for inner in _selected(field)} == {"id"}
@@ -161,7 +161,7 @@ def _commits(
     first: int | None = None,
     after: str | None = None,
 ) -> Page:
-    """Only the first commit is known; the others are counted."""
+    """Return the first commit; the others are only counted."""
     first = _checked(info, first)
     nodes = []
     if first and not after and source.first_commit_at is not None:

@@ -20,12 +20,12 @@ FORBIDDEN: tuple[int, Answer] = (
     {"message": "Resource not accessible by personal access token", "status": "403"},
 )
 _PLACE = re.compile(r"(?:/api/v3)?/repos/([^/]+/[^/]+)/actions/(.+)")
-# What `GitHub.hidden_fields` names if the token may not read runs.
+# `GitHub.hidden_fields` contains this if the token may not read runs.
 HIDDEN = "Actions"
 
 
 def answer_get(github: GitHub, path: str) -> tuple[int, Answer]:
-    """The status and body for a GET."""
+    """Return the status and body for a GET."""
     address = urlsplit(path)
     query = {name: values[-1] for name, values in parse_qs(address.query).items()}
     found = _PLACE.fullmatch(address.path)

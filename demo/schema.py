@@ -1,4 +1,4 @@
-"""The GraphQL side: GitHub's schema with resolvers on the store, executed by graphql-core."""
+"""The GraphQL API: GitHub's schema with resolvers on the store, executed by graphql-core."""
 
 import functools
 import re
@@ -31,7 +31,7 @@ Answer = dict[str, Any]
 
 @functools.cache
 def github_schema() -> GraphQLSchema:
-    """`schema.graphql` with a resolver on every field."""
+    """Return `schema.graphql` with a resolver on every field."""
     schema = build_schema(resources.files("demo").joinpath("schema.graphql").read_text("utf-8"))
     for type in schema.type_map.values():
         if is_introspection_type(type):
@@ -48,9 +48,9 @@ def github_schema() -> GraphQLSchema:
 def answer(
     github: GitHub, payload: Mapping[str, Any], points: Points, longest: int | None = None
 ) -> tuple[Answer, int]:
-    """The body for a GraphQL request, and the points it was charged.
+    """Return the body for a GraphQL request, and the points charged for it.
 
-    With `longest` a request for a longer page or list of ids exceeds the resource limits.
+    A request with a longer page or list of ids than `longest` exceeds the resource limits.
     """
     text, name = payload.get("query"), payload.get("operationName")
     variables = payload.get("variables") or {}
@@ -91,7 +91,7 @@ def answer(
 
 
 def _half(found: Any) -> Any:
-    """What GitHub had found when a limit was met: every second node of each list is null."""
+    """Return a partial result, as GitHub does at a limit: every second node is null."""
     if isinstance(found, dict):
         return {name: _half(value) for name, value in found.items()}
     if isinstance(found, list):
@@ -104,7 +104,7 @@ def _error(message: str, type: str | None = None) -> Answer:
 
 
 def _shown(error: GraphQLError) -> Answer:
-    """An error in GitHub's form: `type` beside the message."""
+    """Return an error in GitHub's form: `type` is a key beside `message`."""
     shown: Answer = {}
     cause = error.original_error
     if isinstance(cause, Refusal):
@@ -122,7 +122,7 @@ def _shown(error: GraphQLError) -> Answer:
 
 @functools.lru_cache(maxsize=256)
 def prepare(text: str) -> DocumentNode | tuple[GraphQLError, ...]:
-    """The parsed and validated document, or what is wrong with it."""
+    """Return the parsed and validated document, or its errors."""
     try:
         document = parse(text)
     except GraphQLError as error:
@@ -137,7 +137,7 @@ def _attribute(name: str) -> Resolver:
 
 
 def _permitted(place: str, resolve: Resolver) -> Resolver:
-    """Refuse the field if the token lacks the permission for it, as GitHub words it."""
+    """Refuse the field with GitHub's message if the token lacks the permission."""
 
     def checked(source: Any, info: Info, **arguments: Any) -> Any:
         if place in info.context.github.hidden_fields:

@@ -1,7 +1,7 @@
-"""The demo's GitHub over HTTP: token check, points, faults, and a log of what was asked.
+"""The demo's GitHub over HTTP: token check, points, faults and a log of requests.
 
-`/graphql` is the API's address on github.com, `/api/graphql` that of GitHub Enterprise Server
-(whose REST address is `/api/v3`). One thread a connection; connections are kept alive.
+`/graphql` is the API's path on github.com, `/api/graphql` that of GitHub Enterprise Server (whose
+REST path is `/api/v3`). Each connection has a thread; connections are kept alive.
 """
 
 import contextlib
@@ -40,11 +40,11 @@ BAD_CREDENTIALS: Answer = {
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with one request.
+    """A fault of one request.
 
-    With `status`, that answer comes instead of the true one, and nothing is executed or charged;
-    without, the true answer is passed through `rewrite`. Either may come late (`delay`, seconds),
-    end after `cut` bytes of its body, or be a connection reset (`reset`).
+    With `status`, the fault replaces the real response, and the query is neither executed nor
+    charged. Without it, the real response is passed through `rewrite`. Both can be delayed
+    (`delay`, seconds), end after `cut` bytes of the body, or be a connection reset (`reset`).
     """
 
     status: int | None = None
@@ -58,10 +58,10 @@ class Fault:
 
 @dataclass(frozen=True)
 class Request:
-    """One request as it was answered, logged before the answer is sent.
+    """One request and its response, logged before the response is sent.
 
-    `bytes` is the length of the answer's body, `seconds` what it took to make it. `status` is 0
-    where the connection was reset. `cost` is in points, 0 where nothing was charged.
+    `bytes` is the length of the response's body, `seconds` the time to create it. `status` is 0 if
+    the connection was reset. `cost` is in points, 0 if none were charged.
     """
 
     operation: str | None
@@ -73,7 +73,7 @@ class Request:
 
 
 def clock_from(start: datetime | str) -> Callable[[], float]:
-    """A clock that shows that instant now, and goes on from there."""
+    """Return a clock that starts at that instant now."""
     shift = datetime.fromisoformat(instant(start)).timestamp() - time.time()
     return lambda: time.time() + shift
 
@@ -85,10 +85,10 @@ class Server:
     """A running server. Its public attributes may be changed at any time.
 
     `before_request(operation, variables)` runs before each authorised request: it may edit the
-    store, and return a `Fault`. Longer pages and lists of ids than `longest_page` exceed the
-    resource limits. `clock` gives seconds since the epoch, for the hourly budget and
-    the `Date` header. `installations` are GitHub Apps' by the path of their tokens. With `tls` it
-    speaks HTTPS.
+    store and return a `Fault`. Pages and lists of ids longer than `longest_page` exceed the
+    resource limits. `clock` returns seconds since the epoch, for the hourly points and the `Date`
+    header. `installations` are GitHub App installations by the path of their tokens. With `tls` the
+    server uses HTTPS.
     """
 
     def __init__(
@@ -118,14 +118,14 @@ class Server:
 
     @property
     def url(self) -> str:
-        """What GITHUB_API_URL is set to."""
+        """The value for GITHUB_API_URL."""
         return f"{self._scheme}://127.0.0.1:{self._http.server_address[1]}"
 
     def start(self) -> None:
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop listening and close what is connected."""
+        """Stop listening and close all connections."""
         self._http.shutdown()
         self._http.server_close()
         self._http.disconnect()
@@ -134,7 +134,7 @@ class Server:
 
 @contextlib.contextmanager
 def serve(github: GitHub, **options: Any) -> Iterator[Server]:
-    """A running `Server` with these options, stopped on leaving the block."""
+    """Yield a running `Server` with these options; stop it after the block."""
     server = Server(github, **options)
     server.start()
     try:
@@ -159,7 +159,7 @@ class _HttpServer(ThreadingHTTPServer):
                 connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of a client that hung up."""
+        """Do not report a client that closed its connection."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -182,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def date_time_string(self, timestamp: float | None = None) -> str:
-        """The `Date` header, by the server's clock."""
+        """Return the `Date` header by the server's clock."""
         return super().date_time_string(
             self.server.app.points.clock() if timestamp is None else timestamp
         )
@@ -269,7 +269,7 @@ class _Handler(BaseHTTPRequestHandler):
         headers: Mapping[str, str] | None = None,
         cut: int | None = None,
     ) -> None:
-        """Log the request, then send the answer, or the first `cut` bytes of it."""
+        """Log the request, then send the response or the first `cut` bytes of its body."""
         text = json.dumps(body, ensure_ascii=False) if isinstance(body, dict) else body
         data = text.encode("utf-8") if isinstance(text, str) else text
         self._log(payload, status, cost, len(data))
@@ -288,7 +288,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _reset(self, payload: Mapping[str, Any]) -> None:
-        """Close with RST: what lingers is thrown away."""
+        """Close with RST, discarding unsent data."""
         self._log(payload, 0, 0, 0)
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.connection.close()
@@ -301,11 +301,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.app.requests.append(request)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Silent: `Server.requests` is the log."""
+        """Log nothing: `Server.requests` is the log."""
 
 
 def _name(payload: Mapping[str, Any]) -> str | None:
-    """The operation's name, given or read off the document."""
+    """Return the operation's name, given or read from the document."""
     name = payload.get("operationName")
     if isinstance(name, str):
         return name

@@ -1,1 +1,1 @@
-"""What ingest and api share: settings, database, secrets, logging, the `dora` command."""
+"""Shared by all parts: settings, database, roles, secrets, errors, the embedded PostgreSQL."""

@@ -1,4 +1,4 @@
-"""API keys: made once, kept only as their SHA-256, compared in constant time."""
+"""API keys: only their SHA-256 is stored, and it is compared in constant time."""
 
 import hashlib
 import hmac
@@ -28,15 +28,15 @@ _Team = Annotated[str, StringConstraints(pattern=r"^\S+$", max_length=200)]
 _Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]*\S[^\x00-\x1f\x7f]*$")]
 
 _REMEDIES = {
-    "name": "should be a line of text that says who uses the key",
+    "name": "should be one line of text that names the user of the key",
     "sha256": "should be the key's SHA-256 in 64 hexadecimal digits",
-    "teams": 'should be a list of team ids with at least one in it, or "*" for all',
+    "teams": 'should be a non-empty list of team ids, or "*" for all teams',
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """One reader: its name for the log, the digest of its key, its teams (None: all)."""
+    """An API key: its user's name for the log, its digest, the teams it may read (None: all)."""
 
     name: str
     sha256: str
@@ -60,10 +60,10 @@ _ENTRIES = TypeAdapter(list[_Entry])
 def new_key(
     name: str, teams: Sequence[str] | Literal["*"] = ALL_TEAMS
 ) -> tuple[str, dict[str, Any]]:
-    """Make a key of 256 random bits: its plain text, and the entry to add to `API_KEYS`.
+    """Make a key of 256 random bits; return its plain text and the entry to add to `API_KEYS`.
 
-    The plain text is in no other place; show it once. Raises `ConfigurationError` where the
-    name or the teams would not be accepted in `API_KEYS`.
+    The plain text is not stored: show it once. Raises `ConfigurationError` if `API_KEYS` would
+    not accept the name or the teams.
     """
     plain = secrets.token_urlsafe(KEY_BYTES)
     entry = {
@@ -86,14 +86,14 @@ def digest(key: str) -> str:
 
 
 def configured_keys(settings: Settings) -> str | None:
-    """The text of `API_KEYS`, from Secrets Manager where `API_KEYS_SECRET_ARN` is set."""
+    """The text of `API_KEYS`, from Secrets Manager if `API_KEYS_SECRET_ARN` is set."""
     if settings.api_keys_secret_arn is not None:
         return read_secret(settings.api_keys_secret_arn, "API_KEYS_SECRET_ARN")
     return None if settings.api_keys is None else settings.api_keys.get_secret_value()
 
 
 def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
-    """The entry whose digest is the presented key's; every entry is compared, in constant time."""
+    """Find the entry with the presented key's digest; compare every entry, in constant time."""
     presented_digest = digest(presented)
     found = None
     for key in keys:
@@ -105,8 +105,8 @@ def find_key(keys: Iterable[ApiKey], presented: str) -> ApiKey | None:
 def parse_keys(text: str) -> list[ApiKey]:
     """Read `API_KEYS`: a JSON array of `{"name", "sha256", "teams": ["…"] or "*"}`.
 
-    Raises `ConfigurationError` with every fault. No message repeats any part of the text: it may
-    be a key pasted into the wrong place.
+    Raises `ConfigurationError` with every fault. No message quotes the text: it may be a key that
+    was pasted into the wrong place.
     """
     try:
         entries = _ENTRIES.validate_json(text)
@@ -129,12 +129,12 @@ def _faults(error: ValidationError) -> Iterator[str]:
     for fault in error.errors(include_input=False, include_url=False, include_context=False):
         where, kind = fault["loc"], fault["type"]
         if not where:
-            reason = fault["msg"] if kind == "json_invalid" else "it holds something else"
-            yield f"API_KEYS is no JSON array: {reason}; `dora keys new` makes its entries"
+            reason = fault["msg"] if kind == "json_invalid" else "it is another JSON value"
+            yield f"API_KEYS is not a JSON array: {reason}; `dora keys new` makes its entries"
             continue
         entry = f"API_KEYS[{where[0]}]"
         if len(where) == 1:
-            yield f"{entry} is no object with name, sha256 and teams"
+            yield f"{entry} is not an object with name, sha256 and teams"
         elif kind == "extra_forbidden":
             yield f"{entry} has a field besides name, sha256 and teams"
         elif kind == "missing":
@@ -148,10 +148,10 @@ def _fields_at_fault(error: ValidationError) -> list[str]:
 
 
 def _repeated(entries: Sequence[_Entry]) -> Iterator[str]:
-    # A name may occur twice: while a key is being replaced, the old one and the new one hold.
+    # A name may occur twice: while a key is being replaced, the old and the new one are valid.
     places: dict[str, list[str]] = {}
     for index, entry in enumerate(entries):
         places.setdefault(entry.sha256, []).append(f"API_KEYS[{index}]")
     for same in places.values():
         if len(same) > 1:
-            yield f"{' and '.join(same)} have the same sha256; one key takes one entry"
+            yield f"{' and '.join(same)} have the same sha256: keep one entry per key"

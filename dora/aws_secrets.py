@@ -1,4 +1,4 @@
-"""Secrets from AWS Secrets Manager, read when they are needed: a rotated one needs no deploy."""
+"""Read secrets from AWS Secrets Manager when they are needed: rotation needs no deployment."""
 
 import json
 import logging
@@ -12,7 +12,7 @@ def read_secret(arn: str, setting: str) -> str:
     import boto3
     from botocore.exceptions import BotoCoreError, ClientError
 
-    # At DEBUG it logs whole answers, with the secret in them.
+    # At DEBUG, botocore logs whole responses, including the secret.
     if logging.getLogger("botocore").getEffectiveLevel() < logging.INFO:
         logging.getLogger("botocore").setLevel(logging.INFO)
     try:
@@ -21,17 +21,17 @@ def read_secret(arn: str, setting: str) -> str:
         raise ConfigurationError(f"{setting} {arn!r} cannot be read: {error}") from None
     text = answer.get("SecretString")
     if not text:
-        raise ConfigurationError(f"{setting} {arn!r} holds no text")
+        raise ConfigurationError(f"{setting} {arn!r} contains no text")
     return str(text)
 
 
 def read_secret_object(arn: str, setting: str) -> dict[str, Any] | None:
-    """Return a secret's JSON object, or None where it is plain text."""
+    """Return a secret's JSON object, or None if the secret is plain text."""
     text = read_secret(arn, setting).strip()
     if not text.startswith("{"):
         return None
     try:
         found = json.loads(text)
     except ValueError:
-        raise ConfigurationError(f"{setting} {arn!r} is no JSON that can be read") from None
+        raise ConfigurationError(f"{setting} {arn!r} is not valid JSON") from None
     return dict(found)

@@ -1,4 +1,4 @@
-"""The configured database: its address, as whichever role its login may take on."""
+"""The configured database: its address, its sessions and roles, its errors."""
 
 import logging
 import os
@@ -29,15 +29,15 @@ logger = logging.getLogger(__name__)
 CONNECT_SECONDS = 5
 _FORM = (
     "write postgresql://USER:PASSWORD@HOST:PORT/DATABASE"
-    " and percent-encode what is not a letter or a digit in the password"
+    " and percent-encode all but letters and digits in the password"
 )
-# libpq sends these after the `options`, over which they would win, as would those of a service
-# that the environment names: it is as if the URL named it.
+# libpq sends these after the `options` and so would override them. Settings of a service that
+# the environment names would do so too: it is treated as if the URL named it.
 for _name in ("PGTZ", "PGDATESTYLE", "PGGEQO"):
     os.environ.pop(_name, None)
 SERVICE = {"service": name} if (name := os.environ.pop("PGSERVICE", "")) else {}
-# For the life of the process: a server's version by the URL, and by URL and role what was found
-# out, what was said already.
+# Cached for the life of the process: the server version by URL, and by URL and role whether the
+# login may set the role and whether a warning was logged.
 _versions: dict[str, int] = {}
 _may: set[tuple[str, str]] = set()
 _NAMES_IN_SECRETS = {
@@ -48,11 +48,11 @@ _NAMES_IN_SECRETS = {
     "password": "password",
 }
 _told: set[tuple[str, str]] = set()
-# Connections, collisions of transactions, resources, operators.
+# SQLSTATE classes of transient errors: connection, transaction rollback, resources, operator.
 _PASSING = ("08", "40", "53", "57P")
 _UNKNOWN_PARAMETER = re.compile(r'invalid URI query parameter: "([a-z_]+)"')
-# Why a server refuses a login for good. Only the text tells: libpq gives no SQLSTATE for an attempt
-# to connect. A server that speaks another language counts as unavailable.
+# Permanent reasons to refuse a login. Only the text shows them: libpq gives no SQLSTATE for a
+# failed connection. A server with messages in another language counts as unavailable.
 _REFUSALS = re.compile(
     r"no password supplied"
     r"|authentication failed"
@@ -66,11 +66,11 @@ _REFUSALS = re.compile(
 
 @dataclass(frozen=True)
 class Database:
-    """A Postgres database by its libpq URL, which holds a password and is never shown.
+    """A Postgres database by its libpq URL, which contains a password and is never shown.
 
-    If a method takes a role (`dora_reader`), the session takes on that role of this installation,
-    whose name may have a prefix, if the login may; otherwise it goes on as the login itself, which
-    is said once. Raise `ConfigurationError` for a URL that is none.
+    If a method takes a role (`dora_reader`), the session switches to that role of this
+    installation, whose name may have a prefix. If the login may not do that, it keeps its own
+    rights and one warning is logged. Raise `ConfigurationError` for an invalid URL.
     """
 
     url: str = field(repr=False)
@@ -79,7 +79,7 @@ class Database:
     def __post_init__(self) -> None:
         parts = self._parts
         ports = parts["port"].split(",") if "port" in parts else []
-        # Where a password that is not encoded ends up, as it makes libpq cut at the wrong place.
+        # A password that is not encoded makes libpq split the URL at the wrong place.
         strays = "@" in parts.get("host", "") or "@" in parts.get("dbname", "") * (
             "user" not in parts
         )
@@ -87,7 +87,7 @@ class Database:
             raise _malformed(_FORM)
         for port in ports:
             if port and not port.isdigit():
-                # A part of a password, perhaps.
+                # Do not show it: it may be a part of the password.
                 raise _malformed(_FORM)
             if port and not 0 < int(port) < 65_536:
                 raise _malformed(f"port {port} is out of range (1-65535)")
@@ -109,9 +109,9 @@ class Database:
 
         Raise `UnavailableError`, one line without the password, if that fails, and
         `ConfigurationError` if the server refuses the login, if its version or the database's
-        encoding is not supported, or if a pooler gives clients no session of their own.
+        encoding is not supported, or if a pooler does not give each client a dedicated session.
 
-        As psycopg has it, a `with` block of the connection commits at its end and closes it.
+        As in psycopg, a `with` block of the connection commits at its end and closes it.
         """
         try:
             return self._open(self._session(role), autocommit=autocommit, **options)
@@ -129,7 +129,7 @@ class Database:
         return connection
 
     def _failed(self, error: psycopg.Error) -> DoraError:
-        """Return what to tell a user of an attempt to connect that failed."""
+        """Translate a failed connection attempt for the user."""
         reason = _reason(error)
         if _REFUSALS.search(reason):
             return ConfigurationError(f"the database {self} refuses the login: {reason}")
@@ -137,7 +137,7 @@ class Database:
 
     @contextmanager
     def session(self, role: str | None = None) -> Iterator[psycopg.Connection[Any]]:
-        """Connect for a block; raise what `error_of` makes of the database's errors in it."""
+        """Connect for a block; raise its database errors as `error_of` translates them."""
         try:
             with self.connect(role) as connection:
                 yield connection
@@ -145,7 +145,7 @@ class Database:
             raise error_of(error, f"the database {self}") from error
 
     def role_or_none(self, role: str) -> str | None:
-        """The role's name here, if the login may take it on; None says so once."""
+        """The role's name in this installation; None, with one warning, if it cannot be set."""
         role = self.schemas.role(role)
         key = (self.url, role)
         if key in _may:
@@ -157,40 +157,42 @@ class Database:
                 return role
         if key not in _told:
             _told.add(key)
-            logger.warning("%s may not become %s and goes on as itself", login, role)
+            logger.warning(
+                "the login %s cannot switch to %s and continues with its own rights", login, role
+            )
         return None
 
     def expect_no_roles(self) -> None:
-        """Say no more that the login goes on as itself: the user has been told."""
+        """Log no warning about roles that the login cannot set: the user has seen one."""
         _told.update((self.url, self.schemas.role(role)) for role in ROLES)
 
     def conninfo(self, role: str | None, **defaults: str) -> str:
-        """What leads psycopg2, which dlt uses, to a session like those of `connect`.
+        """The conninfo that gives psycopg2, which dlt uses, a session like those of `connect`.
 
-        `defaults` are for what the URL does not say.
+        `defaults` apply to parameters that the URL lacks.
         """
         return make_conninfo(**{"client_encoding": ENCODING} | defaults | self._session(role))
 
     def options(self, role: str | None) -> str:
-        """What is in `conninfo` as libpq's `options`: the session's settings and its role."""
+        """The `options` in `conninfo`: the settings and the role of the session."""
         return self._session(role)["options"]
 
     def conninfo_without_session(self) -> str:
-        """What leads psycopg there without settings, as a transaction pooler wants it."""
+        """The conninfo without session settings, which a transaction pooler would reject."""
         return make_conninfo(**{"client_encoding": ENCODING, "options": ""} | self._parts)
 
     def environment(self, role: str | None = None) -> dict[str, str]:
-        """The variables that lead a libpq program, such as psql, and dbt to the same place.
+        """The environment with which dbt and libpq programs, such as psql, connect the same way.
 
-        All but `PGSERVICE`: what its file says, which is among them, would win over the others.
+        Without `PGSERVICE`: the settings in its file, which are included, would override others.
         """
         with self.connect(role) as connection:
-            # What libpq settled on, of several hosts or a service file: dbt asks for each.
+            # The values that libpq chose among several hosts or in a service file: dbt needs them.
             info = connection.info
             settled = {"host": info.host, "port": str(info.port), "dbname": info.dbname}
             settled |= {"user": info.user, "password": info.password}
             parts = info.get_parameters()
-        # psycopg found it for the host's name, which may lead elsewhere tomorrow.
+        # psycopg resolved it from the host's name, which may resolve differently later.
         parts.pop("hostaddr", None)
         parts = self._parts | parts | settled
         parts.pop("service", None)
@@ -206,7 +208,7 @@ class Database:
         try:
             given = conninfo_to_dict(self.url)
         except psycopg.ProgrammingError as error:
-            # Other messages of libpq's quote what it could not read, which may be the password.
+            # libpq's other messages quote the text it could not parse: perhaps the password.
             unknown = _UNKNOWN_PARAMETER.search(str(error))
             if "@" in self.url.rpartition("?")[2]:
                 unknown = None
@@ -215,10 +217,9 @@ class Database:
         return SERVICE | {name: str(value) for name, value in given.items()}
 
     def _session(self, role: str | None) -> dict[str, str]:
-        """The parts of the URL with the settings, and the role, that a session begins with.
+        """The parts of the URL with the settings and the role of a new session.
 
-        Those of the shell's PGOPTIONS are left out: after `eval "$(dora db env)"` there is a role
-        among them.
+        The shell's PGOPTIONS are ignored: after `eval "$(dora db env)"` they contain a role.
         """
         options = self._options(settings_for(self._version()))
         if role is not None and (name := self.role_or_none(role)) is not None:
@@ -229,16 +230,16 @@ class Database:
         return f"{as_options(settings)} {self._parts.get('options', '')}".rstrip()
 
     def _version(self) -> int:
-        """The server's version; found out once, with what else a session needs."""
+        """The server's version; the first call also checks that it provides sessions."""
         if self.url not in _versions:
             _versions[self.url] = self._examine()
         return _versions[self.url]
 
     def _examine(self) -> int:
-        """Return the server's version; raise `ConfigurationError` if sessions are not our own.
+        """Return the server's version; raise `ConfigurationError` if sessions are not dedicated.
 
-        A pooler that hands a server's connection from client to client refuses `options`, or drops
-        them, or shows one client those of another. Nothing is left on a connection that it keeps.
+        A pooler that passes a server connection from client to client rejects `options`, drops
+        them, or shows one client those of another. The check leaves no state on its connections.
         """
         with closing(self._open_marked()) as first, closing(self._open_marked()):
             return first.info.server_version
@@ -251,21 +252,21 @@ class Database:
         except psycopg.OperationalError as error:
             if isinstance(error, errors.ConnectionTimeout):
                 raise self._failed(error) from None
-            # A pooler may refuse the options before it looks at the password.
+            # A pooler may reject the options before it checks the password.
             if (refusal := self._refusal_without_options()) is not None:
                 raise self._failed(refusal) from None
             if again:
-                # It may have been full, or only just starting.
+                # The pooler may have been full or still starting.
                 return self._open_marked(again=False)
             raise self._no_session(_reason(error)) from None
         query = "select current_setting('dora.session', true)"
         if connection.execute(query).fetchone() != (mark,):
             connection.close()
-            raise self._no_session("its settings were lost")
+            raise self._no_session("session settings were lost")
         return connection
 
     def _refusal_without_options(self) -> psycopg.OperationalError | None:
-        """Why a session does not open without options either; None if it does."""
+        """The error of a session without options; None if it opens."""
         try:
             self._open(self._parts | {"options": ""}).close()
         except psycopg.OperationalError as error:
@@ -274,7 +275,7 @@ class Database:
 
     def _no_session(self, reason: str) -> ConfigurationError:
         return ConfigurationError(
-            f"this needs a session of its own, which the database {self} does not give ({reason}):"
+            f"this needs a dedicated session, but the database {self} does not give one ({reason}):"
             " connect to Postgres directly, not through a pooler in transaction mode"
         )
 
@@ -288,14 +289,14 @@ class Database:
 
 
 def open_database(settings: Settings) -> Database:
-    """The database of `DB_URL`, or the embedded one, started; raise `UnavailableError` if away."""
+    """Open the configured database, or start the embedded one; raise what `connect` raises."""
     database = Database(address(settings), Schemas(settings.dora_schema_prefix))
     database.connect().close()
     return database
 
 
 def _address_from_secret(arn: str) -> str:
-    """The URL from a secret as RDS keeps it, with user and password; `PG…` gives what it lacks."""
+    """The URL from a secret in the format of RDS; `PG…` variables supply missing parts."""
     found = read_secret_object(arn, "DB_SECRET_ARN") or {}
     parts = {
         option.keyword.decode(): option.val.decode()
@@ -313,7 +314,7 @@ def _address_from_secret(arn: str) -> str:
 
 
 def address(settings: Settings) -> str:
-    """The URL of the configured database; starts the embedded one, connects to no other."""
+    """The URL of the configured database; starts the embedded one, does not connect to another."""
     if settings.db_secret_arn is not None:
         return _address_from_secret(settings.db_secret_arn)
     if settings.db_url is not None:
@@ -325,15 +326,15 @@ def address(settings: Settings) -> str:
 
 
 def may_pass(sqlstate: str | None) -> bool:
-    """Whether an error of this SQLSTATE may be gone at the next attempt; None: nobody answered."""
+    """Whether an error with this SQLSTATE is transient; None means that no server answered."""
     return sqlstate is None or sqlstate.startswith(_PASSING)
 
 
 def error_of(error: psycopg.Error, database: str = "the database") -> DoraError:
-    """Return what to tell a user of a database's error: it went away, or it refuses."""
+    """Translate a database error for the user: unavailable if it is transient."""
     if may_pass(error.sqlstate):
-        return UnavailableError(f"{database} went away: {_reason(error)}")
-    return ConfigurationError(f"{database} refuses: {_reason(error)}")
+        return UnavailableError(f"{database} is unavailable: {_reason(error)}")
+    return ConfigurationError(f"{database} reported an error: {_reason(error)}")
 
 
 def _malformed(what: str) -> ConfigurationError:

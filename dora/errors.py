@@ -1,6 +1,6 @@
-"""The errors a user can meet, each with its exit code: raised where known, shown once.
+"""Errors that a user can see, each with its exit code.
 
-A message names the thing, the value and what to do about it.
+A message names the problem, the value and the remedy.
 """
 
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from typing import ClassVar
 
 
 class DoraError(Exception):
-    """Base of every error that is told to the user in plain words, without a traceback."""
+    """Base of all errors that are shown to the user without a traceback."""
 
     exit_code: ClassVar[int] = 1
 
 
 class ConfigurationError(DoraError):
-    """Bad configuration or usage: every fault at once, nothing written (exit code 2)."""
+    """Bad configuration or usage, with every fault; nothing was written (exit code 2)."""
 
     exit_code = 2
 
@@ -30,12 +30,12 @@ class TransformError(DoraError):
 
 
 class UnavailableError(DoraError):
-    """The database or GitHub is out of reach (exit code 69, EX_UNAVAILABLE)."""
+    """The database or GitHub is unavailable (exit code 69, EX_UNAVAILABLE)."""
 
     exit_code = 69
 
 
 class StoppedEarly(DoraError):
-    """The rate limit or the time budget ended the run; what was finished has landed (75)."""
+    """The rate limit or the time budget ended the run; finished work has landed (exit code 75)."""
 
     exit_code = 75

@@ -1,4 +1,4 @@
-"""What in a database is ours, and what is somebody else's and not to be touched."""
+"""Tell our objects in a database from those of others, which must not be touched."""
 
 import re
 from functools import cache
@@ -13,10 +13,10 @@ from dora.schemas import Schemas
 if TYPE_CHECKING:
     from dora.database import Database
 
-# So many are named of what is not ours; there may be thousands.
+# At most this many objects of others are named; there may be thousands.
 _NAMED = 20
 _SNAPSHOTS = re.compile(r"^  - name: (\w+)$", re.MULTILINE)
-# Every table that the ingest loads: dora has to know them where the ingest is not installed.
+# Every table that the ingest loads: dora has to know them if the ingest is not installed.
 RAW_TABLES = frozenset(
     {
         *("repositories", "pull_requests", "pull_request_reviews", "pull_request_draft_events"),
@@ -55,7 +55,7 @@ objects as (
     inner join schemas on class.relnamespace = schemas.oid
     where
         class.relkind in ('r', 'p', 'f', 'v', 'm', 'S', 'c')
-        -- A sequence that belongs to a column goes with its table.
+        -- A sequence of a column follows its table.
         and not (
             class.relkind = 'S'
             and exists (
@@ -94,7 +94,7 @@ select
 from objects
 order by nspname, kind <> 'schema', object_name
 """
-# Columns that nobody else's tables of these names have.
+# Columns that distinguish our tables from others of these names.
 _MARKS = """
 select exists (
     select from pg_attribute
@@ -120,7 +120,7 @@ _KINDS = {
 
 
 class Object(NamedTuple):
-    """A schema with one of our names, whose `name` is empty, or something in one.
+    """A schema with one of our names (then `name` is empty), or an object in such a schema.
 
     `kind` is `schema`, `function`, `type` or as in `pg_class.relkind`; `may_alter` says whether the
     login has the owner's rights.
@@ -137,22 +137,22 @@ class Object(NamedTuple):
         return f"{_KINDS.get(self.kind, self.kind)} {named} (owner {self.owner})"
 
     def is_of_dlt(self, schemas: Schemas) -> bool:
-        """Whether dlt keeps its own records in it."""
+        """Whether it is a bookkeeping table of dlt."""
         return self.schema in (schemas.raw, schemas.raw_staging) and self.name.startswith("_dlt_")
 
     def has_name_of_ours(self, schemas: Schemas) -> bool:
-        """Whether it is called like a table of the ingest's, a model or a snapshot."""
+        """Whether it has the name of an ingest table, a model or a snapshot."""
         if self.schema in (schemas.raw, schemas.raw_staging):
             return self.name in RAW_TABLES or self.is_of_dlt(schemas)
         return self.name in _made_by_dbt()
 
 
 def expect_no_strangers(connection: Connection[Any], database: "Database") -> list[Object]:
-    """What is in the schemas. Raise `ConfigurationError` if something is not ours.
+    """List the objects in our schemas; raise `ConfigurationError` if others use these schemas.
 
-    Ours is what our roles own. In an installation, so is what has the name of a table or model of
-    ours, and what else the login has made is left alone. Before there is one, a schema that the
-    login owns may be empty, or have in it what dlt makes first.
+    Objects that our roles own are ours. In an existing installation, so are objects with the name
+    of one of our tables or models, and other objects of the login are left alone. Before the first
+    installation, a schema of the login may be empty or contain only bookkeeping tables of dlt.
     """
     schemas, login = database.schemas, connection.info.user
     ours = schemas.roles
@@ -174,9 +174,9 @@ def expect_no_strangers(connection: Connection[Any], database: "Database") -> li
         rest = len(strangers) - _NAMED
         named = ", ".join(strangers[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")
         raise ConfigurationError(
-            f"the database {database} has, where dora-metrics keeps its data, what it did not "
-            f"make: {named}. Nothing was changed. Move it elsewhere, or set DORA_SCHEMA_PREFIX to "
-            f"have schemas of other names: {schemas.prefix}dora_ gives "
+            f"the database {database} has objects of others in the schemas of dora-metrics: "
+            f"{named}. Nothing was changed. Move them to other schemas, or set DORA_SCHEMA_PREFIX "
+            f"to use other schema names: {schemas.prefix}dora_ gives "
             f"{schemas.prefix}dora_raw, {schemas.prefix}dora_marts and so on"
         )
     return found

@@ -1,4 +1,4 @@
-"""A setting that may stand somewhere else: a file's path, `s3://BUCKET/KEY` or `ssm:NAME`."""
+"""Read a setting from another place: a file's path, `s3://BUCKET/KEY` or `ssm:NAME`."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ from dora.errors import ConfigurationError
 
 
 def read_reference(reference: str, setting: str) -> str:
-    """Return the text behind a reference; `setting` names it in the `ConfigurationError`."""
+    """Return the text that a reference points to; `setting` names it in `ConfigurationError`s."""
     if reference.startswith("s3://"):
         return _read_s3(reference, setting)
     if reference.startswith("ssm:"):
@@ -14,7 +14,7 @@ def read_reference(reference: str, setting: str) -> str:
     try:
         return Path(reference).expanduser().read_text("utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not text"
         raise ConfigurationError(f"{setting} {reference!r} cannot be read: {reason}") from None
 
 

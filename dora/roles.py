@@ -1,4 +1,4 @@
-"""The schemas, the three roles and what each may do."""
+"""Create the schemas and the three roles, and grant the roles their rights."""
 
 import logging
 from collections.abc import Iterator
@@ -27,9 +27,9 @@ __all__ = [
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-# Any number that nobody else in this database uses as a lock: an ingest run has its own.
+# Any number that nothing else in this database uses as a lock: an ingest run has another one.
 _LOCK = 0x646F7262
-# Another database of the cluster being initialised at the same time: roles belong to all of them.
+# Another database of the cluster is initialised at the same time: they share the roles.
 _COLLISIONS = (
     errors.UniqueViolation,
     errors.DuplicateObject,
@@ -56,7 +56,7 @@ where
     and relkind in ('r', 'p', 'f', 'v', 'm')
 order by relname
 """
-# Logins that are there to read the marts and for nothing else, without a time zone of their own.
+# Logins whose only role is the reader and for which no time zone is set.
 _READERS_WITHOUT_ZONE = """
 select login.rolname
 from pg_auth_members as membership
@@ -86,19 +86,19 @@ _LATER: LiteralString = (
 
 
 def may_take_on(connection: Connection[Any], role: str) -> bool:
-    """Whether the login may `set role`; False also where there is no such role."""
-    # PostgreSQL 16 parted "is a member" from "may set the role".
+    """Whether the login may `set role`; False also if the role does not exist."""
+    # PostgreSQL 16 separated "is a member" from "may set the role".
     privilege = "SET" if connection.info.server_version >= 160_000 else "MEMBER"
     query = "select pg_has_role(session_user, oid, %s) from pg_roles where rolname = %s"
     return connection.execute(query, [privilege, role]).fetchone() == (True,)
 
 
 def initialise(database: "Database") -> list[str]:
-    """Make schemas and roles, with their rights, if they are missing; put right what is not.
+    """Create missing schemas and roles, and correct owners and rights.
 
-    Safe to repeat and to run twice at once. Returns what the user should know: what the login
-    was not allowed to do. Raise `ConfigurationError`, with nothing changed, if there is something
-    in the schemas that is not ours, or if the login may not make them.
+    Safe to repeat and to run twice at once. Returns notes for the user about steps that the login
+    was not allowed to take. Raise `ConfigurationError`, with nothing changed, if others use these
+    schemas or if the login may not create them.
     """
     for attempt in range(ATTEMPTS):
         try:
@@ -115,9 +115,9 @@ def initialise(database: "Database") -> list[str]:
 
 
 def _is_set_up(connection: Connection[Any], schemas: Schemas) -> bool:
-    """Whether somebody else has made everything, for a login that is to have a part of it only.
+    """Whether all schemas have their owners and the login may set some of the roles, but not all.
 
-    In AWS each function's login is in one of the roles.
+    In AWS each function's login has one of the roles.
     """
     own = [role for role in schemas.roles if may_take_on(connection, role)]
     if not 0 < len(own) < len(schemas.roles):
@@ -134,8 +134,8 @@ def _initialised(
     roles = {role for role in names if _has_role(connection, role)}
     if missing := [role for role in names if role not in roles]:
         yield (
-            f"the login {login} may not become {', '.join(missing)} and goes on as itself: "
-            "allow it to create roles, or make them and grant them to it"
+            f"the login {login} cannot switch to {', '.join(missing)} and continues with its own "
+            "rights: allow it to create roles, or create these roles and grant them to it"
         )
     for role in sorted(roles & set(schemas.owners.values())):
         yield from _let_make_temporary_tables(connection, role)
@@ -149,7 +149,7 @@ def _initialised(
         reader = readers.get(schema)
         if reader is not None and not _exists(connection, reader):
             reader = None
-        # What the login has besides our tables is not ours to open or close.
+        # The rights on other tables of the login are not ours to change.
         named = {each.name for each in inside if each.has_name_of_ours(schemas)}
         tables = [
             table
@@ -162,15 +162,15 @@ def _initialised(
 
 
 def _has_role(connection: Connection[Any], role: str) -> bool:
-    """Make the role and grant it to the login, where need be; whether the login may take it on."""
+    """Create the role and grant it to the login if needed; return whether the login may set it."""
     if may_take_on(connection, role):
         return True
     try:
-        # A savepoint: a refusal leaves the rest of the transaction as it was.
+        # A savepoint: a denied statement does not abort the transaction.
         with connection.transaction():
             if not _exists(connection, role):
                 _run(connection, "create role {}", role)
-            # Who creates a role may grant it, but from PostgreSQL 16 on not take it on unasked.
+            # Since PostgreSQL 16, the creator of a role may set it only after granting it.
             if not may_take_on(connection, role):
                 _run(connection, "grant {} to {}", role, connection.info.user)
     except errors.InsufficientPrivilege as error:
@@ -184,7 +184,7 @@ def _exists(connection: Connection[Any], role: str) -> bool:
 
 
 def _make_schema(connection: Connection[Any], schema: str, owner: str) -> None:
-    # Asked first: `if not exists` needs the right to make it even where it is there.
+    # Checked first: `if not exists` needs the right to create even if the schema exists.
     query = "select exists (select from pg_namespace where nspname = %s)"
     if connection.execute(query, [schema]).fetchone() == (True,):
         return
@@ -193,8 +193,8 @@ def _make_schema(connection: Connection[Any], schema: str, owner: str) -> None:
     except errors.InsufficientPrivilege:
         login, name = connection.info.user, connection.info.dbname
         raise ConfigurationError(
-            f"the login {login} may not make the schema {schema} in the database {name}: "
-            f"grant create on database {name} to {login}, or make it: "
+            f"the login {login} cannot create the schema {schema} in the database {name}: "
+            f"grant create on database {name} to {login}, or create the schema: "
             f"create schema {schema} authorization {login}"
         ) from None
 
@@ -211,7 +211,7 @@ def _let_make_temporary_tables(connection: Connection[Any], role: str) -> Iterat
         _run(connection, "grant connect, temporary on database {} to {}", name, role)
     elif not has_it:
         yield (
-            f"the login {connection.info.user} may not let {role} make temporary tables: "
+            f"the login {connection.info.user} cannot let {role} create temporary tables: "
             f"grant connect, temporary on database {name} to {role}"
         )
 
@@ -219,9 +219,9 @@ def _let_make_temporary_tables(connection: Connection[Any], role: str) -> Iterat
 def _hand_over(
     connection: Connection[Any], schemas: Schemas, inside: list[Object], role: str
 ) -> Iterator[str]:
-    """Give the role what the login or another made of ours, such as a `dbt build` by a superuser.
+    """Make the role the owner of our objects, such as those of a `dbt build` by a superuser.
 
-    What has another name than ours in our schemas stays whose it is.
+    Objects in our schemas with other names keep their owner.
     """
     ours = schemas.roles
     kept = []
@@ -237,16 +237,16 @@ def _hand_over(
         else:
             _run(connection, _ALTER[each.kind], each.schema, each.name, role)
     if kept:
-        yield f"the login {connection.info.user} may not give to {role}: {', '.join(kept)}"
+        yield f"the login {connection.info.user} cannot make {role} the owner of {', '.join(kept)}"
 
 
 def _let_read(
     connection: Connection[Any], schema: str, owner: str, reader: str | None, tables: list[str]
 ) -> Iterator[str]:
-    """Let one role read these tables and those made in the schema later, and the public nothing."""
+    """Let one role read these tables and later ones in the schema; revoke all from the public."""
     try:
         with connection.transaction():
-            # What the owner grants does not depend on whether the login inherits from it.
+            # As the owner, because the login might not inherit the owner's rights.
             _run(connection, "set local role {}", owner)
             _run(connection, "revoke all on schema {} from public", schema)
             if reader is not None:
@@ -262,9 +262,9 @@ def _let_read(
 
 
 def _set_time_zone(connection: Connection[Any], reader: str) -> Iterator[str]:
-    """Have BI tools' logins in UTC: they take the first day of a week for that day's midnight.
+    """Set the time zone of BI tools' logins to UTC: they read a week as midnight of its first day.
 
-    East of UTC that instant is of the day before (docs/marts.md).
+    East of UTC that instant is on the day before (docs/marts.md).
     """
     name = connection.info.dbname
     for (login,) in connection.execute(_READERS_WITHOUT_ZONE, [reader]).fetchall():
@@ -273,7 +273,7 @@ def _set_time_zone(connection: Connection[Any], reader: str) -> Iterator[str]:
                 _run(connection, SET_TIME_ZONE, login, name)
         except errors.InsufficientPrivilege:
             yield (
-                f"the login {connection.info.user} may not set the time zone of {login}, whose "
+                f"the login {connection.info.user} cannot set the time zone of {login}, so its "
                 f"weeks may be a day off: alter role {login} in database {name} "
                 "set timezone to 'UTC'"
             )

@@ -1,11 +1,11 @@
-"""The names of the product's schemas and roles, which one prefix moves as a set."""
+"""The names of the schemas and roles, with an optional common prefix."""
 
 import re
 import zlib
 from dataclasses import dataclass
 
 INGEST, TRANSFORM, READER = ROLES = ("dora_ingest", "dora_transform", "dora_reader")
-# dlt merges by way of a staging dataset, which it names after the dataset.
+# dlt merges through a staging dataset, which it names after the dataset.
 OWNERS = {
     "raw": INGEST,
     "raw_staging": INGEST,
@@ -14,8 +14,8 @@ OWNERS = {
     "marts": TRANSFORM,
     "snapshots": TRANSFORM,
 }
-# Postgres cuts names at 63 bytes; the longest with the prefix is a login's, such as
-# `dora_transform_login`.
+# Postgres truncates names to 63 bytes; the longest name with the prefix is that of a login, such
+# as `dora_transform_login`.
 LONGEST_PREFIX = 40
 _PREFIX = re.compile(r"([a-z_][a-z0-9_]*)?")
 _NAMES = re.compile(r"\b(raw|raw_staging|staging|intermediate|marts|snapshots)(?=[.'])")
@@ -23,7 +23,7 @@ _NAMES = re.compile(r"\b(raw|raw_staging|staging|intermediate|marts|snapshots)(?
 
 @dataclass(frozen=True)
 class Schemas:
-    """Names in one database: `prefix` is put before each schema's and role's name; default none.
+    """Names in one database: `prefix`, by default empty, precedes each schema's and role's name.
 
     Raise `ValueError` for a prefix that cannot begin a name in Postgres without quotes.
     """
@@ -37,16 +37,16 @@ class Schemas:
                 f"underscores, at most {LONGEST_PREFIX}, not a digit first; for example dora_"
             )
         if self.prefix.startswith("pg_"):
-            raise ValueError(f"{self.prefix!r} begins with pg_, which Postgres keeps for itself")
+            raise ValueError(f"{self.prefix!r} begins with pg_, which Postgres reserves")
 
     @property
     def raw(self) -> str:
-        """What the ingest loads."""
+        """Tables that the ingest loads."""
         return f"{self.prefix}raw"
 
     @property
     def raw_staging(self) -> str:
-        """Where dlt prepares a merge into `raw`; it names it after the dataset."""
+        """The schema in which dlt prepares a merge into `raw`; dlt derives its name from `raw`."""
         return f"{self.raw}_staging"
 
     @property
@@ -61,7 +61,7 @@ class Schemas:
 
     @property
     def marts(self) -> str:
-        """What readers see."""
+        """Tables for readers, made by dbt."""
         return f"{self.prefix}marts"
 
     @property
@@ -71,7 +71,7 @@ class Schemas:
 
     @property
     def roles(self) -> list[str]:
-        """The roles as this installation names them."""
+        """The names of the roles in this installation."""
         return [self.role(role) for role in ROLES]
 
     @property
@@ -80,16 +80,16 @@ class Schemas:
         return {f"{self.prefix}{schema}": self.role(role) for schema, role in OWNERS.items()}
 
     def role(self, role: str) -> str:
-        """One of the roles, such as `dora_reader`, as this installation names it."""
+        """The name of a role, such as `dora_reader`, in this installation."""
         return f"{self.prefix}{role}"
 
     def qualify(self, query: str) -> bytes:
-        """A query with the prefix before each schema: `marts.dim_teams`, `'marts'::regnamespace`.
+        """Add the prefix to schemas in a query: `marts.dim_teams`, `'marts'::regnamespace`.
 
         Only for queries that are part of the program.
         """
         return _NAMES.sub(rf"{self.prefix}\1", query).encode()
 
     def lock(self, key: int) -> int:
-        """An advisory lock of 32 bits as this installation's own; without a prefix, the same."""
+        """The advisory lock of this installation for a 32-bit key; without a prefix, the key."""
         return (zlib.crc32(self.prefix.encode()) >> 1) << 32 | key

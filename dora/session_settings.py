@@ -1,4 +1,4 @@
-"""What every session with a database is given, and what a server has to offer for that."""
+"""The settings of every database session, and the supported versions and encoding."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ from psycopg import ConnectionInfo
 
 from dora.errors import ConfigurationError
 
-# The major versions of PostgreSQL that are supported; the tests run on the first and the last.
+# The supported major versions of PostgreSQL; the tests run on the first and the last.
 OLDEST, NEWEST = 15, 18
 ENCODING = "UTF8"
-# By `alter database` or `alter role` each may be anything: results would be read wrongly, a build
-# that waits for another one would be ended.
+# `alter database` or `alter role` may have changed each of them: results would be misread, or a
+# timeout would end a build that waits for another one.
 SETTINGS = {
     "datestyle": "ISO,MDY",
     "intervalstyle": "postgres",
@@ -36,13 +36,13 @@ def settings_for(server_version: int) -> dict[str, str]:
 
 
 def as_options(settings: Mapping[str, str]) -> str:
-    """Write settings as libpq's `options`, which hold from the start of a session to its end."""
+    """Write settings as libpq's `options`, which apply to the whole session."""
     escaped = {name: value.replace(" ", r"\ ") for name, value in settings.items()}
     return " ".join(f"-c{name}={value}" for name, value in escaped.items())
 
 
 def as_statement(settings: Mapping[str, str]) -> str:
-    """Write settings as a statement, after which they hold until the transaction's end."""
+    """Write settings as a statement that applies them until the end of the transaction."""
     calls = (f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     return f"select {', '.join(calls)}"
 
@@ -50,7 +50,7 @@ def as_statement(settings: Mapping[str, str]) -> str:
 def expect_supported(info: ConnectionInfo) -> None:
     """Raise `ConfigurationError` unless the server's version and the encoding are supported.
 
-    Asks the server nothing: it tells both when a session begins.
+    Sends no query: the server reports both when a session starts.
     """
     version = info.server_version
     if not OLDEST <= version // 10_000 <= NEWEST:

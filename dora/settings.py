@@ -1,4 +1,4 @@
-"""Every setting of the product, read once, at call time, from the environment or `.env`."""
+"""All settings, read once, at call time, from the environment or `.env`."""
 
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from dora.schemas import Schemas
 
 
 class Settings(BaseSettings):
-    """The configuration table of the README; an empty value counts as unset."""
+    """The settings in docs/configuration.md; an empty value counts as unset."""
 
     model_config = SettingsConfigDict(
         env_file=".env", extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
@@ -114,7 +114,7 @@ class Settings(BaseSettings):
 def load_settings(faults: list[str] | None = None) -> Settings:
     """Read the settings; raise `ConfigurationError` with every fault if any is malformed.
 
-    With `faults`, they are added to that instead, and what is malformed is left at its default.
+    With `faults`, append the faults to that list instead, and use defaults for malformed settings.
     """
     try:
         return Settings()
@@ -135,7 +135,7 @@ def load_settings(faults: list[str] | None = None) -> Settings:
 
 
 def is_unconfigured(settings: Settings) -> bool:
-    """Whether nothing about one's own GitHub is set, so that `dora run` shows the demo.
+    """Whether no setting for GitHub or teams is set, so that `dora run` shows the demo.
 
     `GITHUB_TOKEN` alone does not count: CI systems and cloud workspaces set it for everybody.
     """

@@ -1,11 +1,11 @@
-"""Instants as Step Functions reads them."""
+"""Timestamps for Step Functions."""
 
 from datetime import datetime, timedelta
 
 
 def whole_seconds(at: datetime) -> str:
-    """Write an instant of UTC in ISO 8601 with a Z, rounded up: Step Functions cuts off the rest.
+    """Write a UTC instant in ISO 8601 with a Z, rounded up to a second.
 
-    So it never resumes before the instant that it was told.
+    Step Functions drops fractions of a second; it must not resume too early.
     """
     return f"{at + timedelta(microseconds=999_999):%Y-%m-%dT%H:%M:%SZ}"

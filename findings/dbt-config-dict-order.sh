@@ -1,12 +1,11 @@
 #!/bin/sh
-# dbt-core 1.11.16: a dictionary in a model's config() has its keys in an order that changes from
-# run to run.
+# dbt-core 1.11.16: the key order of a dictionary in a model's config() changes from run to run.
 #
-# dbt reads a simple config() with a parser written in Rust, which keeps keyword arguments' inner
-# dictionaries in no order. PYTHONHASHSEED does not matter. The same project therefore gives other
-# bytes in manifest.json and partial_parse.msgpack now and then, so that whoever compares or signs
-# what is built of them sees a change where there is none. The same keys in YAML keep their order, and
-# so they do with the static parser switched off.
+# dbt reads a simple config() with a static parser written in Rust, which does not preserve the order
+# of dictionaries inside keyword arguments. PYTHONHASHSEED has no effect. The same project therefore
+# sometimes gives different bytes in manifest.json and partial_parse.msgpack, and a tool that compares
+# or signs artifacts built from them reports a change although there is none. The same keys in YAML
+# keep their order, and so do keys in config() with the static parser switched off.
 #
 # Output seen with Python 3.11, of twelve parses each:
 #   config() in the model: 2 orders

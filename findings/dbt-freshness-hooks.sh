@@ -1,9 +1,9 @@
 #!/bin/sh
 # dbt-core 1.11.16: `dbt source freshness` runs the project's on-run-start and on-run-end hooks.
 #
-# It reads when sources were loaded, and looks like a command that changes nothing. But hooks that
-# create a table, take a lock or note a build are run by it, too, unless they look at
-# `invocation_args_dict.which`, or source_freshness_run_project_hooks is false.
+# The command reads when sources were loaded and seems to change nothing. But it also runs hooks that
+# create a table, take a lock or record a build, unless they check `invocation_args_dict.which` or
+# the flag source_freshness_run_project_hooks is false.
 #
 # Output seen with Python 3.11:
 #   freshness: pass

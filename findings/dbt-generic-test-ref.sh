@@ -1,10 +1,11 @@
 #!/bin/sh
-# dbt-core 1.11.16: a `ref` in an override of get_where_subquery is no dependency of built-in tests.
+# dbt-core 1.11.16: a `ref` in an override of get_where_subquery is not a dependency of built-in
+# tests.
 #
-# The macro is documented to be overridden. Built-in generic tests (unique, not_null, …) do not
-# render it when dbt parses, so a `ref` in it is not found. The test then fails to compile, and the
-# hint asks for a comment in "the model", a file which a built-in test does not have. In a generic
-# test of one's own that names the `ref` in its own text, the dependency is there.
+# The documentation says that projects may override the macro. Built-in generic tests (unique,
+# not_null, …) do not render it when dbt parses, so dbt does not find a `ref` in it. The test then
+# fails to compile, and the hint asks for a comment in "the model", a file that a built-in test does
+# not have. A custom generic test with the `ref` in its SQL has the dependency.
 #
 # Output seen with Python 3.11:
 #   unique_a_id depends on: model.p.a

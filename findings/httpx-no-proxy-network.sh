@@ -1,9 +1,9 @@
 #!/bin/sh
 # httpx 0.28.1: a network in NO_PROXY is either fatal or ignored.
 #
-# NO_PROXY=::1/128 makes every client fail when it is made, also if no proxy is set and whatever
-# host it is for. NO_PROXY=127.0.0.0/8 is accepted, but 127.0.0.1 is still asked through the proxy.
-# curl (from 7.86) takes both as networks.
+# With NO_PROXY=::1/128, creating a client always fails, even if no proxy is set and for every host.
+# NO_PROXY=127.0.0.0/8 is accepted, but requests to 127.0.0.1 still go through the proxy. curl (from
+# 7.86) treats both as networks.
 #
 # Output seen with Python 3.11:
 #   NO_PROXY=::1/128: InvalidURL: Invalid port: ':1'
@@ -26,7 +26,7 @@ import httpx
 
 class Proxy(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        # A proxy is asked for the whole address, a server for its path.
+        # A request to a proxy has the full URL, a request to a server only the path.
         body = b"through the proxy" if self.path.startswith("http://") else b"directly"
         self.send_response(200)
         self.send_header("content-length", str(len(body)))

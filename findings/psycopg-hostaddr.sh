@@ -1,10 +1,10 @@
 #!/bin/sh
-# psycopg 3.3.9: ConnectionInfo.get_parameters() has a `hostaddr` that nobody gave.
+# psycopg 3.3.9: ConnectionInfo.get_parameters() has a `hostaddr` that the caller did not set.
 #
-# psycopg resolves the host's name itself and hands libpq the address beside it. What
-# get_parameters() returns ("without the password and the parameters at their default") holds that
-# address, so whoever connects with these parameters later, or exports PGHOSTADDR, goes to the
-# machine that the name meant then: after a failover, the wrong one. psycopg2 does not have it.
+# psycopg resolves the host name and passes the address to libpq together with the name. The result of
+# get_parameters() ("without the password and the parameters at their default") contains that
+# address. A program that later connects with these parameters, or exports PGHOSTADDR, reaches the
+# machine to which the name resolved before: after a failover, the wrong one. psycopg2 does not add it.
 #
 # Output seen with Python 3.11:
 #   psycopg 3: host localhost, hostaddr 127.0.0.1
@@ -28,7 +28,7 @@ def told(kind: bytes, body: bytes) -> bytes:
     return kind + struct.pack("!I", len(body) + 4) + body
 
 
-# What a server says that lets everybody in and is ready; nothing is asked of it after that.
+# The messages of a server that accepts every login and is ready; no query follows.
 WELCOME = b"".join(
     (
         told(b"R", struct.pack("!I", 0)),

@@ -1,10 +1,10 @@
 #!/bin/sh
 # starlette 1.10.0: inside a Mount, scope["root_path"] is the server's prefix and the mount's path.
 #
-# root_path is where an ASGI server says under which prefix a proxy serves the application (uvicorn
-# --root-path /prod). A handler that reads it to write absolute links is right until it is mounted:
-# then it is /prod/assets, and links to the application's other paths lead below /assets. The
-# prefix alone is in scope["app_root_path"].
+# With root_path an ASGI server says under which prefix a proxy serves the application (uvicorn
+# --root-path /prod). A handler that writes absolute links with it is correct until it is mounted.
+# Then root_path is /prod/assets, and links to the application's other paths wrongly begin with
+# /prod/assets. scope["app_root_path"] has only the prefix.
 #
 # Output seen with Python 3.11:
 #   /prod/show: root_path /prod, app_root_path None
@@ -34,7 +34,7 @@ app = Starlette(routes=[Route("/show", show), Mount("/assets", routes=[Route("/s
 
 
 async def ask(path: str) -> dict[str, str]:
-    """What the application answers a server that has the prefix /prod."""
+    """Return the application's response behind a server with the prefix /prod."""
     said = []
 
     async def send(message: dict) -> None:

@@ -1,4 +1,4 @@
-"""The stack of the HTTP API, and of the alarms that go to one topic."""
+"""The stack of the HTTP API and of the alarms, which all go to one SNS topic."""
 
 import json
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ from infra.settings import Stage
 GIB = 1024**3
 FIVE_MINUTES = Duration.minutes(5)
 SLOW_MILLISECONDS = 3000
-# A small part of the disk is the last that a bigger one should be waited for with.
+# The least free share of the disk, because enlarging it takes a while.
 LOW_STORAGE = 0.2
 BUSY_PERCENT = 80
-# Nothing of a request's headers: an API key is in one.
+# No request headers: one of them holds the API key.
 ACCESS_LOG = {
     "requestId": "$context.requestId",
     "time": "$context.requestTime",
@@ -39,9 +39,9 @@ ACCESS_LOG = {
 
 @dataclass(frozen=True)
 class Watched:
-    """A metric, and what of it is bad, in so many periods in a row.
+    """A metric and the threshold that raises its alarm after `periods` periods in a row.
 
-    `is_silence_bad` says how a period without data is taken.
+    If `is_silence_bad`, a period without data counts as a bad one.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Watched:
     is_silence_bad: bool = False
 
     def alarm(self, scope: Construct) -> cloudwatch.Alarm:
-        """The alarm, which is described in docs/operations.md under its name."""
+        """Return the alarm. docs/operations.md has a section with its name."""
         operator, missing = cloudwatch.ComparisonOperator, cloudwatch.TreatMissingData
         return cloudwatch.Alarm(
             scope,
@@ -69,7 +69,7 @@ class Watched:
 
 
 class ServiceStack(Stack):
-    """What people see: the API, CloudWatch's dashboard, and mail when something is wrong."""
+    """The API, the CloudWatch dashboard and the alarms, which are sent by mail."""
 
     def __init__(
         self,
@@ -108,8 +108,8 @@ class ServiceStack(Stack):
     def _make_api(self, stage: Stage, functions: FunctionsStack) -> gateway.HttpApi:
         api = gateway.HttpApi(self, "Api", create_default_stage=False)
         integration = integrations.HttpLambdaIntegration("Function", functions.api)
-        reason = "The function itself checks X-API-Key, on all that is not public."
-        # A greedy path matches no empty one, which is the dashboard's.
+        reason = "The function checks X-API-Key on every path that is not public."
+        # A greedy path variable does not match the empty path, which serves the dashboard.
         for path in ("/", "/{proxy+}"):
             for route in api.add_routes(
                 path=path,
@@ -147,7 +147,7 @@ def _of_runs(functions: FunctionsStack) -> Iterator[Watched]:
     )
     yield Watched("RunFailed", failed, 0)
     yield Watched("RunTimedOut", timed_out, 0)
-    # Nine hours: two runs in a row.
+    # Nine hours without a success: two runs in a row have failed.
     yield Watched(
         "NoSuccessfulRun", succeeded, 1, is_above_bad=False, periods=3, is_silence_bad=True
     )
@@ -158,7 +158,7 @@ def _of_api(api: gateway.HttpApi) -> Iterator[Watched]:
     errors = api.metric_server_error(period=FIVE_MINUTES, statistic="Sum")
     latency = api.metric_latency(period=FIVE_MINUTES, statistic="p99")
     yield Watched("ApiErrors", errors, 5, periods=2)
-    # One cold start is slow, and no reason to wake anybody.
+    # A single cold start is slow and must not raise the alarm.
     yield Watched("ApiSlow", latency, SLOW_MILLISECONDS, periods=3)
 
 

@@ -1,4 +1,4 @@
-"""`make synth`: the CloudFormation templates of every stage, checked as they are made."""
+"""`make synth`: write and check the CloudFormation templates of every stage."""
 
 import argparse
 import os
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-# The machine's own Node may be too old for the CDK; the wheel's is in the virtual environment.
+# The system's Node may be too old for the CDK; use the one in the virtual environment.
 os.environ.setdefault("JSII_NODE", str(Path(sys.executable).with_name("node")))
 
 from aws_cdk import App, Validations
@@ -18,20 +18,17 @@ from infra.database import DatabaseStack
 from infra.functions import FunctionsStack
 from infra.github_oidc import DeployerStack
 from infra.package import OUT
-from infra.settings import STAGES, Stage, expect_no_shared_roles
+from infra.settings import FOLDER, Stage, expect_no_shared_roles, read_stages
 from transform.dbt_runner import ROOT
 
 CDK_OUT = ROOT / "build" / "cdk.out"
 
 
 def synthesise(stages: Iterable[Stage], out: Path, packages: Path = OUT) -> None:
-    """Write the templates of these stages into a folder that is theirs alone.
+    """Write the templates of these stages into `out`, whose previous content is deleted.
 
-    Raises `RuntimeError` with every finding of cdk-nag's AwsSolutions that nobody has accepted,
-    `ValueError` for stages that would share roles, these or others of the settings.
+    Raises `RuntimeError` with every finding of cdk-nag's AwsSolutions that is not accepted.
     """
-    stages = list(stages)
-    expect_no_shared_roles((STAGES | {stage.name: stage for stage in stages}).values())
     shutil.rmtree(out, ignore_errors=True)
     app = App(outdir=str(out), analytics_reporting=False)
     for stage in stages:
@@ -49,15 +46,20 @@ def _add_stage(app: App, stage: Stage, packages: Path) -> None:
 
 
 def main() -> None:
-    """Write the templates of all stages, or of those that are named; fail for what is wrong."""
+    """Write the templates of the named stages, by default of all; exit with 1 if one is invalid."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("stages", nargs="*", default=list(STAGES), metavar="STAGE")
+    parser.add_argument("stages", nargs="*", metavar="STAGE")
     parser.add_argument("--out", type=Path, default=CDK_OUT)
+    parser.add_argument("--settings", type=Path, default=FOLDER, help="the folder of STAGE.toml")
     options = parser.parse_args()
     try:
-        synthesise([STAGES[name] for name in options.stages], options.out)
+        stages = read_stages(options.settings)
+        expect_no_shared_roles(stages.values())
+        if unknown := set(options.stages) - stages.keys():
+            raise ValueError(f"{options.settings} has no {', '.join(sorted(unknown))}.toml")
     except ValueError as error:
         sys.exit(str(error))
+    synthesise([stages[name] for name in options.stages or stages], options.out)
     print(options.out)
 
 

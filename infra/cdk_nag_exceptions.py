@@ -1,4 +1,4 @@
-"""Findings of cdk-nag that are accepted, each with its reason."""
+"""Accept findings of cdk-nag, each with a reason."""
 
 from collections.abc import Mapping
 
@@ -7,6 +7,6 @@ from constructs import IConstruct
 
 
 def accept(construct: IConstruct, reasons: Mapping[str, str]) -> None:
-    """Accept findings, by rule or `RULE[finding]`, on a construct and what is below it."""
+    """Accept findings, by rule or `RULE[finding]`, on a construct and its children."""
     for rule, reason in reasons.items():
         Validations.of(construct).acknowledge(Acknowledgment(id=rule, reason=reason))

@@ -1,4 +1,4 @@
-"""The stack of the database: RDS in a VPC, or one that is there, and a secret for each login."""
+"""The database stack: RDS in a VPC or an existing database, and a secret for each login."""
 
 import json
 from dataclasses import dataclass
@@ -21,16 +21,17 @@ ENGINE = rds.DatabaseInstanceEngine.postgres(version=rds.PostgresEngineVersion.o
 
 @dataclass(frozen=True)
 class Network:
-    """Where the functions run to reach the database."""
+    """The VPC and security group of the functions, from which they reach the database."""
 
     vpc: ec2.IVpc
     group: ec2.ISecurityGroup
 
 
 class DatabaseStack(Stack):
-    """`admin` and `logins` are secrets, `address` is `PG…` variables.
+    """The database and its secrets.
 
-    `network` and `instance` are None where the database is somebody else's.
+    `admin` and `logins` are secrets; `address` holds `PG…` environment variables. `network` and
+    `instance` are None if the stage uses an existing database.
     """
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
@@ -77,9 +78,9 @@ class DatabaseStack(Stack):
             self,
             "Vpc",
             max_azs=2,
-            # GitHub is outside. One: a run that fails is made up for by the next.
+            # The ingest calls GitHub. One is enough: after an outage the next run catches up.
             nat_gateways=1,
-            # That would be by a function of the CDK's own, with more rights than all of ours.
+            # The CDK would do this with a custom resource that has more rights than our functions.
             restrict_default_security_group=False,
             subnet_configuration=[
                 ec2.SubnetConfiguration(name=name, subnet_type=kind) for name, kind in kinds.items()
@@ -119,18 +120,18 @@ class DatabaseStack(Stack):
         )
         instance.connections.allow_default_port_from(network.group)
         reasons = {
-            "AwsSolutions-RDS11": "The port is no secret; only the functions' security group may "
-            "come in."
+            "AwsSolutions-RDS11": "The port is not secret; only the functions' security group may "
+            "connect."
         }
         if not stage.is_kept:
-            reasons["AwsSolutions-RDS10"] = "Made to be thrown away: what is in it is on GitHub."
+            reasons["AwsSolutions-RDS10"] = "Disposable: its data can be read from GitHub again."
         if not stage.multi_az:
-            reasons["AwsSolutions-RDS3"] = "An hour without it costs one late run."
+            reasons["AwsSolutions-RDS3"] = "If it is unavailable for an hour, one run is late."
         accept(instance, reasons)
         return instance
 
     def _have_rds_keep_the_password(self, instance: rds.DatabaseInstance) -> secretsmanager.ISecret:
-        """Have RDS make the administrator's password and rotate it every week."""
+        """Let RDS generate the administrator's password and rotate it every week."""
         resource = instance.node.default_child
         assert isinstance(resource, rds.CfnDBInstance)
         resource.manage_master_user_password = True
@@ -155,6 +156,6 @@ class DatabaseStack(Stack):
                 password_length=40,
             ),
         )
-        reason = "Rotated by hand (docs/operations.md): the next run's first step sets a new value."
+        reason = "Rotated by hand (docs/operations.md); the next run's first step sets a new value."
         accept(secret, {"AwsSolutions-SMG4": reason})
         return secret

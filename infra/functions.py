@@ -1,4 +1,4 @@
-"""The stack of the functions, the state machine and its schedule."""
+"""The stack of the Lambda functions, the state machine and its schedule."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -28,9 +28,9 @@ RETENTIONS = {
     30: logs.RetentionDays.ONE_MONTH,
     90: logs.RetentionDays.THREE_MONTHS,
 }
-# Lambda's own longest, and what API Gateway waits for an answer.
+# Lambda's longest timeout, and API Gateway's for a response.
 LONGEST_SECONDS, API_SECONDS = 900, 29
-# What Lambda does to put a function into a VPC.
+# Lambda needs these to attach a function to a VPC.
 NETWORK_ACTIONS = [
     "ec2:AssignPrivateIpAddresses",
     "ec2:CreateNetworkInterface",
@@ -39,7 +39,7 @@ NETWORK_ACTIONS = [
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 ]
-# What Step Functions needs to trace a run and to log it.
+# Step Functions needs these to trace and log a run.
 MACHINE_ACTIONS = [
     "logs:CreateLogDelivery",
     "logs:DeleteLogDelivery",
@@ -54,7 +54,7 @@ MACHINE_ACTIONS = [
     "xray:PutTelemetryRecords",
     "xray:PutTraceSegments",
 ]
-# A retry takes the letters back that are the ingest's own.
+# A retry deletes the ingest's own messages from the queue.
 QUEUE_ACTIONS = [
     "sqs:ChangeMessageVisibility",
     "sqs:DeleteMessage",
@@ -64,7 +64,7 @@ QUEUE_ACTIONS = [
 
 
 def keep_log(scope: Construct, name: str, stage: Stage) -> logs.LogGroup:
-    """A log that goes with its stack."""
+    """Return a log group that is deleted with its stack."""
     return logs.LogGroup(
         scope,
         name,
@@ -74,7 +74,7 @@ def keep_log(scope: Construct, name: str, stage: Stage) -> logs.LogGroup:
 
 
 class FunctionsStack(Stack):
-    """Four functions with a role each, and the state machine that calls three of them."""
+    """Four functions, each with its own role, and the state machine that calls three of them."""
 
     def __init__(
         self, scope: Construct, name: str, stage: Stage, database: DatabaseStack, packages: Path
@@ -113,7 +113,7 @@ class FunctionsStack(Stack):
 
     def _make_ingest(self) -> lambda_.Function:
         stage = self._stage
-        github = self._secret("GitHub", "the token of GitHub, or the GitHub App as JSON")
+        github = self._secret("GitHub", "the GitHub token, or the GitHub App as JSON")
         function = self._function(
             *("Ingest", "ingest.handler.handler"),
             {"DB_SECRET_ARN": self._database.logins["ingest"], "GITHUB_SECRET_ARN": github},
@@ -127,7 +127,7 @@ class FunctionsStack(Stack):
                 "DLQ_URL": self.dead_letters.queue_url,
             },
             memory_size=stage.ingest_mib,
-            # Two at once would only wait for each other's lock.
+            # A second one would only wait for the lock of the first.
             reserved_concurrent_executions=1,
         )
         function.add_to_role_policy(
@@ -152,7 +152,7 @@ class FunctionsStack(Stack):
         )
 
     def _may_read(self, reference: str) -> iam.PolicyStatement | None:
-        """Allow a function to read a setting from S3 or SSM, as `dora.remote_config` does."""
+        """Return the right to read a setting from S3 or SSM, as `dora.remote_config` does."""
         if reference.startswith("ssm:"):
             name = reference.removeprefix("ssm:").lstrip("/")
             arn = self.format_arn(service="ssm", resource="parameter", resource_name=name)
@@ -168,7 +168,7 @@ class FunctionsStack(Stack):
             self, name, description=f"dora-metrics: {holds}", secret_string_value=value
         )
         CfnOutput(self, f"{name}Secret", value=secret.secret_arn)
-        reason = "Somebody else gives it out; rotated by hand (docs/operations.md)."
+        reason = "Its issuer is outside AWS; it is rotated by hand (docs/operations.md)."
         accept(secret, {"AwsSolutions-SMG4": reason})
         return secret
 
@@ -180,7 +180,7 @@ class FunctionsStack(Stack):
         environment: Mapping[str, str] | None = None,
         **options: Any,
     ) -> lambda_.Function:
-        """A function whose role reads its own secrets, writes its own log, and no more."""
+        """Return a function whose role may only read its secrets and write its log."""
         package = self._packages / f"{handler.partition('.')[0]}.zip"
         log = keep_log(self, f"{name}Log", self._stage)
         settings = {
@@ -210,7 +210,7 @@ class FunctionsStack(Stack):
                 **options,
             },
         )
-        reason = "The packages' native files are for this one; AWS supports it until 2029."
+        reason = "The packages are built for this runtime; AWS supports it until 2029."
         accept(function, {"AwsSolutions-L1": reason})
         return function
 
@@ -227,7 +227,7 @@ class FunctionsStack(Stack):
         )
         if self._database.network is not None:
             role.add_to_policy(iam.PolicyStatement(actions=NETWORK_ACTIONS, resources=["*"]))
-            reason = "A network interface has no name before it is made; EC2 takes only * here."
+            reason = "A network interface has no ARN before it exists; EC2 accepts only * here."
             accept(role, {"AwsSolutions-IAM5[Resource::*]": reason})
         return role
 
@@ -246,7 +246,7 @@ class FunctionsStack(Stack):
             enforce_ssl=True,
             retention_period=Duration.days(14),
         )
-        accept(queue, {"AwsSolutions-SQS3": "This is the dead letter queue itself."})
+        accept(queue, {"AwsSolutions-SQS3": "This queue is the dead letter queue."})
         return queue
 
     def _make_machine(self) -> sfn.StateMachine:
@@ -259,7 +259,7 @@ class FunctionsStack(Stack):
             state_machine_name=f"dora-{self._stage.name}",
             definition_body=sfn.DefinitionBody.from_chainable(steps.start),
             timeout=TIMEOUT,
-            # The tasks would add the right to call any version of a function.
+            # Otherwise the tasks add the right to call any version of a function.
             role=role.without_policy_updates(),
             tracing_enabled=True,
             logs=sfn.LogOptions(
@@ -282,7 +282,7 @@ class FunctionsStack(Stack):
             assumed_by=iam.ServicePrincipal("states.amazonaws.com"),
             inline_policies={"Run": iam.PolicyDocument(statements=statements)},
         )
-        reason = "Traces and the delivery of logs are given for * only."
+        reason = "AWS grants these tracing and log delivery actions on * only."
         accept(role, {"AwsSolutions-IAM5[Resource::*]": reason})
         return role
 
@@ -290,14 +290,14 @@ class FunctionsStack(Stack):
         target = targets.StepFunctionsStartExecution(
             self.machine,
             dead_letter_queue=self.dead_letters,
-            # Later than that the next one is near.
+            # After that, the next scheduled run is near.
             max_event_age=Duration.hours(1),
         )
         scheduler.Schedule(
             self,
             "Schedule",
             schedule=scheduler.ScheduleExpression.cron(
-                # Not at the full hour, when everybody's schedules are.
+                # Not at the full hour, when many other schedules start.
                 minute="7",
                 hour=f"*/{HOURS}",
                 time_zone=TimeZone.ETC_UTC,

@@ -1,20 +1,20 @@
-"""The stack of the role that GitHub's workflows deploy with: no key of AWS is stored anywhere."""
+"""The stack of the role with which GitHub workflows deploy, without a stored AWS key."""
 
 from aws_cdk import CfnOutput, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from infra.cdk_nag_exceptions import accept
-from infra.settings import SOURCE, Stage
+from infra.settings import Stage
 
 ISSUER = "token.actions.githubusercontent.com"
-# `cdk bootstrap` makes them, with this qualifier in their names.
+# `cdk bootstrap` creates these roles; their names contain this qualifier.
 QUALIFIER = "hnb659fds"
 BOOTSTRAPPED = ("deploy-role", "file-publishing-role", "lookup-role")
 
 
 class DeployerStack(Stack):
-    """A role for the stage's environment of the repository; a person deploys it, once."""
+    """A role for the repository's environment of the stage; a person deploys it once."""
 
     def __init__(self, scope: Construct, name: str, stage: Stage) -> None:
         super().__init__(scope, name)
@@ -29,14 +29,14 @@ class DeployerStack(Stack):
                 {
                     "StringEquals": {
                         f"{ISSUER}:aud": "sts.amazonaws.com",
-                        f"{ISSUER}:sub": f"repo:{SOURCE}:environment:{stage.name}",
+                        f"{ISSUER}:sub": f"repo:{stage.source_repository}:environment:{stage.name}",
                     }
                 },
             ),
         )
         for statement in self._deploys(), *self._tries_out(stage):
             role.add_to_policy(statement)
-        reason = "Executions and stacks end in an id that is not known before they are there."
+        reason = "The ARNs of executions and stacks end in an id that AWS assigns."
         of = "<AWS::Partition>:{}:<AWS::Region>:<AWS::AccountId>"
         found = (
             f"arn:{of.format('cloudformation')}:stack/dora-{stage.name}-*/*",
@@ -58,7 +58,7 @@ class DeployerStack(Stack):
         return iam.PolicyStatement(actions=["sts:AssumeRole"], resources=arns)
 
     def _tries_out(self, stage: Stage) -> list[iam.PolicyStatement]:
-        """What `infra.smoke` does."""
+        """Return the rights that `infra.smoke` needs."""
         may: dict[str, tuple[str, str, str]] = {
             "cloudformation:DescribeStacks": ("cloudformation", "stack", f"dora-{stage.name}-*/*"),
             "states:StartExecution": ("states", "stateMachine", f"dora-{stage.name}"),

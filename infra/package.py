@@ -1,6 +1,6 @@
-"""`make package`: the three Lambda zips, ARM64 and Python 3.13, from the lock.
+"""`make package`: build the three Lambda zips for ARM64 and Python 3.13 from the lock files.
 
-The same inputs give the same bytes: `make synth` and the deploy see what has changed.
+The same inputs give the same bytes, so that `make synth` and the deploy detect changes.
 """
 
 import argparse
@@ -20,31 +20,31 @@ from transform.dbt_runner import ROOT
 
 PYTHON = "3.13"
 ARCHITECTURE = "aarch64"
-# Lambda's own limit for a function's files, unzipped.
+# Lambda's limit for a function's unzipped files, in bytes.
 LIMIT = 250 * 1024 * 1024
 GROWTH = 1.2
 SIZES = Path(__file__).with_name("package_sizes.json")
 OUT = ROOT / "build" / "packages"
-# What only a laptop needs of the package that all functions share.
+# The parts of `dora` that only a laptop needs.
 LAPTOP = ("embedded_postgres",)
-# AWS services that some function calls; botocore brings the other four hundred.
+# AWS services that the functions call; botocore describes four hundred others.
 SERVICES = {"secretsmanager", "sqs", "s3", "ssm", "sts"}
 RUBBISH = (
     *("bin", ".lock", "**/__pycache__", "**/*.pyi", "**/*.pyx", "psycopg_binary/**/*.c"),
     *("*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED"),
-    # Not dbt/tests: the adapters import it.
+    # Keep dbt/tests: the adapters import it.
     *("*.dist-info/direct_url.json", "networkx/**/tests", "jsonschema/tests"),
 )
 WHEN = (1980, 1, 1, 0, 0, 0)
 
 
 class PackageError(Exception):
-    """A package that must not be shipped: too big, or grown more than it may."""
+    """A package that must not be deployed: it is too big or grew too much."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """Bytes of a package, as it is uploaded and as Lambda unpacks it."""
+    """Bytes of a package, zipped and unzipped."""
 
     zipped: int
     unzipped: int
@@ -60,7 +60,7 @@ FUNCTIONS = {
 def make_all(
     out: Path, architecture: str = ARCHITECTURE, python: str = PYTHON
 ) -> dict[str, tuple[Path, Size]]:
-    """Make every package below `out`; return each with its size."""
+    """Build every package in the folder `out`; return each with its size."""
     with ThreadPoolExecutor() as pool:
         made = pool.map(lambda function: make(function, out, architecture, python), FUNCTIONS)
         return dict(zip(FUNCTIONS, made, strict=True))
@@ -69,7 +69,7 @@ def make_all(
 def make(
     function: str, out: Path, architecture: str = ARCHITECTURE, python: str = PYTHON
 ) -> tuple[Path, Size]:
-    """Make one package below `out`; return it and its size."""
+    """Build one package in the folder `out`; return its path and size."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         _install(function, folder, architecture, python)
@@ -83,12 +83,16 @@ def make(
 
 
 def check(sizes: dict[str, Size], committed: Path = SIZES) -> None:
-    """Raise `PackageError` for what Lambda would refuse or what grew over a fifth, all at once."""
+    """Compare the sizes with Lambda's limit and with the committed sizes.
+
+    Raises `PackageError` with every package that is over the limit, that grew by more than a fifth
+    or that has no committed size.
+    """
     before = json.loads(committed.read_text("utf-8")) if committed.exists() else {}
     faults = []
     for name, size in sizes.items():
         if size.unzipped > LIMIT:
-            faults.append(f"{name} has {size.unzipped:,} bytes unzipped; Lambda takes {LIMIT:,}")
+            faults.append(f"{name} has {size.unzipped:,} bytes unzipped; Lambda accepts {LIMIT:,}")
         for kind, now in vars(size).items():
             then = before.get(name, {}).get(kind)
             if then is None:
@@ -96,7 +100,7 @@ def check(sizes: dict[str, Size], committed: Path = SIZES) -> None:
             elif now > then * GROWTH:
                 faults.append(f"{name}: {kind} grew from {then:,} to {now:,} bytes")
     if faults:
-        faults.append("where that is meant: make package ACCEPT=1, and commit the sizes")
+        faults.append("if this is intended, run make package ACCEPT=1 and commit the sizes")
         raise PackageError("\n".join(faults))
 
 
@@ -118,7 +122,7 @@ def _prune(folder: Path) -> None:
     for path in (folder / "botocore" / "data").iterdir():
         if path.is_dir() and path.name not in SERVICES:
             shutil.rmtree(path)
-    # agate, which dbt prints tables with, reads numbers as English writes them.
+    # dbt prints tables with agate, which needs the English number format only.
     for path in folder.glob("babel/locale-data/*.dat"):
         if path.stem not in {"root", "en", "en_US"}:
             path.unlink()
@@ -135,14 +139,17 @@ def _copy(name: str, folder: Path) -> None:
 
 
 def _parse(folder: Path) -> None:
-    """Leave dbt's parse of the project in the package."""
+    """Add dbt's parsed project to the package."""
     packaged = (
         next(folder.glob("dbt_core-*.dist-info")).name.removesuffix(".dist-info").split("-")[1]
     )
     if packaged != version("dbt-core"):
-        raise PackageError(f"dbt-core {packaged} is packaged, {version('dbt-core')} would parse")
+        raise PackageError(
+            f"the package has dbt-core {packaged}, but {version('dbt-core')} would parse the "
+            "project: install the locked version"
+        )
     script = Path(__file__).with_name("precompile_dbt.py")
-    # Without the caller's PYTHONPATH or dbt settings; sets in the same order each time.
+    # Ignore the caller's PYTHONPATH and dbt settings; iterate sets in a fixed order.
     environment = {"PATH": os.environ["PATH"], "PYTHONHASHSEED": "0", "HOME": str(folder.parent)}
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, str(script), str(folder / "dbt_project"), scratch]
@@ -163,11 +170,11 @@ def _zip(folder: Path, path: Path) -> tuple[Path, Size]:
 
 
 def main() -> None:
-    """Make all three, print their sizes, and fail where one grew too much."""
+    """Build all three, print their sizes, and exit with 1 if `check` fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--architecture", default=ARCHITECTURE, choices=["aarch64", "x86_64"])
-    parser.add_argument("--accept-sizes", action="store_true", help="write them down as they are")
+    parser.add_argument("--accept-sizes", action="store_true", help="write package_sizes.json")
     options = parser.parse_args()
     sizes = {}
     for function, (path, size) in make_all(options.out, options.architecture).items():

@@ -1,7 +1,7 @@
 """Parse a dbt project in advance, for `transform.dbt_runner.run_dbt`.
 
-Usage: `python precompile_dbt.py PROJECT SCRATCH`. A separate script, because dbt changes the
-process that it runs in.
+Usage: `python precompile_dbt.py PROJECT SCRATCH`. This is a separate script because dbt changes
+the process that it runs in.
 """
 
 import sys
@@ -16,7 +16,7 @@ NEVER = datetime(1980, 1, 1, tzinfo=UTC)
 
 
 def main(project: Path, scratch: Path) -> None:
-    """Write `parsed.msgpack` into the project, without what differs from one parse to the next."""
+    """Write `parsed.msgpack` into the project; equal projects give equal bytes."""
     arguments = ["--quiet", "--no-send-anonymous-usage-stats", "parse"]
     arguments += ["--project-dir", str(project), "--profiles-dir", str(project.parent)]
     arguments += ["--target-path", str(scratch / "target"), "--log-path", str(scratch / "logs")]
@@ -27,14 +27,14 @@ def main(project: Path, scratch: Path) -> None:
     _settle(manifest)
     content = manifest.to_msgpack(extended_mashumaro_encoder)
     if str(project.parent).encode() in content:
-        sys.exit("the parse names the folder that it was made in")
+        sys.exit(f"the parsed project contains the path of its folder: {project.parent}")
     (project / "parsed.msgpack").write_bytes(content)
 
 
 def _settle(manifest: Manifest) -> None:
-    # The files are for a later parse, which there is none of.
+    # The files are only needed to parse again.
     manifest.files = {}
-    # Made anew of the rest, which stops its clocks too.
+    # dbt builds it again from the other parts; the old one contains times.
     manifest.flat_graph = {}
     manifest.metadata = type(manifest.metadata)(
         generated_at=NEVER,

@@ -1,29 +1,34 @@
-"""What differs between dev, staging and prod; all else is the same."""
+"""The settings of the stages, one file each in `infra/stages/`."""
 
+import tomllib
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
 
 from dora.schemas import Schemas
 
+FOLDER = Path(__file__).with_name("stages")
+
 HOURS = 4
-# A run that began so long ago waits for GitHub no more and shows what has landed: the last ingest
-# and the transform after it, of at most a quarter of an hour each, end before the next schedule.
+# After this time a run stops waiting for GitHub and builds the marts from the loaded rows. The last
+# ingest and the transform take at most 15 minutes each and end before the next scheduled run.
 LONGEST_WAIT = timedelta(hours=3)
-# A step that fails is tried again so often, after a pause that doubles.
+# The retries of a failed step; the pause doubles each time.
 RETRIES = 4
 FIRST_PAUSE = timedelta(seconds=30)
-# So long it waits for a function that another run has.
+# How long a step waits if another run is using its function.
 BUSY_MINUTES = 30
-# The repository whose workflows may deploy.
-SOURCE = "acme/dora-metrics"
+_STRICT = ConfigDict(extra="forbid")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class ExistingDatabase:
-    """A database that is there already, reached without a VPC.
+    """An existing database, which is reached without a VPC.
 
-    The secret holds `username` and `password` of a login that may create roles.
+    The secret holds `username` and `password` of a login with CREATEROLE.
     """
 
     secret_arn: str
@@ -32,22 +37,24 @@ class ExistingDatabase:
     port: int = 5432
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=_STRICT)
 class Stage:
     """One deployment.
 
-    `repositories`, `team_config`, `pull_requests`, `deployments` and `incidents` are
-    `REPOSITORIES`, `TEAM_CONFIG_JSON`, `PULL_REQUESTS`, `DEPLOYMENTS` and `INCIDENTS` of the
-    README: themselves, or where they are (`ssm:NAME`, `s3://BUCKET/KEY`);
-    `automation_logins`, `reporting_timezone` and `attribution_instant` are the settings of those
-    names; empty is unset. `instance` is an RDS instance type without its `db.`, of the Graviton
-    kind; `is_kept` gives the database deletion protection and a last snapshot; `alarm_email` unset
-    leaves it to the topic's other subscribers. `schema_prefix` is `DORA_SCHEMA_PREFIX`, for a
-    database that is there already: schemas, roles and logins begin with it. Raise `ValueError`
-    for one that cannot begin a name.
+    `source_repository` is the GitHub repository (`owner/name`) whose workflows may deploy it.
+    `repositories`, `team_config`, `pull_requests`, `deployments` and `incidents` set
+    `REPOSITORIES`, `TEAM_CONFIG_JSON`, `PULL_REQUESTS`, `DEPLOYMENTS` and `INCIDENTS` of
+    docs/configuration.md: the value, or a reference to it (`ssm:NAME`, `s3://BUCKET/KEY`).
+    `automation_logins`, `reporting_timezone` and `attribution_instant` set the variables of those
+    names; an empty one is unset. `instance` is a Graviton RDS instance type without `db.`.
+    `is_kept` gives the database deletion protection and a final snapshot. Without `alarm_email`,
+    the stack subscribes nobody to the topic of the alarms. `schema_prefix` sets
+    `DORA_SCHEMA_PREFIX` for an existing database: the names of schemas, roles and logins begin with
+    it. Raises `ValueError` if it is not a valid prefix.
     """
 
     name: str
+    source_repository: str
     repositories: str
     team_config: str
     pull_requests: str = ""
@@ -68,7 +75,7 @@ class Stage:
     ingest_mib: int = 1024
     transform_mib: int = 1024
     api_mib: int = 512
-    # Each holds a connection to the database.
+    # Each one holds a database connection.
     api_concurrency: int = 5
     api_requests_per_second: int = 10
     api_burst: int = 20
@@ -79,9 +86,9 @@ class Stage:
 
 
 def expect_no_shared_roles(stages: Iterable[Stage]) -> None:
-    """Raise `ValueError` for stages on one server with one prefix, all of them at once.
+    """Raise `ValueError` with all stages that have the same server and the same prefix.
 
-    Roles and logins belong to a server, not to a database: one stage would set the passwords of
+    Roles and logins belong to a server, not to a database: one stage would change the passwords of
     the other's logins, and its reader could read the other's marts.
     """
     sharing: dict[tuple[str, int, str], list[str]] = {}
@@ -91,7 +98,7 @@ def expect_no_shared_roles(stages: Iterable[Stage]) -> None:
             sharing.setdefault(server, []).append(stage.name)
     faults = [
         f"the stages {', '.join(names)} share the server {host}:{port} and schema_prefix "
-        f"{prefix!r}: give each a schema_prefix of its own, such as {names[-1]}_"
+        f"{prefix!r}: give each a different schema_prefix, such as {names[-1]}_"
         for (host, port, prefix), names in sharing.items()
         if len(names) > 1
     ]
@@ -99,21 +106,25 @@ def expect_no_shared_roles(stages: Iterable[Stage]) -> None:
         raise ValueError("\n".join(faults))
 
 
-STAGES = {
-    stage.name: stage
-    for stage in (
-        Stage("dev", "acme/*", "ssm:/dora/dev/teams", log_days=7, backup_days=1),
-        Stage("staging", "acme/*", "ssm:/dora/staging/teams"),
-        Stage(
-            "prod",
-            "acme/*",
-            "ssm:/dora/prod/teams",
-            log_days=90,
-            instance="t4g.small",
-            backup_days=14,
-            multi_az=True,
-            is_kept=True,
-            alarm_email="platform@example.com",
-        ),
-    )
-}
+def read_stages(folder: Path = FOLDER) -> dict[str, Stage]:
+    """Read the stages from the files `NAME.toml` of a folder, by name.
+
+    Raises `ValueError` with every fault of every file.
+    """
+    stages, faults = {}, []
+    for path in sorted(folder.glob("*.toml")):
+        try:
+            values = tomllib.loads(path.read_text("utf-8")) | {"name": path.stem}
+            stages[path.stem] = TypeAdapter(Stage).validate_python(values)
+        except tomllib.TOMLDecodeError as error:
+            faults.append(f"{path}: {error}")
+        except ValidationError as error:
+            faults += [
+                f"{path}: {'.'.join(map(str, one['loc']))}: {one['msg']}"
+                for one in error.errors(include_url=False)
+            ]
+    if not stages and not faults:
+        faults.append(f"{folder} has no file NAME.toml")
+    if faults:
+        raise ValueError("\n".join(faults))
+    return stages

@@ -1,6 +1,6 @@
-"""Try a deployed stage out: a whole run, `/health`, and one team's velocity.
+"""Smoke test of a deployed stage: a whole run, `/health`, and one team's velocity.
 
-The API key is in SMOKE_API_KEY; AWS's credentials are where boto3 finds them.
+The API key is in SMOKE_API_KEY; boto3 finds the AWS credentials.
 """
 
 import argparse
@@ -19,17 +19,17 @@ TIMEOUT_SECONDS = 35.0
 
 
 class SmokeError(Exception):
-    """What is deployed does not do what it should."""
+    """The deployed stage does not work."""
 
 
 def outputs(stack: str) -> dict[str, str]:
-    """Return what a stack says of itself."""
+    """Return the outputs of a stack by name."""
     [found] = boto3.client("cloudformation").describe_stacks(StackName=stack)["Stacks"]
     return {each["OutputKey"]: each["OutputValue"] for each in found["Outputs"]}
 
 
 def run(machine: str, minutes: float) -> None:
-    """Run the state machine to its end."""
+    """Run the state machine and wait until it ends; raise `SmokeError` if it fails."""
     client: Any = boto3.client("stepfunctions")
     execution = client.start_execution(stateMachineArn=machine, input="{}")["executionArn"]
     until = time.monotonic() + 60 * minutes
@@ -42,7 +42,7 @@ def run(machine: str, minutes: float) -> None:
 
 
 def ask(url: str, path: str, key: str | None = None) -> Any:
-    """Return the JSON that the API answers with."""
+    """Return the JSON of the API's response; raise `SmokeError` for an error status."""
     headers = {"Accept": "application/json"} | ({"X-API-Key": key} if key else {})
     request = urllib.request.Request(url.rstrip("/") + path, headers=headers)
     try:
@@ -53,9 +53,9 @@ def ask(url: str, path: str, key: str | None = None) -> Any:
 
 
 def look(url: str, key: str) -> None:
-    """Hold the API to having figures, and to giving them to nobody without a key."""
+    """Raise `SmokeError` if the API has no figures, or answers without a key."""
     if ask(url, "/health")["as_of"] is None:
-        raise SmokeError("/health has no as_of: nothing is built")
+        raise SmokeError("/health has no as_of: there is no build yet")
     try:
         ask(url, "/teams")
     except SmokeError:
@@ -71,14 +71,14 @@ def look(url: str, key: str) -> None:
 
 
 def main() -> None:
-    """Say what is wrong and exit with 1, or say that it works."""
+    """Print that the stage works, or exit with 1 and the error."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("stage")
-    parser.add_argument("--minutes", type=float, default=45, help="for the run, default 45")
+    parser.add_argument("--minutes", type=float, default=45, help="timeout of the run, default 45")
     options = parser.parse_args()
     key = os.environ.get("SMOKE_API_KEY")
     if not key:
-        sys.exit("SMOKE_API_KEY is not set")
+        sys.exit("SMOKE_API_KEY is not set: set it to an API key of the stage")
     try:
         run(outputs(f"dora-{options.stage}-functions")["MachineArn"], options.minutes)
         look(outputs(f"dora-{options.stage}-service")["Url"], key)

@@ -1,4 +1,4 @@
-"""The state machine of a run: prepare, ingest until there is no more, transform."""
+"""The state machine of a run: prepare, ingest until it is complete, transform."""
 
 from collections.abc import Mapping
 
@@ -13,14 +13,14 @@ from infra.settings import BUSY_MINUTES, FIRST_PAUSE, HOURS, LONGEST_WAIT, RETRI
 
 TIMEOUT = Duration.hours(HOURS)
 LONGEST_PAUSE = Duration.minutes(10)
-# Another run has the function, for a quarter of an hour at most: somebody started one by hand.
+# Another run, started by hand, is using the function, for at most 15 minutes.
 BUSY = "Lambda.TooManyRequestsException"
-# What a person has to put right first: a refused token, a malformed team configuration.
+# A person has to fix it first: a refused token, an invalid team configuration.
 HOPELESS = "ConfigurationError"
 
 
 class Steps(Construct):
-    """The states; what fails for good goes to the queue with its error, and fails the run."""
+    """The states. A permanent failure is sent to the queue with its error and fails the run."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class Steps(Construct):
         wait.next(read)
 
         def is_status(status: str, instant: str) -> sfn.Condition:
-            """Whether the ingest says so, and there is time for it in this run."""
+            """Whether the ingest returned this status, and `instant` is within the time limit."""
             return sfn.Condition.and_(
                 sfn.Condition.string_equals("$.read.status", status),
                 sfn.Condition.timestamp_less_than_json_path(instant, "$.prepared.until"),
@@ -88,7 +88,7 @@ class Steps(Construct):
         again = sfn.Choice(self, "Is there more?")
         again.when(is_status("continue", "$.read.ended_at"), read)
         again.when(is_status("wait", "$.read.resume_at"), wait)
-        # Complete, or the next run goes on.
+        # Either it is complete, or the next run continues it.
         again.otherwise(build)
         return again
 

@@ -1,8 +1,8 @@
-"""GitHub to the schema `raw`."""
+"""Loads GitHub's data into the schema `raw`."""
 
 import os
 
-# Before dlt is imported. It marks values of other types, in its files, by a character in front,
-# and takes whatever begins so for one; its own choice are icons that people put into titles. These
-# are no characters at all, and no text has them: ingest.github.models.
+# Set before dlt is imported. dlt's files mark the type of a value by a character in front of it. By
+# default these are private-use characters, which people put into titles as icons. From U+FDD0 on
+# they are noncharacters, which ingest.github.models removes from every text.
 os.environ["DLT_JSON_TYPED_PUA_START"] = "0xfdd0"

@@ -1,4 +1,4 @@
-"""Time as the run sees it: asked for and waited in here, so that tests can simulate it."""
+"""The run's clock: every instant and every wait come from here, so that tests can simulate it."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -6,34 +6,34 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """A source of UTC instants that can wait."""
+    """Tells the time in UTC and waits."""
 
     def now(self) -> datetime:
-        """Return the instant, in UTC."""
+        """Return the current instant in UTC."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds."""
+        """Wait for `seconds`."""
 
 
 class SystemClock:
     """The machine's clock."""
 
     def now(self) -> datetime:
-        """Return the instant, in UTC."""
+        """Return the current instant in UTC."""
         return datetime.now(UTC)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait so many seconds."""
+        """Wait for `seconds`."""
         await asyncio.sleep(seconds)
 
 
 class Budget:
-    """How long a run may take: `seconds` from now, or as long as it needs."""
+    """The time that a run may take: `seconds` from now, or unlimited."""
 
     def __init__(self, clock: Clock, seconds: float | None = None) -> None:
         self.clock = clock
         self._end = None if seconds is None else clock.now() + timedelta(seconds=seconds)
 
     def allows(self, seconds: float = 0.0) -> bool:
-        """Say whether so many seconds more are within the budget."""
+        """Return whether the budget still has more than `seconds` left."""
         return self._end is None or self.clock.now() + timedelta(seconds=seconds) < self._end

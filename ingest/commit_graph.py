@@ -1,20 +1,19 @@
-"""Where each commit is in its repository's graph, so that SQL can tell what contains what.
+"""The place of each commit in its repository's graph, so that SQL can tell which contains which.
 
 The *trunk* is the default branch's first-parent chain. Its commits are numbered from its root, so
-that the numbers stay as it grows. Of every commit are known
+that the numbers stay the same as it grows. Every commit has
 
-- `landed`: the position of the first trunk commit that has it as an ancestor (or is it); None if
-  none has;
-- `fork`: the position of the last trunk commit that is its ancestor (or it); None if none is;
-- `line`, `line_position`: of commits that are not on the trunk. They are divided into chains of
-  first parents; a chain is named by its oldest commit and numbered from there;
-- `reach`: up to which position other lines are ancestors of the commit, as far as the trunk up to
-  `fork` does not have them anyway. None if no line is.
+- `landed`: the position of the first trunk commit that is the commit or its descendant, or None;
+- `fork`: the position of the last trunk commit that is the commit or its ancestor, or None;
+- `line`, `line_position`: only of commits that are not on the trunk. These are divided into chains
+  of first parents; the name of a chain is its oldest commit, and positions count from there;
+- `reach`: for each other line with ancestors of the commit, the position of the last one. It leaves
+  out ancestors that the trunk up to `fork` contains. None if there are no such ancestors.
 
 Commit A contains commit B (B is A or an ancestor of A) exactly if `B.landed <= A.fork`, or both are
 on a line and `B.line_position <= A.line_position`, or `B.line_position <= A.reach[B.line]`.
 
-One pass over the graph takes time in proportion to commits and parents.
+The time is proportional to the number of commits and parents.
 """
 
 from array import array
@@ -26,7 +25,7 @@ _NOTHING: dict[int, int] = {}
 
 
 class Place(NamedTuple):
-    """Where a commit is; see the module."""
+    """The place of a commit; the module describes the fields."""
 
     landed: int | None
     fork: int | None
@@ -36,10 +35,10 @@ class Place(NamedTuple):
 
 
 class Graph:
-    """The commits of one repository: each once, in any order. Unknown parents count as none."""
+    """The commits of one repository: each once, in any order. Unknown parents are ignored."""
 
     def __init__(self, commits: Iterable[tuple[str, Sequence[str]]], tip: str | None) -> None:
-        """`commits` gives each sha and its parents, `tip` is the default branch's commit."""
+        """Build the graph of (sha, parents); `tip` is the latest commit of the default branch."""
         self._index: dict[bytes, int] = {}
         given = array("i")
         starts = array("i", [0])
@@ -59,7 +58,7 @@ class Graph:
         self._fork = array("i", [_NONE]) * len(self._index)
         self._bottom = array("i", [_NONE]) * len(self._index)
         self._position = array("i", [_NONE]) * len(self._index)
-        # By line, the last commit of it.
+        # For each commit, the last ancestor by line.
         self._reach: dict[int, dict[int, int]] = {}
         trunk = self._find_trunk(tip)
         self._land(trunk)
@@ -72,7 +71,7 @@ class Graph:
         return self._index.setdefault(bytes.fromhex(sha), len(self._index))
 
     def places(self) -> Iterable[tuple[str, Place]]:
-        """Give each known commit's sha and place."""
+        """Yield each known commit's sha and place."""
         names = list(self._index)
         for name, commit in self._index.items():
             if not self._is_known[commit]:
@@ -93,7 +92,7 @@ class Graph:
             )
 
     def _find_trunk(self, tip: str | None) -> list[int]:
-        """Return the trunk from its root on."""
+        """Return the trunk, from its root to the tip."""
         trunk = []
         commit = self._index.get(bytes.fromhex(tip)) if tip else None
         while commit is not None and self._is_known[commit]:
@@ -114,7 +113,7 @@ class Graph:
     def _off_trunk(self) -> list[int]:
         """Return the known commits that are not on the trunk, parents before their children."""
         order = []
-        # 1: its parents are being looked at, 2: it is in the list.
+        # 1: its parents are being visited, 2: it is in the list.
         state = bytearray(len(self._parents))
         for start, is_known in enumerate(self._is_known):
             waiting = [start] if is_known else []
@@ -136,7 +135,7 @@ class Graph:
             self._fork[commit] = max((self._fork[p] for p in self._parents[commit]), default=_NONE)
 
     def _divide(self, order: Sequence[int]) -> None:
-        """Divide into lines: a commit's line goes on to the child with the longest line above."""
+        """Divide into lines: a line continues with the child that has the longest line above."""
         is_off_trunk = bytearray(len(self._parents))
         for commit in order:
             is_off_trunk[commit] = True
@@ -177,7 +176,7 @@ class Graph:
         return self._bottom[one] != _NONE and self._bottom[one] == self._bottom[other]
 
     def _widen(self, reach: dict[int, int], commit: int, ancestor: int) -> None:
-        """Note an ancestor, unless the trunk, its own line or a later one of its line has it."""
+        """Add an ancestor, unless the trunk, the commit's line or a later ancestor contains it."""
         line = self._bottom[ancestor]
         is_landed = _NONE < self._landed[ancestor] <= self._fork[commit]
         if is_landed or self._is_below(ancestor, commit):

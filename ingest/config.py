@@ -1,4 +1,4 @@
-"""What a run is told: teams, repositories and the way into GitHub, checked all at once."""
+"""A run's configuration: teams, repositories and access to GitHub, all checked at once."""
 
 import hashlib
 import json
@@ -33,11 +33,11 @@ T = TypeVar("T")
 class Config:
     """A run's configuration.
 
-    `verify` is what TLS certificates are held against, `proxy` the way to GitHub; `reserve` is how
-    many points of GitHub's hourly quota are left alone. `only` narrows the run to some of the
-    repositories; `refresh` reads again what is loaded of them, down to `since` if given;
-    `queue_url` is the dead letter queue's. `incidents_of_file` are those of the file that
-    `incidents` names, null without one.
+    `verify` holds the trusted TLS certificates, `proxy` the proxy to GitHub; `reserve` is how many
+    points of GitHub's hourly quota are not used. `only` limits the run to some of the
+    repositories; `refresh` reads their loaded data again, back to `since` if given; `queue_url` is
+    the URL of the dead letter queue. `incidents_of_file` are the incidents of the file that
+    `incidents` names, None without a file.
     """
 
     url: str
@@ -60,7 +60,7 @@ class Config:
 
     @property
     def teams_hash(self) -> str:
-        """What changes when the team configuration or a setting of the marts does."""
+        """A hash of the team configuration and the settings of the marts."""
         parts = [team.model_dump_json() for team in self.teams]
         parts += [json.dumps(row, sort_keys=True) for row in self.settings_rows()]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
@@ -84,7 +84,7 @@ def read_config(
     refresh: bool = False,
     faults: Sequence[str] = (),
 ) -> Config:
-    """Check what an ingest is told; raise `ConfigurationError` with every fault of it all.
+    """Check all settings of an ingest; raise `ConfigurationError` with every fault.
 
     `faults` are those already found.
     """
@@ -113,7 +113,7 @@ def read_config(
     if since is not None and since > datetime.now(UTC):
         faults.append(f"--since {since:%Y-%m-%d} is in the future")
     if narrowed and (narrowed.owners or narrowed.left_out):
-        faults.append("--repository takes owner/name")
+        faults.append("--repository takes owner/name only, without * or !")
     if faults or teams is None or selection is None or auth is None or verify is None:
         raise ConfigurationError(faults)
     return Config(
@@ -140,6 +140,6 @@ def read_config(
 def _teams(settings: Settings) -> list[Team]:
     if settings.team_config_json is None:
         raise ConfigurationError(
-            f"{SOURCE} is not set; give it the JSON of your teams, or its file"
+            f"{SOURCE} is not set; set it to the JSON of your teams, or to a file with it"
         )
     return read_teams(settings.team_config_json)

@@ -1,9 +1,10 @@
-"""What `raw` has beyond the tables that dlt makes: indexes, numbers that say what changed, keys."""
+"""SQL for `raw` besides the tables that dlt creates: change numbers, indexes, identities."""
 
-# A row of raw.pull_requests gets a new number whenever it lands: dlt deletes and inserts it, naming
-# its own columns, so that the default is taken. Reviews and draft events land with their pull
-# request and need none. There is one ingest at a time, so the numbers are in the order of commits.
-# Asked first: `alter table` would wait for whoever reads the table, and everybody then for it.
+# A row of raw.pull_requests gets a new number whenever it is loaded: dlt deletes and inserts it
+# without naming this column, so that Postgres uses the default. Reviews and draft events are loaded
+# with their pull request and need no number. Only one ingest runs at a time, so the numbers are in
+# commit order. The check comes first because `alter table` would wait for readers of the table, and
+# new readers would then wait for it.
 CHANGES = """
 do $$
 begin
@@ -18,7 +19,7 @@ begin
     end if;
 end $$;
 """
-# What dbt's joins look up; that of people is of the macro person_id.
+# For dbt's joins; pull_requests_author has the expression of the macro person_id.
 INDEXES_OF_DBT = r"""
 create unique index if not exists pull_requests_id on raw.pull_requests (id);
 create index if not exists pull_requests_change on raw.pull_requests (change_number);
@@ -34,7 +35,7 @@ create index if not exists draft_events_pull_request
 create index if not exists deployment_statuses_deployment
     on raw.deployment_statuses (deployment_id);
 """
-# What dlt's merges look up; dlt makes no index of its own.
+# For dlt's merges; dlt creates no indexes here.
 INDEXES_OF_DLT = """
 create unique index if not exists pull_requests_dlt_id on raw.pull_requests (_dlt_id);
 create index if not exists reviews_root on raw.pull_request_reviews (_dlt_root_id);
@@ -49,9 +50,9 @@ create unique index if not exists tags_id on raw.tags (id);
 create unique index if not exists workflow_runs_id on raw.workflow_runs (id);
 create unique index if not exists commits_sha on raw.commits (repository_id, sha);
 """
-# dlt makes no primary keys. Where somebody publishes all tables (`create publication … for all
-# tables`), Postgres refuses to update and to delete rows of a table that has no other identity.
-# Asked first, as above; what somebody has chosen stays.
+# dlt creates no primary keys. If a publication includes all tables (`create publication … for all
+# tables`), Postgres refuses updates and deletes in a table without a replica identity. The check
+# comes first, as above; a replica identity that somebody has set stays.
 IDENTITIES = """
 do $$
 declare

@@ -1,6 +1,6 @@
-"""The dead letter queue: told of what failed for good, and the way back from there.
+"""The dead letter queue: sends it failures, and takes them back for a retry.
 
-Both hold the ingest's lock or run under it, so that nothing changes a failure meanwhile.
+Both hold the ingest's lock, so that nothing else changes a failure in the meantime.
 """
 
 import json
@@ -22,7 +22,7 @@ from ingest.lock import Lock
 
 logger = logging.getLogger(__name__)
 
-# SQS takes ten messages at once. One that does not answer may not use up the run's last minute.
+# SQS takes ten messages at once. If it does not answer, it must not use up the run's last minute.
 AT_ONCE = 10
 CONNECT_SECONDS, READ_SECONDS, ATTEMPTS = 3, 5, 2
 _TOLD = (
@@ -31,7 +31,7 @@ _TOLD = (
 )
 _QUEUED = "update raw.ingest_failures set queued_at = %s where id = any(%s)"
 _RETRY_ALL = "update raw.ingest_failures set retry_at = %s where resolved_at is null"
-# What has left the queue goes there again should it fail again.
+# `queued_at` becomes null, so that a failure is sent to the queue again if the retry fails.
 _RETRY_SOME = """
     update raw.ingest_failures set retry_at = %s, queued_at = null
     where resolved_at is null and id = any(%s)
@@ -39,10 +39,10 @@ _RETRY_SOME = """
 
 
 def tell_queue(database: Database, queue_url: str, at: datetime) -> None:
-    """Tell the queue of the open failures that it does not know of.
+    """Send the queue the open failures that it has not received yet.
 
-    What is sent is marked after that: a failure may come twice, none is left out. Raises nothing
-    where the queue or the database is away: the next run tries again.
+    A failure is marked after it was sent, so it may be sent twice but is never left out. If the
+    queue or the database is unavailable, this logs an error; the next run tries again.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
@@ -58,26 +58,27 @@ def tell_queue(database: Database, queue_url: str, at: datetime) -> None:
                 connection.commit()
                 sent += len(ids)
     except (BotoCoreError, ClientError, UnavailableError, psycopg.OperationalError) as error:
-        logger.error("the dead letter queue took %s, then: %s", counted(sent, "failure"), error)
+        logger.error("the dead letter queue accepted %s, then: %s", counted(sent, "failure"), error)
 
 
 def ask_for_retry(database: Database, queue_url: str | None, at: datetime) -> int:
-    """Have the open failures fetched again by the next run; return how many.
+    """Make the next run fetch the open failures again; return how many.
 
-    With a dead letter queue those that it holds, which leave it; without, all of them. Raises
-    `StoppedEarly` while a run is under way, `UnavailableError` where the queue is away.
+    If there is a dead letter queue, these are the failures in it, which are removed from it;
+    otherwise all of them. Raises `StoppedEarly` if a run is in progress, `UnavailableError` if the
+    queue is unavailable.
     """
     from botocore.exceptions import BotoCoreError, ClientError
 
     with Lock(database) as lock, database.connect(INGEST) as connection:
         if not lock.is_held:
-            raise StoppedEarly("an ingest run is under way; ask again once it has ended")
+            raise StoppedEarly("an ingest run is in progress; try again after it has ended")
         if queue_url is None:
             return connection.execute(database.schemas.qualify(_RETRY_ALL), [at]).rowcount
         try:
             return _take_from(queue_url, connection, database.schemas, at)
         except (BotoCoreError, ClientError) as error:
-            raise UnavailableError(f"DLQ_URL {queue_url} is out of reach: {error}") from None
+            raise UnavailableError(f"DLQ_URL {queue_url} is unavailable: {error}") from None
 
 
 def _queue() -> Any:
@@ -90,7 +91,7 @@ def _queue() -> Any:
 
 
 def _send(queue_url: str, failures: list[dict[str, Any]]) -> list[str]:
-    """Send up to `AT_ONCE` failures; return the ids of those that the queue took."""
+    """Send up to `AT_ONCE` failures; return the ids of those that the queue accepted."""
     entries: Any = [
         {"Id": row["id"], "MessageBody": json.dumps({name: row[name] for name in _TOLD})}
         for row in failures
@@ -129,5 +130,5 @@ def _id_in(message: dict[str, Any]) -> str | None:
     try:
         return str(json.loads(message["Body"])["id"])
     except (ValueError, KeyError, TypeError):
-        logger.warning("a message in the dead letter queue is none of ours: %.200s", message)
+        logger.warning("a message in the dead letter queue is not from dora: %.200s", message)
         return None

@@ -1,4 +1,4 @@
-"""Settings that leave pull requests out: which accounts are automation, which are not a change."""
+"""Settings that leave out pull requests: by patterns, and by accounts that are automation."""
 
 import json
 import re
@@ -44,7 +44,7 @@ _Rules = TypeAdapter(list[Rule])
 
 
 def read_rules(configured: str | None) -> list[Rule]:
-    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    """Parse JSON or the file it refers to; raise `ConfigurationError` with every fault."""
     source, text = RULES, (configured or "").strip()
     if not text:
         return []

@@ -1,8 +1,8 @@
-"""What could not be ingested: the open rows of `raw.ingest_failures`.
+"""Objects that could not be ingested: the open rows of `raw.ingest_failures`.
 
-A failure is open until what failed has landed after all; if the same thing fails again, its row
-gets one more attempt. Every run tries an open pull request again until a day after it first failed,
-or after `dora retry` asked for it; from then on it is read with the open ones, once a week.
+A failure is open until the object has been loaded. If the object fails again, its row counts one
+more attempt. Every run retries a failed pull request until a day after the first failure or after
+`dora retry`; from then on it is read once a week, together with the open pull requests.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ OPEN = """
 
 
 def failure_id(kind: Kind, subject: str) -> str:
-    """Return the key of a failure: the kind and the node id or name of what failed."""
+    """Return the id of a failure: a hash of the kind and the object's node id or name."""
     return hashlib.sha256(f"{kind} {subject.casefold()}".encode()).hexdigest()[:32]
 
 
 @dataclass
 class Failures:
-    """The open failures by their ids, and the rows of them that are to land."""
+    """The open failures by id; `waiting` are the changed rows that are to be loaded."""
 
     run_id: str
     open: dict[str, Row] = field(default_factory=dict)
@@ -44,7 +44,7 @@ class Failures:
 
     @classmethod
     def read(cls, connection: Connection[Any], schemas: Schemas, run_id: str) -> "Failures":
-        """Read what is open."""
+        """Read the open failures."""
         cursor = connection.cursor(row_factory=dict_row)
         rows = cursor.execute(schemas.qualify(OPEN)).fetchall()
         return cls(run_id, {row["id"]: row for row in rows})
@@ -61,7 +61,7 @@ class Failures:
         subject_id: str | None = None,
         number: int | None = None,
     ) -> None:
-        """Note that something failed; `subject` tells it apart from all else."""
+        """Record a failure; `subject` is unique within the kind."""
         key = failure_id(kind, subject)
         before = self.open.get(key)
         row = {
@@ -82,27 +82,27 @@ class Failures:
         self.open[key] = self.waiting[key] = row
 
     def resolve(self, kind: Kind, subjects: Iterable[str], at: datetime) -> None:
-        """Note that these did not fail after all."""
+        """Mark the failures of these subjects as resolved."""
         for subject in subjects:
             row = self.open.pop(failure_id(kind, subject), None)
             if row is not None:
                 self.waiting[row["id"]] = row | {"resolved_at": at, "retry_at": None}
 
     def resolve_nameless(self, repository_id: str, at: datetime) -> None:
-        """Note that nothing is missing of a repository: what failed without an id is there."""
+        """Mark the failures without a pull request id as resolved: the repository is complete."""
         for key, row in list(self.open.items()):
             is_of_it = row["kind"] == "pull_request" and row["repository_id"] == repository_id
             if is_of_it and row["subject_id"] is None:
                 self.waiting[key] = self.open.pop(key) | {"resolved_at": at, "retry_at": None}
 
     def subjects(self, kind: Kind) -> list[str]:
-        """Return the names of the repositories of which something of this kind failed."""
+        """Return the repositories that have a failure of this kind."""
         return [row["repository"] for row in self.open.values() if row["kind"] == kind]
 
     def to_retry(self, *kinds: Kind) -> list[tuple[str, str, Any]]:
-        """Return node id, repository id and kind of these kinds that are to be fetched again.
+        """Return node id, repository id and kind of the failures of these kinds to retry.
 
-        Those with the fewest attempts come first; what failed in this run is left to the next one.
+        Those with the fewest attempts come first; failures of this run are left to the next one.
         """
         rows = [
             row
@@ -116,12 +116,12 @@ class Failures:
         ]
 
     def take_waiting(self) -> list[Row]:
-        """Return the rows to land; they are no longer waiting."""
+        """Return the rows to load; they are no longer waiting."""
         rows, self.waiting = list(self.waiting.values()), {}
         return rows
 
 
 def _retried_since(before: Row | None, at: datetime) -> datetime | None:
-    """Return since when every run tries it again; None once that has been for a day."""
+    """Return since when every run retries it; None after a day of retries."""
     since: datetime | None = before["retry_at"] if before else at
     return since if since and at < since + RETRY_FOR else None

@@ -1,4 +1,4 @@
-"""From walks to landings: pages are read ahead while dlt lands what came before."""
+"""Runs walks and loads their pages: the next pages are read while dlt loads earlier ones."""
 
 import asyncio
 import time
@@ -22,14 +22,14 @@ from ingest.reporting import Reporter
 from ingest.repositories_to_sync import Known
 from ingest.run_result import RunResult
 
-# What has been read lands after so many pull requests or seconds.
+# Pages are loaded after this many pull requests or seconds.
 LAND_AFTER, LAND_EVERY = 1000, 60.0
-# Pages read ahead of the landing: bounds the memory.
+# Pages read ahead of the loading; limits the memory.
 AHEAD = 8
 
 
 class Stream:
-    """Runs walks, a few at a time, and lands their pages as they come."""
+    """Runs a few walks at a time and loads their pages."""
 
     def __init__(
         self,
@@ -50,13 +50,13 @@ class Stream:
         self.failures = failures
         self.has_landed = False
         self._pages: list[Page] = []
-        # Repositories of which a page could not be completed: nothing further of them may land.
+        # Repositories with a page that could not be completed: no later page may be loaded.
         self._cut: set[str] = set()
         self._logins: set[tuple[str, str, str]] = set()
         self._landed_at = self._clock.now()
         self.mender = Mender(walker.github)
         self._is_broken = False
-        # dlt works in one thread of its own, so that pages are read on while it lands.
+        # dlt runs in a separate thread, so that reading continues while it loads.
         self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")
 
     async def __aenter__(self) -> Self:
@@ -70,7 +70,7 @@ class Stream:
         return self.walker.github.clock
 
     async def drain(self, walks: Iterable[AsyncIterator[Page]]) -> None:
-        """Run the walks to their end and land every page; a stop on the way lands what is whole."""
+        """Run the walks to their end and load every page; if stopped, load the whole pages."""
         pages: asyncio.Queue[Page | None] = asyncio.Queue(maxsize=AHEAD)
         producer = asyncio.create_task(self._produce(deque(walks), pages))
         try:
@@ -78,7 +78,7 @@ class Stream:
                 try:
                     page = await asyncio.wait_for(pages.get(), LAND_EVERY)
                 except TimeoutError:
-                    # The walks wait for GitHub: what has been read does not.
+                    # The walks wait for GitHub; load the pages that have been read.
                     await self.land()
                     continue
                 if page is None:
@@ -89,7 +89,7 @@ class Stream:
             await producer
         except ConfigurationError:
             if not self.has_landed:
-                # The token is refused: what it could read does not land either.
+                # GitHub refuses the token: load nothing, not even the pages that it could read.
                 self._pages = []
             raise
         finally:
@@ -97,7 +97,7 @@ class Stream:
             await self.land()
 
     async def land(self, *, runs: Sequence[Row] = ()) -> None:
-        """Complete and land what has been read; what cannot be completed waits for another run."""
+        """Complete and load the pages; those that cannot be completed wait for another run."""
         if self._is_broken:
             return
         try:
@@ -108,12 +108,12 @@ class Stream:
                 await self._load(self._batch(pages, runs))
 
     async def land_also(self, pages: Sequence[Page]) -> None:
-        """Land pages that come from no walk."""
+        """Load additional pages that do not come from a walk."""
         self._pages += pages
         await self.land()
 
     async def land_rows(self, batch: Batch) -> None:
-        """Land rows that are no pull requests, with the progress as it is."""
+        """Load rows other than pull requests, with the current progress."""
         if self._is_broken:
             return
         has_new_config = self._has_new_config()
@@ -130,7 +130,7 @@ class Stream:
 
     async def _load(self, batch: Batch) -> None:
         loop = asyncio.get_running_loop()
-        # Progress counts from here on what is in the batch: should that not land, nothing may.
+        # The progress already includes this batch: if loading it fails, nothing else may be loaded.
         self._is_broken = True
         began = time.perf_counter()
         is_last = bool(batch.ingest_runs)
@@ -161,18 +161,18 @@ class Stream:
         finally:
             for task in streams:
                 task.cancel()
-            # Once nobody reads any more, a full queue would be waited for without end.
+            # If nobody reads the queue any more, `put` into a full queue would wait forever.
             if is_read:
                 await pages.put(None)
 
     def _whole_pages(self) -> list[Page]:
-        """Return the pages up to the first incomplete one of each repository."""
+        """Return the pages before the first incomplete one of each repository."""
         whole = []
         for page in self._pages:
             if not page.is_whole:
                 self._cut.add(page.repository_id)
                 why = f": {page.nulls[0]}" if page.nulls else ""
-                reason = f"a page of it could not be completed{why}"
+                reason = f"a page could not be completed{why}"
                 self.walker.unclear.setdefault(page.repository_id, reason)
             if page.repository_id not in self._cut:
                 whole.append(page)
@@ -227,6 +227,6 @@ class Stream:
             )
 
     def _has_new_config(self) -> bool:
-        """Whether the teams or the settings of the marts have changed since they landed."""
+        """Whether the teams or the settings of the marts have changed since they were loaded."""
         before, self.known.teams_hash = self.known.teams_hash, self.config.teams_hash
         return before != self.known.teams_hash

@@ -1,9 +1,9 @@
 """The Lambda function: `{"action": "ingest"}` or `{"action": "retry"}`.
 
-An ingest's `since`, a date, bounds how far back it reads, as `dora ingest --since` does, and
-`"refresh": true` has it read everything again. It answers `{"status": "complete" | "continue" |
-"wait", "resume_at": …, "ended_at": …}` with its counts; the state machine calls it again on the
-last two. Whatever it writes is under /tmp.
+For an ingest, the date `since` limits how far back it reads, as `dora ingest --since` does, and
+`"refresh": true` makes it read everything again. It returns `{"status": "complete" | "continue" |
+"wait", "resume_at": …, "ended_at": …}` and its counts; on `continue` and `wait` the state machine
+calls it again. It writes files only below /tmp.
 """
 
 import logging
@@ -27,7 +27,7 @@ from ingest.dead_letters import ask_for_retry
 from ingest.pipeline import make_tables, run
 from ingest.run_result import RunResult
 
-# Time to land what has been read, to record the run and to answer, before Lambda ends it.
+# Time to load the pages read, to record the run and to return, before Lambda stops the function.
 MARGIN_SECONDS = 60.0
 HOME = Path("/tmp/dora")
 COUNTED = ("repositories", "repositories_failed", "pull_requests", "reviews", "failures")
@@ -36,12 +36,12 @@ logger = Logger(service="ingest", level=os.environ.get("LOG_LEVEL", "INFO"))
 metrics = Metrics(namespace="dora-metrics", service="ingest")
 
 
-# Without `raise_on_empty_metrics`, which takes exactly 100 metrics for none.
+# `raise_on_empty_metrics` is off because it treats exactly 100 metrics as none.
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Do what the event asks for; raise what a retry by the state machine may mend."""
+    """Run the action of the event; raise errors that a retry by the state machine may fix."""
     logger.append_keys(function_request_id=context.aws_request_id)
-    # Those of this package are below `logger` already, which is named for its service.
+    # The loggers of `ingest` are already children of `logger`, which has the name of its service.
     copy_config_to_registered_loggers(source_logger=logger, include={"dora"})
     for noisy in ("httpx", "httpcore", "botocore"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -52,14 +52,14 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return _ingest(settings, context, _since(event.get("since")), refresh)
     if action == "retry":
         return _retry(settings)
-    raise ConfigurationError(f"action {action!r} is neither 'ingest' nor 'retry'")
+    raise ConfigurationError(f"action {action!r} is unknown; use 'ingest' or 'retry'")
 
 
 def _since(said: str | None) -> datetime | None:
     try:
         return datetime.combine(date.fromisoformat(said), time.min, UTC) if said else None
     except (TypeError, ValueError):
-        raise ConfigurationError(f"since {said!r} is no date; write 2025-01-31") from None
+        raise ConfigurationError(f"since {said!r} is not a date; use the form 2025-01-31") from None
 
 
 def _ingest(
@@ -72,7 +72,7 @@ def _ingest(
     config = read_config(settings, since=since, refresh=refresh)
     result = run(config, database, HOME, seconds=seconds, run_id=run_id)
     if result is None:
-        logger.info("another run is under way")
+        logger.info("another run is in progress")
         return {"status": "complete", "resume_at": None, "ended_at": _now(), "skipped": True}
     for message in result.messages:
         logger.warning(message)
@@ -99,7 +99,7 @@ def _retry(settings: Settings) -> dict[str, Any]:
     initialise(database)
     make_tables(database, HOME)
     asked = ask_for_retry(database, settings.dlq_url, datetime.now(UTC))
-    logger.info("failures will be tried again", extra={"failures": asked})
+    logger.info("failures will be retried", extra={"failures": asked})
     return {"status": "complete", "failures": asked}
 
 

@@ -1,4 +1,4 @@
-"""Landing in `raw` by dlt: the pipeline's working folder, its state, its tables."""
+"""Loads rows into `raw` by dlt: the pipeline's working folder, its state, its tables."""
 
 import errno
 import hashlib
@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-# Read when dlt is imported; in the environment they win over what is in files.
+# dlt reads these when it is imported; environment variables take precedence over files.
 os.environ["RUNTIME__DLTHUB_TELEMETRY"] = "false"
-# At ERROR it logs a traceback for every job that it tries again; what counts is raised.
+# At ERROR it would log a traceback for every job that it retries; real failures are raised.
 os.environ["RUNTIME__LOG_LEVEL"] = "CRITICAL"
 
 import dlt
@@ -42,7 +42,7 @@ logger = logging.getLogger(__name__)
 
 _SETTINGS = {
     "load": {"workers": 4, "raise_on_max_retries": 1},
-    # The files live for a second: compressing them takes longer than reading them.
+    # The files exist for a second: compressing them takes longer than reading them.
     "data_writer": {"disable_compression": True},
     "schema": {"naming": "ingest.naming"},
 }
@@ -52,7 +52,7 @@ Container()[PluggableRunContext].providers.providers = [
     CustomLoaderDocProvider("dora", lambda: _SETTINGS, supports_secrets=False, locations=())
 ]
 
-# How often a landing is tried while the database goes away: waits of 1, 2 and 4 seconds.
+# Attempts per load if the database is unavailable, with waits of 1, 2 and 4 seconds between.
 ATTEMPTS = 4
 CONNECT_SECONDS = "15"
 _DENIED = "42501"
@@ -78,9 +78,9 @@ _NESTED: TTableSchemaColumns = {
 
 @configspec(init=False)
 class _Libpq(PostgresCredentials):
-    """Where libpq finds the database; dlt's own credentials demand a host and a password.
+    """The connection string of the database; dlt's credentials require a host and a password.
 
-    dlt connects with both of what the methods return, and adds its search path to the options.
+    dlt connects with the results of both methods, and adds its search path to the options.
     """
 
     def __init__(self, database: Database) -> None:
@@ -97,26 +97,26 @@ class _Libpq(PostgresCredentials):
 
 
 class Landing:
-    """The way into `raw`. One at a time per database: tables share dlt's staging dataset."""
+    """Loads batches into `raw`. One at a time per database: tables share dlt's staging dataset."""
 
     def __init__(self, database: Database, home: Path, lock: Lock) -> None:
         self._database = database
         self._folder = home.resolve() / "dlt" / _name_of(database)
         self._lock = lock
-        # The rows that say what has landed, and wait for the package after it.
+        # The rows that record loaded data; they wait for the package after that data.
         self._unsaid = Batch()
         self._pipeline = self._fresh_pipeline()
 
     def open(self) -> dict[str, Any]:
-        """Make what is missing of the tables; return the state of the last landing.
+        """Create missing tables, columns and indexes; return the state of the last load.
 
-        Raises `UnavailableError` where the database goes away, `ConfigurationError` where it
-        refuses.
+        Raises `UnavailableError` if the database is unavailable, `ConfigurationError` if it refuses
+        access.
         """
         try:
             return self._open()
         except (PipelineStepFailed, DestinationException, psycopg.Error) as error:
-            if told := self._told(error, "went away"):
+            if told := self._told(error, "is unavailable"):
                 raise told from error
             raise
 
@@ -127,8 +127,8 @@ class Landing:
             columns = set(connection.execute(qualify(_COLUMNS)).fetchall())
         if not columns >= EVERY_COLUMN:
             self._make_tables()
-            # dlt goes on with the schema as it is stored now, without the packages of making it:
-            # aborting those would also take back their schema.
+            # dlt continues with the schema as it is stored now, without the packages that created
+            # it: aborting those would also undo their schema.
             self._pipeline = self._fresh_pipeline()
             self._pipeline.sync_destination()
         with self._database.connect(INGEST) as connection:
@@ -139,12 +139,12 @@ class Landing:
         return dict(state.get(NAME, {}))
 
     def land(self, batch: Batch, *, is_last: bool = False) -> None:
-        """Land a batch: its rows and its state, or nothing that counts.
+        """Load a batch with its rows and its state, or nothing that counts.
 
-        dlt gives each table a transaction of its own. So what says that something is loaded lands
-        in a package after it: the next batch's, or after the last batch one of its own.
-        Tries again where the database goes away; raises `UnavailableError` where it stays away or
-        the disk is full, `ConfigurationError` where it refuses, `StoppedEarly` where another run
+        dlt loads each table in a separate transaction. Therefore the rows that record loaded data
+        come in a later package: the next batch's, or an additional one after the last batch.
+        Retries if the database is unavailable; raises `UnavailableError` if it stays unavailable or
+        the disk is full, `ConfigurationError` if it refuses access, `StoppedEarly` if another run
         took over.
         """
         loaded, said = batch.split()
@@ -169,17 +169,17 @@ class Landing:
                     raise UnavailableError(
                         f"{self._folder} cannot be written: {disk.strerror}"
                     ) from error
-                told = self._told(error, "does not take what was read")
+                told = self._told(error, "failed while loading")
                 if told is None:
                     raise
                 if attempt == ATTEMPTS or not isinstance(told, UnavailableError):
                     raise told from error
-                logger.warning("landing failed, attempt %d: %s", attempt, told)
+                logger.warning("loading failed, attempt %d: %s", attempt, told)
             time.sleep(2 ** (attempt - 1))
             self._pipeline = self._fresh_pipeline()
 
     def _told(self, error: Exception, away: str) -> DoraError | None:
-        """Return what to tell of an error that the database is behind."""
+        """Return the error to raise if the database caused this one; otherwise None."""
         found = next(
             (each for each in _chain(error) if isinstance(each, (psycopg2.Error, psycopg.Error))),
             None,
@@ -191,16 +191,16 @@ class Landing:
         if may_pass(sqlstate):
             return UnavailableError(f"the database {self._database} {away}: {reason}")
         if sqlstate == _DENIED:
-            reason += "; `dora db init` gives dora_ingest its rights"
+            reason += "; run `dora db init`, which grants dora_ingest its privileges"
         return ConfigurationError(f"the database {self._database} refuses: {reason}")
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Delete the working folder."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _fresh_pipeline(self) -> Pipeline:
-        # A package left by a run that was killed is older than what has landed since: dlt would
-        # load it first and extract nothing. State comes from the database alone.
+        # A killed run may leave a package that is older than data loaded since: dlt would load that
+        # package first and extract nothing. The state comes from the database alone.
         shutil.rmtree(self._folder, ignore_errors=True)
         try:
             self._folder.mkdir(parents=True)
@@ -215,14 +215,14 @@ class Landing:
                 _Libpq(self._database).resolve(),
                 create_indexes=False,
                 replace_strategy="insert-from-staging",
-                # It would make one underscore of two.
+                # It would replace two underscores by one.
                 enable_dataset_name_normalization=False,
             ),
             dataset_name=self._database.schemas.raw,
         )
 
     def _make_tables(self) -> None:
-        """Make every declared table, empty: dlt itself waits for the first row of each."""
+        """Create every declared table, empty; dlt would create each with its first row."""
         self._pipeline.extract(every_table())
         schema = self._pipeline.default_schema
         for table in _declared(schema).values():
@@ -249,22 +249,22 @@ def _with_columns(table: TTableSchema, system: TTableSchemaColumns) -> TTableSch
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error and what is behind it."""
+    """Yield an error and its causes."""
     while error is not None:
         yield error
         error = getattr(error, "exception", None) or error.__cause__ or error.__context__
 
 
 def _disk_error(error: Exception) -> OSError | None:
-    """Return what the disk refused, if that is behind an error."""
+    """Return the disk error that caused this error, if there is one."""
     refusals = (e for e in _chain(error) if isinstance(e, OSError) and e.errno in _DISK)
     return next(refusals, None)
 
 
 def _go_on_after(load_id: str | None) -> None:
-    """Have dlt's load ids go up, which are instants: it takes the highest for the newest.
+    """Make dlt's next load id, an instant, higher than this one: dlt takes the highest as newest.
 
-    They would not where the clock of this machine, or of another, has been ahead.
+    Otherwise it may be lower if the clock of this or another machine was ahead.
     """
     clock: Any = vars(load_package)["increasing_precise_time"]
     if load_id and float(load_id) > clock():

@@ -1,6 +1,6 @@
-"""How dlt names the tables nested in another: after one row of it (`pull_request_reviews`).
+"""Names of nested tables: the parent in the singular, as in `pull_request_reviews`.
 
-dlt's own convention would say `pull_requests__reviews`, which readers of `raw` do not expect.
+dlt's default would be `pull_requests__reviews`, which readers of `raw` do not expect.
 """
 
 from dlt.common.normalizers.naming.snake_case import NamingConvention as SnakeCase
@@ -13,7 +13,7 @@ _ONE_ROW_OF = {
 
 
 class NamingConvention(SnakeCase):
-    """dlt's snake case but for the tables nested in those above."""
+    """dlt's snake case, except for tables nested in `pull_requests`, `deployments` and `teams`."""
 
     def make_path(self, *identifiers: str) -> str:
         """Join a path of table names: `pull_requests`, `reviews` → `pull_request_reviews`."""

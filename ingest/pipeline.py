@@ -1,7 +1,7 @@
-"""One ingest run: plan, walk, land, look again, record.
+"""One ingest run: plan, walk, load, check again, record.
 
-A run ends in good order whatever happens to GitHub: what is finished lands, with the state that
-lets the next run go on from there, and a row in `raw.ingest_runs` says how it went.
+A run ends cleanly even if GitHub fails: it loads the finished pages with the state from which the
+next run continues, and adds a row with the result to `raw.ingest_runs`.
 """
 
 import asyncio
@@ -35,7 +35,7 @@ from ingest.run_result import RunResult
 
 logger = logging.getLogger(__name__)
 
-# How often a run goes round again for what changed while it walked.
+# How often a run checks again for changes during its walks.
 ROUNDS = 3
 _REPOSITORIES = """
     select id, repository, is_archived, default_branch, is_configured, pull_requests,
@@ -54,10 +54,10 @@ def run(
     seconds: float | None = None,
     run_id: str | None = None,
 ) -> RunResult | None:
-    """Ingest once, within `seconds` if given; None where another run is under way.
+    """Ingest once, within `seconds` if given; return None if another run is in progress.
 
-    dlt works in a folder below `home`. Raises `ConfigurationError` where GitHub refuses the token;
-    nothing has landed then.
+    dlt works in a folder below `home`. Raises `ConfigurationError` if GitHub refuses the token;
+    nothing has been loaded then.
     """
     with Lock(database) as lock:
         if not lock.is_held:
@@ -87,7 +87,7 @@ def run(
 
 
 def make_tables(database: Database, home: Path) -> None:
-    """Make the tables of `raw` where they are missing, so that dbt can build on an empty one."""
+    """Create missing tables of `raw`, so that dbt can build without any data."""
     with Lock(database) as lock:
         if lock.is_held:
             landing = Landing(database, home, lock)
@@ -114,7 +114,7 @@ def _run(
 
 
 class _Run:
-    """A run under way."""
+    """One run in progress."""
 
     def __init__(self, stream: Stream, database: Database) -> None:
         self.stream = stream
@@ -128,7 +128,7 @@ class _Run:
         self.github = stream.walker.github
 
     async def run(self) -> RunResult:
-        """Do it all; a stop or a fault on the way still lands what is finished."""
+        """Run all steps; if stopped or failed, load the finished pages."""
         result = self.result
         async with self.github, self.stream:
             try:
@@ -145,7 +145,7 @@ class _Run:
         return result
 
     async def _finish(self) -> None:
-        """Land what is left and the row of the run itself; tell the queue what failed."""
+        """Load the remaining pages and the row of the run; send the failures to the queue."""
         result = self.result
         self._note_lost()
         result.finished_at = self.github.clock.now()
@@ -187,7 +187,7 @@ class _Run:
         await self.deliveries.load()
 
     async def _look_again(self, walked: set[str]) -> None:
-        """Go round again for what changed while it was walked."""
+        """Walk again over repositories that changed during their walk."""
         for _ in range(ROUNDS):
             found = Found(listed=self.deliveries.listed)
             out = {*self.walker.lost, *self.walker.unclear}
@@ -208,7 +208,7 @@ class _Run:
         return is_unclear or progress.head is not None or progress.is_behind(probed.newest)
 
     def _begin_backfills(self, found: Found) -> list[str]:
-        """Set out the first walk of every new repository; return these. An empty one needs none."""
+        """Prepare the first walk of every new repository; return those that are not empty."""
         fresh = []
         for key, probed in found.repositories.items():
             progress = self.known.progress[key]
@@ -224,7 +224,7 @@ class _Run:
         return fresh
 
     async def _catch_up(self, behind: Iterable[str], found: Found) -> None:
-        """Walk from the top down to the watermarks: first what was cut off, then what is new."""
+        """Walk down to the watermarks: first finish interrupted walks, then read the changes."""
         keys = list(behind)
         cut = [key for key in keys if self.known.progress[key].head is not None]
         await self.stream.drain(
@@ -243,7 +243,7 @@ class _Run:
         return progress, Walk(began_at=probed.at, target=target, floor=floor)
 
     def _note(self, found: Found) -> None:
-        """Take in what GitHub shows and what it does not."""
+        """Record the repositories that GitHub shows and those that it does not."""
         self.seen.update(found.repositories)
         self.result.messages += found.notes
         for probed in found.repositories.values():
@@ -256,7 +256,7 @@ class _Run:
         self.walker.lost.update(found.away)
 
     def _forget_faults(self, found: Found) -> None:
-        """Close the records of repositories that are within reach again, or asked for no more."""
+        """Resolve failures of repositories that are reachable again or no longer configured."""
         if self.config.only or found.unclear:
             return
         away = {name.casefold() for name in found.away}
@@ -267,7 +267,7 @@ class _Run:
         failures.resolve("repository", gone, self.github.clock.now())
 
     def _note_lost(self) -> None:
-        """Say which repositories are out of reach; keep a record of those never seen."""
+        """Report unreachable repositories; record a failure for those never seen."""
         at = self.github.clock.now()
         for key, reason in sorted(self.walker.unclear.items()):
             self.result.unclear(self.known.repositories[key].repository, reason)

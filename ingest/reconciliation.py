@@ -1,4 +1,4 @@
-"""What `updatedAt` does not show: silent changes, pull requests too few or too many."""
+"""Finds changes that `updatedAt` does not show: silent ones, missing and deleted pull requests."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
@@ -13,10 +13,10 @@ from ingest.github.models import Probed
 from ingest.github.pagination import Page
 
 REREAD_EVERY = timedelta(days=7)
-# A difference that a walk over everything does not explain is looked into again after this time.
+# A difference that a walk over everything does not explain is examined again after this time.
 BELIEVE_FOR = timedelta(days=30)
 AT_ONCE = 50
-# What is open, and what could not be read.
+# Open pull requests, and those that could not be read.
 _OPEN = """
     select opened.id, repository_id
     from (
@@ -32,7 +32,7 @@ _OPEN = """
     where is_configured and unreachable_since is null and opened.id > %s
     order by 1
 """
-# What GitHub counts: our rows, and those that it has but we could not use.
+# To compare with GitHub's count: our rows, and pull requests that could not be read.
 _COUNTS = """
     select repository_id, count(*)
     from (
@@ -78,7 +78,7 @@ _VANISH = """
 
 
 class Audit:
-    """Compares `raw` with GitHub, and repairs it."""
+    """Compares `raw` with GitHub and repairs it."""
 
     def __init__(self, stream: Stream, database: Database, seen: Mapping[str, Probed]) -> None:
         self.stream = stream
@@ -91,7 +91,7 @@ class Audit:
         return repository_id in self.seen and repository_id not in self.stream.walker.lost
 
     async def reread_open(self, now: datetime) -> None:
-        """Read open pull requests again, once in `REREAD_EVERY`; go on where a run stopped."""
+        """Read open pull requests again once in `REREAD_EVERY`; continue where a run stopped."""
         reread = self.known.reread
         if reread.done_at is None:
             self.known.reread = reread.model_copy(update={"done_at": now})
@@ -107,10 +107,9 @@ class Audit:
         self.known.reread = reread.model_copy(update={"after": "", "done_at": now})
 
     async def retry(self, now: datetime) -> None:
-        """Fetch again, one by one, what failed within the last day or `dora retry` asks for.
+        """Fetch again, one by one, the failures of the last day or of `dora retry`.
 
-        That GitHub leaves some of these unanswered again is no outage: the rest waits for the next
-        run.
+        If GitHub leaves many of them unanswered again, the rest waits for the next run.
         """
         sizes = self.stream.walker.github.sizes["pull_requests"]
         for subject_id, repository_id, _ in self.stream.failures.to_retry("pull_request"):
@@ -120,11 +119,11 @@ class Audit:
                 await self._read_again([(subject_id, repository_id)], now)
 
     async def repair(self, now: datetime) -> None:
-        """Walk all of every repository whose rows are not as many as GitHub's, and tombstone.
+        """Walk over every repository whose number of rows differs from GitHub's; mark deleted rows.
 
-        Only where the whole history is loaded, and once per distinct difference, or twice where
-        something else happened under the walk: it may have been deleted just behind it. One that
-        stays is taken for GitHub's own, for `BELIEVE_FOR`.
+        Only if the whole history is loaded. This happens once per difference, or twice if something
+        else changed during the walk: a pull request may have been deleted after the walk passed it.
+        A difference that remains is taken as GitHub's miscount for `BELIEVE_FOR`.
         """
         self._begin_repairs(now)
         pending = [key for key, p in self.known.progress.items() if p.repair_after is not None]
@@ -134,7 +133,7 @@ class Audit:
             progress = self.known.progress[key]
             await self.stream.drain([self.stream.walker.go_on(key, progress, "repair")])
             if self.known.progress[key].repair is not None:
-                # It was cut off, by GitHub or by the repository's end: another run goes on.
+                # GitHub failed to answer or the repository is gone: another run continues.
                 continue
             floor = progress.repair.floor if progress.repair else None
             unseen = self._rows(_UNSEEN, key, progress.repair_after, floor)
@@ -145,9 +144,9 @@ class Audit:
                 await self._end_repair(key, now)
 
     def refresh(self, keys: Iterable[str]) -> None:
-        """Have `repair` walk over all that is loaded of these, or what is newer than `since`.
+        """Make `repair` walk over the loaded part of these repositories, back to `since` if given.
 
-        A walk that was cut off goes on.
+        An interrupted walk continues.
         """
         for key in keys:
             progress = self.known.progress[key]
@@ -191,13 +190,13 @@ class Audit:
         self.known.differences[key] = Difference(rows=difference, at=now, walks=before + 1)
 
     async def _end_repair(self, key: str, now: datetime) -> None:
-        """Settle what stays different from what GitHub counts, if that is certain by now."""
+        """Accept a remaining difference from GitHub's count if it is certain."""
         found = Found()
         await probe(self.stream.walker.github, [key], found)
         begun = self.known.differences.get(key)
         if (shown := found.repositories.get(key)) and begun:
-            # What was opened under the walk is none: then the difference before it counts, unless
-            # the walk found something gone, in whose place something else may have gone since.
+            # If GitHub's count changed during the walk, the difference before it counts. It is not
+            # certain if the walk found a deletion: another pull request may be gone since then.
             found_gone = self._rows(_GONE_SINCE, key, begun.at)
             is_settled = begun.walks > 1 and not found_gone
             update: dict[str, object] = {"at": now, "is_settled": is_settled}
@@ -210,9 +209,9 @@ class Audit:
         self.known.progress[key] = self.known.progress[key].model_copy(update=ended)
 
     async def _read_again(self, rows: Sequence[tuple[str, str]], now: datetime) -> bool:
-        """Fetch pull requests (id, repository's id) by themselves and land them.
+        """Fetch pull requests (id, repository id) by their ids and load them.
 
-        False where GitHub left open whether one of them is gone.
+        Returns False if GitHub did not tell whether one of them is deleted.
         """
         repository_of = dict(rows)
         fetched = await self.stream.mender.pull_requests(list(repository_of))
@@ -227,10 +226,10 @@ class Audit:
         return await self._vanish({key: repository_of[key] for key in fetched.gone}, now)
 
     async def _vanish(self, gone: dict[str, str], now: datetime) -> bool:
-        """Mark pull requests as vanished where their repository is still shown.
+        """Mark pull requests as vanished if GitHub still shows their repository.
 
-        With a repository that is deleted, or lost to the token, all of its pull requests are gone.
-        False where GitHub fails to say whether it is.
+        If the repository is deleted or the token lost access, GitHub shows no pull request of it,
+        and none is marked. Returns False if GitHub did not tell whether it is.
         """
         if not gone:
             return True

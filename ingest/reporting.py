@@ -1,4 +1,4 @@
-"""Who is told how a run gets on."""
+"""Reports the progress of a run."""
 
 import logging
 from typing import Protocol
@@ -9,17 +9,17 @@ logger = logging.getLogger(__name__)
 
 
 class Reporter(Protocol):
-    """A progress bar, a log, a test."""
+    """Receives the progress of a run: a progress bar, a log or a test."""
 
     def planned(self, repositories: int, behind: int, pull_requests: int) -> None:
-        """Tell how many repositories there are, how many have changed, and how much is new."""
+        """Report the number of repositories, of changed ones, and of pull requests in new ones."""
 
     def landed(self, pull_requests: int) -> None:
-        """Tell that so many more pull requests are in the database."""
+        """Report how many more pull requests are in the database."""
 
 
 class LogReporter:
-    """A line in the log for each."""
+    """Writes one log line per report."""
 
     def planned(self, repositories: int, behind: int, pull_requests: int) -> None:
         """Log the plan."""
@@ -31,5 +31,5 @@ class LogReporter:
         )
 
     def landed(self, pull_requests: int) -> None:
-        """Log a landing."""
+        """Log the number of loaded pull requests."""
         logger.info("%s landed", counted(pull_requests, "pull request"))

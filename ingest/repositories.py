@@ -1,4 +1,4 @@
-"""Which repositories are configured: `owner/name`, `owner/*`, `!owner/name`."""
+"""Parses the configured repositories: `owner/name`, `owner/*`, `!owner/name`."""
 
 import re
 from collections.abc import Sequence
@@ -16,26 +16,26 @@ _ALL = re.compile(rf"{_OWNER}/\*")
 
 @dataclass(frozen=True)
 class Selection:
-    """What `REPOSITORIES` asks for, names compared without regard to case."""
+    """The repositories that `REPOSITORIES` selects; `left_out` is in lower case."""
 
     names: tuple[str, ...]
     owners: tuple[str, ...]
     left_out: frozenset[str]
 
     def has(self, repository: str) -> bool:
-        """Say whether an owner's repository is not left out."""
+        """Return whether an owner's repository is not left out."""
         return repository.casefold() not in self.left_out
 
 
 def parse_repositories(configured: str | None, source: str = "REPOSITORIES") -> Selection:
-    """Parse the setting, or what it refers to; raise `ConfigurationError` with every fault."""
+    """Parse the setting or the file it refers to; raise `ConfigurationError` with every fault."""
     text = (configured or "").strip()
     if text.startswith(("s3://", "ssm:")) or _is_file(text):
         text = read_reference(text, source)
     entries = [entry for entry in re.split(r"[,\s]+", text) if entry]
     if not entries:
         raise ConfigurationError(
-            f"{source} is not set; give it owner/name, owner/* or several with commas between"
+            f"{source} is not set; use owner/name, owner/* or several, separated by commas"
         )
     return _select(entries, source)
 
@@ -62,7 +62,7 @@ def _select(entries: Sequence[str], source: str) -> Selection:
         elif _is_name(entry):
             names.setdefault(entry.casefold(), entry)
         else:
-            faults.append(f"{source}: {entry!r} is not of the form owner/name")
+            faults.append(f"{source}: {entry!r} does not have the form owner/name")
     if faults:
         raise ConfigurationError(faults)
     kept = tuple(name for key, name in names.items() if key not in left_out)

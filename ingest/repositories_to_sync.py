@@ -1,4 +1,4 @@
-"""Which of the configured repositories to walk, and the row that each has in `raw.repositories`."""
+"""Finds the configured repositories, and makes their rows of `raw.repositories`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
@@ -34,13 +34,13 @@ class Repository:
 
 @dataclass
 class Known:
-    """What the database holds when the run begins, and what the run makes of it.
+    """The state in the database when the run begins, as the run updates it.
 
-    `names` leads from a configured name to an id, `unresolved` says since when a name leads to
-    nothing. `differences` are the numbers of rows that were not GitHub's and have been looked into.
-    `landed` is what `raw.repositories` holds. `deliveries` is what is loaded of each repository's
-    deployments and the like, `rounds` when single ones were last read again, `incident_sources`
-    are those of a file.
+    `names` maps a configured name to a repository id, `unresolved` to the instant since when there
+    is no such repository. `differences` are the differences between our number of rows and
+    GitHub's that have been examined. `landed` holds the rows of `raw.repositories`. `deliveries`
+    says which deployments, releases, runs and so on are loaded per repository, `rounds` when single
+    ones were last read again, `incident_sources` are the sources of the incidents file.
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -73,7 +73,7 @@ class Known:
             differences={
                 key: Difference.model_validate(value)
                 for key, value in state.get("differences", {}).items()
-                # Until November 2026 a bare number.
+                # Before November 2026 it was a plain number.
                 if isinstance(value, dict)
             },
             deliveries={
@@ -87,7 +87,7 @@ class Known:
         )
 
     def state(self) -> dict[str, Any]:
-        """Return what dlt's state is to hold."""
+        """Return the content of dlt's state."""
         return {
             "repositories": {
                 key: progress.model_dump(mode="json", exclude_none=True)
@@ -110,7 +110,7 @@ class Known:
         }
 
     def as_of(self) -> datetime | None:
-        """Return the instant up to which all that counts is loaded (docs/metrics.md)."""
+        """Return the instant up to which every reachable repository is loaded (docs/metrics.md)."""
         return min(
             (
                 row.covered_to
@@ -121,7 +121,7 @@ class Known:
         )
 
     def changed_rows(self) -> list[Row]:
-        """Return the rows of `raw.repositories` that differ from what has landed."""
+        """Return the rows of `raw.repositories` that differ from the loaded ones."""
         return [
             vars(row).copy()
             for key, row in self.repositories.items()
@@ -129,7 +129,7 @@ class Known:
         ]
 
     def saw(self, probed: Probed) -> None:
-        """Take in what a probe tells of a repository."""
+        """Update a repository with the result of a probe."""
         row = self.repositories.get(probed.id) or Repository(probed.id, probed.repository)
         progress = self.progress.setdefault(probed.id, Progress())
         is_quiet = progress.is_whole_up_to(probed.newest) and not probed.is_unclear
@@ -147,7 +147,7 @@ class Known:
         )
 
     def advanced(self, repository_id: str, progress: Progress) -> None:
-        """Take in a landed page's progress."""
+        """Update a repository with the progress of a page."""
         row = self.repositories[repository_id]
         covered_to = _latest(row.covered_to, progress.walked_at)
         self.progress[repository_id] = progress
@@ -156,7 +156,7 @@ class Known:
         )
 
     def lost(self, repository_id: str, reason: str, at: datetime) -> bool:
-        """Mark a repository as out of reach; say whether that is new."""
+        """Mark a repository as unreachable; return whether it was reachable before."""
         row = self.repositories.get(repository_id)
         if row is None or row.unreachable_since is not None:
             return False
@@ -175,9 +175,9 @@ async def discover(
 ) -> Found:
     """Ask GitHub for every configured repository, or for those that `--repository` names.
 
-    One request for 100 repositories, and one more for every 100 names not seen before, or whose
-    repository has another name by now: somebody may have made a new one under the old name.
-    `listed` is what else these requests ask for.
+    One request for 100 repositories, and one more for every 100 names that are new or whose
+    repository was renamed: there may be a new repository under the old name. The requests also
+    ask for the lists in `listed`.
     """
     found = Found(
         known_names={key: row.repository for key, row in known.repositories.items()},
@@ -206,7 +206,7 @@ async def discover(
         raise refused_token(f"any of the repositories, such as {name}", refusal)
     if config.only and not found.repositories and not found.away:
         raise ConfigurationError(
-            f"--repository {', '.join(sorted(config.only))} is not among the REPOSITORIES"
+            f"--repository {', '.join(sorted(config.only))} is not in REPOSITORIES"
         )
     if not config.only and not any(key.endswith("/*") for key in found.unclear):
         _forget_unconfigured(known, configured)
@@ -216,10 +216,10 @@ async def discover(
 async def _discover_owned(
     github: GitHub, owner: str, config: Config, known: Known, found: Found
 ) -> set[str]:
-    """Ask for all that an owner has; return the ids of what `owner/*` stands for.
+    """Ask for all repositories of an owner; return the ids that `owner/*` selects.
 
-    What the list does not show any more is asked for by itself: it may be blocked, gone, or
-    somebody else's by now. Where the owner itself is gone, what it had is followed all the same.
+    A known repository that is missing in the list is asked for by its id: it may be blocked,
+    deleted or transferred. If the owner no longer exists, its known repositories are kept.
     """
     name = f"{owner}/*"
     shown = await owned(github, owner, known.names.get(name.casefold()), found)
@@ -228,7 +228,7 @@ async def _discover_owned(
     if shown.id:
         known.names[name.casefold()] = shown.id
     if shown.login.casefold() != owner.casefold():
-        found.notes.append(f"{owner} is called {shown.login} now: say so in REPOSITORIES")
+        found.notes.append(f"{owner} was renamed to {shown.login}: change it in REPOSITORIES")
     owners = {owner.casefold(), shown.login.casefold()}
     missing = [
         row.id
@@ -245,12 +245,12 @@ async def _discover_owned(
     }
     hidden = len(shown.hidden) - len(kept)
     if hidden > 0:
-        found.away[f"{name} ({hidden} more that the token may not see)"] = shown.hidden[-1]
+        found.away[f"{name} ({hidden} more that the token cannot read)"] = shown.hidden[-1]
     return {key for key in {*shown.ids, *kept} if _is_selected(key, owner, config, known, found)}
 
 
 def _is_selected(key: str, owner: str, config: Config, known: Known, found: Found) -> bool:
-    """Whether none of `!owner/name` leaves it out, by its name or its owner's configured one."""
+    """Whether no `!owner/name` leaves it out, under its current or its configured owner."""
     shown = found.repositories.get(key) or known.repositories[key]
     own_name = shown.repository.partition("/")[2]
     return all(config.selection.has(name) for name in (shown.repository, f"{owner}/{own_name}"))
@@ -261,7 +261,7 @@ def _owner_of(repository: str) -> str:
 
 
 def _is_to_resolve(name: str, known: Known, found: Found) -> bool:
-    """Whether a configured name is new, or may lead to another repository than it used to."""
+    """Whether a configured name is new, or may now belong to another repository."""
     key = known.names.get(name.casefold())
     if key is None or key in found.away:
         return True

@@ -1,4 +1,4 @@
-"""How a run went: counted while it runs, told to a person, kept in `raw.ingest_runs`."""
+"""The result of a run: counts, messages and the row of `raw.ingest_runs`."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -10,7 +10,7 @@ from ingest.github.models import Row
 
 PARTLY_FAILED = 1
 INTERRUPTED = 130
-# So many pull requests that could not be read are named in a run's messages.
+# How many unreadable pull requests a run's messages name.
 NAMED = 5
 _UNSTORED = (
     *("messages", "database_seconds", "as_of", "pull_requests_failed", "deliveries_failed"),
@@ -19,9 +19,9 @@ _UNSTORED = (
 
 @dataclass
 class RunResult:
-    """How a run went; `messages` are for a person, in the order in which things happened.
+    """The result of a run; `messages` are for people, in the order of events.
 
-    `as_of` is the instant up to which every repository within reach is loaded.
+    `as_of` is the instant up to which every reachable repository is loaded.
     """
 
     run_id: str
@@ -45,7 +45,7 @@ class RunResult:
     messages: list[str] = field(default_factory=list)
 
     def stopped(self, error: DoraError) -> None:
-        """Note what ended the run before its end."""
+        """Record the error that stopped the run."""
         self.status = "continue" if isinstance(error, StoppedEarly) else "failed"
         if isinstance(error, RateLimitReached):
             self.status, self.resume_at = "wait", error.resume_at
@@ -54,31 +54,31 @@ class RunResult:
         self.messages.append(str(error))
 
     def interrupted(self) -> None:
-        """Note that somebody ended the run."""
+        """Record that somebody interrupted the run."""
         self.status, self.exit_code, self.error = "interrupted", INTERRUPTED, "interrupted"
 
     def lost(self, repository: str, reason: str, *, is_new: bool) -> None:
-        """Note a repository that is out of reach: a failure in the run that finds it so."""
+        """Record an unreachable repository; only the first run that notices it fails partly."""
         self.repositories_failed += 1
-        self.messages.append(f"{repository} is out of reach: {reason}")
+        self.messages.append(f"{repository} is unreachable: {reason}")
         if is_new and self.exit_code == 0:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def unclear(self, repository: str, reason: str) -> None:
-        """Note a repository that GitHub failed to show this time."""
+        """Record a repository that GitHub failed to return in this run."""
         self.repositories_failed += 1
-        self.messages.append(f"{repository} was not shown this time: {reason}")
+        self.messages.append(f"{repository} could not be read in this run: {reason}")
         if self.exit_code == 0:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def incomplete(self, message: str) -> None:
-        """Note something that could not be loaded, while the rest goes on."""
+        """Record that something could not be loaded; the run continues."""
         self.messages.append(message)
         if self.exit_code == 0:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def count(self, pull_requests: list[Row], failures: list[Row]) -> None:
-        """Count what lands, and what failed to."""
+        """Count the loaded rows and the failures."""
         self.pull_requests += len(pull_requests)
         self.reviews += sum(len(row["reviews"]) for row in pull_requests)
         self.draft_events += sum(len(row["draft_events"]) for row in pull_requests)
@@ -91,7 +91,7 @@ class RunResult:
                     self._delivery_failed(row)
 
     def _pull_request_failed(self, row: Row) -> None:
-        """Note a pull request that could not be read: a failure for as long as runs try it."""
+        """Record an unreadable pull request; the run fails partly as long as runs retry it."""
         self.pull_requests_failed += 1
         if self.pull_requests_failed <= NAMED:
             name = f"#{row['number']}" if row["number"] else f" {row['subject_id'] or ''}"
@@ -100,7 +100,7 @@ class RunResult:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def _delivery_failed(self, row: Row) -> None:
-        """Note a deployment, release or the like that could not be read."""
+        """Record an unreadable deployment, release, tag, workflow run or incident."""
         self.deliveries_failed += 1
         if self.deliveries_failed <= NAMED:
             what = f"{row['kind'].replace('_', ' ')} {row['subject_id']} of {row['repository']}"

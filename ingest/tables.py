@@ -1,8 +1,8 @@
-"""The tables of schema `raw`: every column is declared, so an empty one is there too.
+"""The tables of schema `raw`: every column is declared, so empty columns exist too.
 
 Instants are timestamptz in UTC. `pull_request_reviews` and `pull_request_draft_events` are nested
-tables of `pull_requests`, `team_memberships` of `teams`: dlt replaces a row together with what is
-nested in it, in one transaction. The names of nested tables come from `ingest.naming`.
+tables of `pull_requests`, `team_memberships` of `teams`: dlt replaces a row together with its
+nested rows, in one transaction. The names of nested tables come from `ingest.naming`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _columns(**types: str) -> TTableSchemaColumns:
-    """Column hints from `name="type"`; a trailing `!` means not null."""
+    """Make column hints from `name="type"`; a trailing `!` means not null."""
     columns: dict[str, TColumnSchema] = {}
     for name, declared in types.items():
         hint: dict[str, Any] = {
@@ -63,7 +63,8 @@ PULL_REQUESTS = _columns(
     base_ref="text",
     head_ref="text",
     head_sha="text",
-    # What title, body and branch say that it reverts: `#12` or a commit, separated by spaces.
+    # The pull requests (`#12`) and commits that it reverts, by title, body and branch, separated by
+    # spaces.
     reverts="text",
     first_commit_at="timestamp",
     commits="bigint",
@@ -92,8 +93,9 @@ DRAFT_EVENTS = _columns(
     position="bigint!",
 )
 
-# What may be a deployment, by the source of DELIVERY's rules. A row that GitHub shows no longer has
-# `vanished_at` and stays. `commit_sha` is the commit behind the tag or the deployment.
+# Deployments, releases, tags and workflow runs may be deployments, by the source in the rules of
+# DEPLOYMENTS. A row that GitHub no longer shows gets `vanished_at` and stays. `commit_sha` is the
+# commit of the tag or the deployment.
 DEPLOYMENTS = _columns(
     id="text!",
     repository_id="text!",
@@ -132,7 +134,7 @@ RELEASES = _columns(
     vanished_at="timestamp",
 )
 
-# `id` is that of the ref, `tagged_at` null where the tag is a lightweight one.
+# `id` is the ref's; `tagged_at` is null for a lightweight tag.
 TAGS = _columns(
     id="text!",
     repository_id="text!",
@@ -143,7 +145,7 @@ TAGS = _columns(
     vanished_at="timestamp",
 )
 
-# `succeeded_at` is the end of the first attempt that concluded `success`.
+# `succeeded_at` is the end of the first attempt with the conclusion `success`.
 WORKFLOW_RUNS = _columns(
     id="text!",
     repository_id="text!",
@@ -163,8 +165,8 @@ WORKFLOW_RUNS = _columns(
     vanished_at="timestamp",
 )
 
-# `parents` are separated by spaces, the first parent first. The last five columns say where in the
-# graph the commit is (ingest.commit_graph).
+# `parents` are separated by spaces, the first parent first. The last five columns are the commit's
+# place in the graph (ingest.commit_graph).
 COMMITS = _columns(
     repository_id="text!",
     sha="text!",
@@ -178,8 +180,8 @@ COMMITS = _columns(
     reach="json",
 )
 
-# The columns of docs/delivery.md; `repository` is a name, `target` that of a rule. Other loaders
-# may write rows of sources of their own.
+# docs/delivery.md describes the columns; `repository` is a name, `target` the target of a rule.
+# Other loaders may write rows with other sources.
 INCIDENTS = _columns(
     source="text!",
     id="text!",
@@ -197,8 +199,8 @@ INCIDENTS = _columns(
     fixed_by="text",
 )
 
-# What of a repository's deliveries is loaded: one row per repository and kind (`deployments`,
-# `releases`, `tags`, `workflow_runs`, `commits`). `unreadable_reason` says why it could not be.
+# Up to when a repository's deliveries are loaded: one row per repository and kind (`deployments`,
+# `releases`, `tags`, `workflow_runs`, `commits`, `incidents`).
 DELIVERY_COVERAGE = _columns(
     repository_id="text!",
     kind="text!",
@@ -207,8 +209,8 @@ DELIVERY_COVERAGE = _columns(
     unreadable_reason="text",
 )
 
-# Every login ever seen for an account, and when last: the latest one is its current login. The last
-# two columns are null in rows of before they were added, until the login is seen again.
+# Every login ever seen for an account, and when it was last seen: the latest is the current login.
+# The last two columns are null in older rows until the login is seen again.
 USER_LOGINS = _columns(user_id="text!", login="text!", account_type="text", seen_at="timestamp")
 
 TEAMS = _columns(team_id="text!", name="text!", description="text")
@@ -223,7 +225,7 @@ TEAM_MEMBERSHIPS = _columns(
     also="text",
 )
 
-# Settings that the marts are made with, so that a build by bare dbt has them too.
+# Settings that the marts use, so that a build with dbt alone has them too.
 SETTINGS = _columns(name="text!", value="json!")
 
 INGEST_RUNS = _columns(
@@ -261,7 +263,7 @@ INGEST_FAILURES = _columns(
     resolved_at="timestamp",
 )
 
-# Every table of `raw` that is ours, by its name.
+# Every table of `raw` that this package declares, by its name.
 TABLES = {
     "repositories": REPOSITORIES,
     "pull_requests": PULL_REQUESTS,
@@ -282,5 +284,5 @@ TABLES = {
     "ingest_runs": INGEST_RUNS,
     "ingest_failures": INGEST_FAILURES,
 }
-# Every column of them, as (table, column).
+# Every column of these tables, as (table, column).
 EVERY_COLUMN = {(table, column) for table, columns in TABLES.items() for column in columns}

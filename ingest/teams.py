@@ -1,4 +1,4 @@
-"""The team configuration: read, checked by the rules of docs/metrics.md, turned into rows."""
+"""Reads the team configuration, checks it by the rules of docs/metrics.md, makes its rows."""
 
 import json
 import re
@@ -46,11 +46,11 @@ def _instant(value: Any) -> Any:
     try:
         return value.astimezone(UTC)
     except OverflowError:
-        raise ValueError("is before the first or after the last year there is") from None
+        raise ValueError("is before the year 1 or after the year 9999") from None
 
 
 def _exact(value: Any) -> Any:
-    """Take the decimal that was written, not the binary fraction nearest to it."""
+    """Return the decimal as it was written, not the nearest binary fraction."""
     if isinstance(value, bool):
         raise ValueError("should be a number")
     percent = _PERCENT.fullmatch(str(value))
@@ -69,7 +69,7 @@ Weight = Annotated[
 
 
 def person(login: str) -> str:
-    """Return what stands for a login: without regard to case, `x[bot]` is `x`."""
+    """Return the login to compare by: in lower case, without `[bot]`."""
     return login.casefold().removesuffix("[bot]")
 
 
@@ -77,9 +77,9 @@ Login = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*(\[bot\])?$")]
 
 
 class Member(BaseModel):
-    """One window of one person in one team, `[joined_at, left_at)`.
+    """A window of one person in one team, `[joined_at, left_at)`.
 
-    `also` are the logins of the person's other accounts. They hold for every window of the person.
+    `also` are the logins of the person's other accounts. They apply to every window of the person.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -123,12 +123,12 @@ def _usable_id(value: str) -> str:
             " and hold only those, '.', '_' and '-'"
         )
     if value == RESERVED:
-        raise ValueError(f"id {RESERVED!r} is reserved for what no team has")
+        raise ValueError(f"id {RESERVED!r} is reserved for changes without a team")
     return value
 
 
 class Team(BaseModel):
-    """A team; `id` is made from `name` where it is not given."""
+    """A team; the default `id` is made from `name`."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -141,7 +141,7 @@ class Team(BaseModel):
     def _has_a_usable_id(self) -> Self:
         self.id = self.id or slugify(self.name)
         if not self.id:
-            raise ValueError("name has nothing that an id could be made of: give it an id")
+            raise ValueError("no id can be made from this name: give the team an id")
         _usable_id(self.id)
         return self
 
@@ -159,7 +159,7 @@ _Teams = TypeAdapter(Annotated[list[Team], Field(min_length=1)])
 
 
 def read_teams(configured: str) -> list[Team]:
-    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    """Parse JSON or the file it refers to; raise `ConfigurationError` with every fault."""
     source, text = SOURCE, configured.strip()
     if text and not text.startswith(("[", "{")):
         source, text = configured, read_reference(configured, SOURCE)
@@ -168,7 +168,7 @@ def read_teams(configured: str) -> list[Team]:
 
 def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     """Parse and check a team configuration; `source` names it in the faults."""
-    # Some editors write a mark in front.
+    # Some editors write a byte order mark.
     text = text.removeprefix("\ufeff")
     if not text.strip():
         raise ConfigurationError(f"{source} is empty; it should be a JSON array of teams")
@@ -190,18 +190,18 @@ def _read_json(text: str, source: str) -> Any:
         written = json.dumps(document, ensure_ascii=False)
         written.encode()
     except UnicodeEncodeError:
-        raise ConfigurationError(f"{source} has half a surrogate pair in it") from None
+        raise ConfigurationError(f"{source} contains half a surrogate pair") from None
     except RecursionError:
-        raise ConfigurationError(f"{source} is no JSON: it is nested too deeply") from None
+        raise ConfigurationError(f"{source} is not valid JSON: it is nested too deeply") from None
     except ValueError as error:
-        raise ConfigurationError(f"{source} is no JSON: {error}") from None
+        raise ConfigurationError(f"{source} is not valid JSON: {error}") from None
     if "\\u0000" in written:
-        raise ConfigurationError(f"{source} has a NUL in it, which Postgres cannot store")
+        raise ConfigurationError(f"{source} contains a NUL, which Postgres cannot store")
     return document
 
 
 def _salvaged(document: Any) -> list[Team]:
-    """Return what is good of a bad configuration, to look for the faults between its parts."""
+    """Return the valid parts of an invalid configuration, to find faults between them."""
     teams = []
     entries = document if isinstance(document, list) else []
     for number, entry in enumerate(entry for entry in entries if isinstance(entry, dict)):
@@ -224,7 +224,7 @@ def _is_good(model: type[BaseModel], value: Any) -> bool:
 
 
 def over_allocations(teams: Iterable[Team]) -> list[str]:
-    """Say who is allocated more than once over, and from when: allowed, but worth a look."""
+    """Return a warning for each person whose weights exceed 1, and from when; this is allowed."""
     members: dict[str, list[Member]] = defaultdict(list)
     for team in teams:
         for member in team.members:
@@ -245,27 +245,27 @@ def over_allocations(teams: Iterable[Team]) -> list[str]:
 def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     keys = [key for key, _ in pairs]
     if twins := sorted({key for key in keys if keys.count(key) > 1}):
-        raise ValueError(f"the key {twins[0]!r} is there twice in one object")
+        raise ValueError(f"an object has the key {twins[0]!r} twice")
     return dict(pairs)
 
 
-# What pydantic says in words of its own, in those of whoever wrote the file.
+# Plain messages for faults that pydantic finds.
 _PLAIN = {
-    "extra_forbidden": "there is no such field",
+    "extra_forbidden": "no such field",
     "greater_than_equal": "should be from 0.00 to 1.00",
     "less_than_equal": "should be from 0.00 to 1.00",
     "list_type": "should be a JSON array",
     "model_type": "should be a JSON object",
     "missing": "is missing",
-    "string_pattern_mismatch": "is no login of GitHub's: letters, digits and hyphens, no @",
+    "string_pattern_mismatch": "is not a GitHub login: use letters, digits and hyphens, no @",
     "string_too_short": "should not be empty",
     "string_type": "should be a text",
-    "too_short": "should have at least one team in it",
+    "too_short": "should contain at least one team",
 }
 
 
 def _fault(fault: Any, document: Any) -> str:
-    """Name the place as a person would: the team's and the member's name, not their positions."""
+    """Describe a fault; name the team and the member instead of their positions."""
     place, node = [], document
     for step in fault["loc"]:
         node = node[step] if _has(node, step) else None
@@ -294,7 +294,7 @@ def _twin_ids(teams: list[Team]) -> list[str]:
 
 
 def _shared_accounts(teams: list[Team]) -> list[str]:
-    """Say which `also` login would belong to two people."""
+    """Return a fault for each account that would belong to two people."""
     owners: dict[str, dict[str, str]] = defaultdict(dict)
     for member in (member for team in teams for member in team.members):
         for login in (member.github_username, *member.also):

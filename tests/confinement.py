@@ -1,10 +1,10 @@
-"""A process with no more of a machine than AWS Lambda gives: no /dev/shm, little to write to."""
+"""Run a process with the limits of AWS Lambda: no /dev/shm, few writable folders."""
 
 import os
 import subprocess
 from functools import cache
 
-# Everything that is mounted is read-only; what comes after `--` is run.
+# Makes all mounts read-only, then runs the command after `--`.
 _READ_ONLY = """
 set -e
 mount --make-rprivate /
@@ -16,7 +16,7 @@ done < /proc/self/mounts
 {after}
 exec "$@"
 """
-# The machine's /tmp stays writable, but for a clone in it, which becomes a separate mount.
+# The machine's /tmp stays writable, except for a clone in it, which becomes a separate mount.
 _OWN_TMP = _READ_ONLY.format(
     before="""
 mount --bind /tmp /tmp
@@ -25,7 +25,7 @@ case "$PWD" in /tmp/*) mount --bind "$PWD" "$PWD" ;; esac
     kept="/tmp",
     after="",
 )
-# A new /tmp, and folders of the machine's at the places where Lambda has them, or beside.
+# A new /tmp, and two of the machine's folders mounted as the task and the runtime of Lambda.
 _NEW_TMP = _READ_ONLY.format(
     before="""
 mount -t tmpfs none /mnt
@@ -47,7 +47,7 @@ true
 
 
 def with_own_tmp() -> tuple[str, ...]:
-    """What to put before a command that may write to /tmp only; nothing where it cannot be had."""
+    """The prefix for a command that may write only to /tmp; empty if the machine has none."""
     return _within(_OWN_TMP)
 
 
@@ -58,7 +58,7 @@ def with_new_tmp(task: str, runtime: str) -> tuple[str, ...]:
 
 @cache
 def without_network() -> tuple[str, ...]:
-    """What to put before a command that reaches nobody; nothing where it cannot be had."""
+    """The prefix for a command without network access; empty if the machine has none."""
     if not _namespace():
         return ()
     command = (*_namespace(), "--net")
@@ -67,7 +67,7 @@ def without_network() -> tuple[str, ...]:
 
 
 def writable(within: tuple[str, ...], folders: tuple[str, ...]) -> list[str]:
-    """Those of the folders that a command can write to."""
+    """The folders that a command can write to."""
     done = subprocess.run(
         [*within, "sh", "-c", _PROBE, "sh", *folders], check=True, capture_output=True, text=True
     )
@@ -80,7 +80,7 @@ def _within(script: str, *arguments: str) -> tuple[str, ...]:
 
 @cache
 def _namespace() -> tuple[str, ...]:
-    """A mount namespace, root's or a user's own; none where this machine allows neither."""
+    """A mount namespace of root or of a user; empty if this machine allows neither."""
     own = () if os.geteuid() == 0 else ("--map-root-user",)
     command = ("unshare", *own, "--mount")
     try:

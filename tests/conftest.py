@@ -1,7 +1,8 @@
-"""What tests share: a server for the whole run, a database of its own for each test, `--long`."""
+"""Shared by all tests: a server for the whole run, a database for each test, `--long`."""
 
 import fcntl
 import json
+import os
 import secrets
 import shutil
 import signal
@@ -26,9 +27,9 @@ LONGEST = {"test_week.py", "test_dbt_incremental.py", "test_dbt_publish.py"}
 
 
 def new_folder() -> tuple[Path, IO[bytes]]:
-    """Make a temporary folder that is this run's for as long as the open file lives."""
+    """Make a temporary folder that is marked as in use as long as the file is open."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    # Root's servers run as somebody else, who has to get in.
+    # Servers of root run as another account, which needs access.
     folder.chmod(0o755)
     mark = (folder / "unmarked").open("wb")
     fcntl.flock(mark, fcntl.LOCK_EX)
@@ -51,7 +52,7 @@ def clear(folder: Path) -> None:
 
 
 def destroy(home: Path) -> None:
-    """Stop the server of a home and delete its data, wherever they are."""
+    """Stop the server of a home and delete its data, also outside the home."""
     embedded_postgres.stop(home)
     state = home / "postgres.json"
     if state.exists():
@@ -65,7 +66,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Name the run's folder once, for this process and every worker that it starts."""
+    """Make the run's folder once, for this process and all of its workers."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell's background job ignores Ctrl-C, and so would every command that a test stops.
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -86,15 +87,16 @@ def pytest_configure_node(node: Any) -> None:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if not config.getoption("--long"):
-        long = [item for item in items if item.get_closest_marker("long")]
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
-    # Two workers end at about the same time if the longest files come first.
+        skipped = {"long"} if os.environ.get("CI") == "true" else {"long", "ci"}
+        left_out = [item for item in items if skipped & {mark.name for mark in item.iter_markers()}]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    # If the longest files come first, two workers finish at about the same time.
     items.sort(key=lambda item: item.path.name not in LONGEST)
 
 
 def hurry(connection: psycopg.Connection[Any]) -> None:
-    """Have a server wait for no disk: it need not survive a crash of the machine."""
+    """Turn off waiting for the disk: the server need not survive a crash of the machine."""
     connection.execute("alter system set fsync = off")
     connection.execute("select pg_reload_conf()")
 
@@ -114,7 +116,7 @@ def server(request: pytest.FixtureRequest) -> Embedded:
 
 
 def make_once(server: Embedded, name: str, make: Callable[[Database], None]) -> None:
-    """Have `make` fill a database of this name, unless a worker of this run has had it so."""
+    """Fill a database of this name with `make`, unless a worker of this run already has."""
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("select pg_advisory_lock(hashtext(%s))", [name])
         query = "select exists (select from pg_database where datname = %s)"
@@ -127,7 +129,7 @@ def make_once(server: Embedded, name: str, make: Callable[[Database], None]) -> 
 
 @pytest.fixture
 def database(server: Embedded) -> Iterator[Database]:
-    """A database of the test's own with schemas and roles in it, gone afterwards."""
+    """A new database with schemas and roles, dropped after the test."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")
@@ -137,7 +139,7 @@ def database(server: Embedded) -> Iterator[Database]:
 
 @pytest.fixture(scope="session")
 def demo(server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Database:
-    """The marts of a demo organisation, made once for all workers; to be read, not written to."""
+    """The marts of a demo organisation, made once for all workers; read-only."""
     from tests import demo_marts
 
     home = tmp_path_factory.mktemp("demo")
@@ -146,7 +148,7 @@ def demo(server: Embedded, tmp_path_factory: pytest.TempPathFactory) -> Database
 
 
 def new_home(request: pytest.FixtureRequest) -> Iterator[Path]:
-    """A home for a server of the test's own: not there yet, in a folder that everyone reaches."""
+    """A home for a separate server: it does not exist yet; everyone can access its parent."""
     home = request.config.stash[FOLDER] / f"home-{secrets.token_hex(6)}"
     yield home
     destroy(home)
@@ -159,7 +161,7 @@ session_home = pytest.fixture(new_home, scope="session")
 
 @pytest.fixture
 def closed_home(tmp_path: Path) -> Iterator[Path]:
-    """The same in a folder that nobody but its owner reaches."""
+    """The same in a folder that only its owner can access."""
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     yield closed / "home"

@@ -1,4 +1,4 @@
-"""The marts of a demo organisation: through the ingest from the demo's GitHub, then `dbt build`."""
+"""The marts of a demo organisation, made by an ingest from the simulated GitHub and `dbt build`."""
 
 import json
 from datetime import datetime, timedelta
@@ -21,7 +21,7 @@ TOKEN = "a-token"
 
 
 def organisation_on_github() -> tuple[GitHub, Organisation, datetime]:
-    """Return the simulated GitHub, what is on it, and when it is loaded."""
+    """Return the simulated GitHub, its organisation, and the instant at which it is loaded."""
     organisation = generate(seed=SEED, pull_requests=PULL_REQUESTS)
     hub = GitHub.from_organisation(organisation)
     ship(hub, organisation)

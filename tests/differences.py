@@ -1,4 +1,4 @@
-"""Where the marts of a database differ from what was worked out from METRICS.md."""
+"""Compare the marts of a database with expected marts, computed from docs/metrics.md."""
 
 from typing import Any
 
@@ -19,7 +19,7 @@ ATTRIBUTION = """
 
 
 def differences(database: Database, expected: Marts) -> list[str]:
-    """Say where the marts differ from what was worked out; every row, every column."""
+    """List the differences to the expected marts, in every row and every column."""
     marts = (
         (expected.velocity, VELOCITY, ("team_id", "week")),
         (expected.lead_time, LEAD_TIME, ("team_id", "month")),

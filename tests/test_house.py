@@ -1,4 +1,4 @@
-"""What holds the house together: the lock, the boundaries."""
+"""The lock files, and the boundaries between the parts."""
 
 import re
 import subprocess
@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from tests import plain_english
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +30,7 @@ def test_each_install_has_only_what_it_needs(install: str, without: set[str]) ->
 
 
 @pytest.mark.parametrize("install", ["dev", "ingest", "transform", "api"])
-def test_the_lock_is_hashed_and_names_no_registry(install: str) -> None:
+def test_lock_files_have_hashes_and_name_no_registry(install: str) -> None:
     text = (ROOT / "requirements" / f"{install}.txt").read_text("utf-8")
     assert locked(install)
     assert "://" not in text
@@ -44,9 +46,18 @@ def test_the_lock_is_hashed_and_names_no_registry(install: str) -> None:
         ("cli", ["dlt", "dbt", "fastapi", "boto3", "demo", "api", "ingest"]),
     ],
 )
-def test_importing_one_side_imports_nothing_of_the_other(package: str, never: list[str]) -> None:
+def test_importing_one_part_does_not_import_another(package: str, never: list[str]) -> None:
     code = f"import {package}, sys; print(*sorted(set(sys.modules) & set({never!r})))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
     )
     assert done.stdout.split() == []
+
+
+def test_plain_english_finds_a_phrase_across_lines_but_not_in_a_question() -> None:
+    assert [*plain_english.find("# Rows that\n# are out of\n# reach stay.\n")] == [
+        (2, "out of reach", "unavailable, or name the error")
+    ]
+    assert [*plain_english.find("What is a mart? There is no other.\n")] == []
+    found = plain_english.find("Delete what is old.\nThat is no date.")
+    assert [line for line, *_ in found] == [1, 2]

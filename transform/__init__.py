@@ -1,1 +1,1 @@
-"""dbt as Lambda functions: one makes the database ready, one builds the marts."""
+"""Run dbt on a laptop and in AWS Lambda, and prepare the database for it."""

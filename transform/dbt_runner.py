@@ -1,4 +1,4 @@
-"""Runs dbt in this process, also in AWS Lambda, which has no /dev/shm and only /tmp to write to."""
+"""Run dbt in this process, also in AWS Lambda, which has no /dev/shm and only /tmp to write to."""
 
 import gc
 import multiprocessing
@@ -7,7 +7,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from types import FrameType
@@ -27,15 +27,14 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 # Where dbt finds this project, from any folder.
 FOLDERS = {"DBT_PROJECT_DIR": str(ROOT / "dbt_project"), "DBT_PROFILES_DIR": str(ROOT)}
-# Any number that nobody else in this database uses as a lock: see ingest.lock and dora.roles.
+# Any number that nothing else in this database uses as a lock: see ingest.lock and dora.roles.
 LOCK = 0x646F7263
-# What makes the marts. Unit tests are about the models, not the data: `make test` runs them. Nobody
-# reads dbt's manifest and results of such a build, which take it a second to write.
+# The command that builds the marts. Unit tests check the models, not the data: `make test` runs
+# them. Nothing reads the JSON files that dbt would write for such a build in about a second.
 BUILD = ("build", "--exclude-resource-type", "unit_test", "--no-write-json")
-# The project as it was parsed when the package was made: dbt need not parse it at each cold start.
+# The parsed project, written when the package is built: saves parsing it at each cold start.
 PARSED = ROOT / "dbt_project" / "parsed.msgpack"
-# The name of the database is in it (what profiles.yml says where nothing else does), and schemas
-# without a prefix.
+# It contains the name of the database (the default in profiles.yml) and schemas without a prefix.
 PARSED_FOR = "dora"
 
 
@@ -47,9 +46,9 @@ def build_marts(
     on_event: Callable[["EventMsg"], None] | None = None,
     on_wait: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run `dbt build`, after another build that is under way; the laptop's and Lambda's way.
+    """Run `dbt build`, on a laptop and in Lambda; if another build is running, wait for it first.
 
-    `arguments` go to dbt after `build`. `on_wait` is called if another build has to end first.
+    `arguments` go to dbt after `build`. `on_wait` is called before waiting for another build.
     Raises what `run_dbt` raises; a `TransformError` says whether the marts have changed.
     """
     with database.connect(autocommit=True) as connection:
@@ -62,7 +61,7 @@ def build_marts(
             run_dbt(database, home, [*BUILD, *arguments], on_event)
         except (TransformError, KeyboardInterrupt) as error:
             is_unchanged = _published(database) == before
-            error.add_note(f"The marts are {'unchanged' if is_unchanged else 'of this build'}.")
+            error.add_note(f"The marts are {'unchanged' if is_unchanged else 'from this build'}.")
             raise
 
 
@@ -72,12 +71,12 @@ def run_dbt(
     arguments: Sequence[str],
     on_event: Callable[["EventMsg"], None] | None = None,
 ) -> None:
-    """Run a command of dbt in this process as `dora_transform`, its files under `home`.
+    """Run a dbt command in this process as `dora_transform`, with its files under `home`.
 
-    `on_event` is called with each event of dbt's. Raises `TransformError` with what failed,
-    `ConfigurationError` if dbt refuses its arguments.
+    `on_event` is called with each event of dbt. Raises `TransformError` with the failed models and
+    tests, `ConfigurationError` if dbt rejects its arguments.
     """
-    with _environment(database.environment(TRANSFORM), home), _uncollected():
+    with _environment(database.environment(TRANSFORM), home), garbage_collector_off():
         do_without_semaphores()
         from dbt.cli.exceptions import DbtUsageException
         from dbt.cli.main import dbtRunner
@@ -101,10 +100,10 @@ def run_dbt(
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
-    """Do without the garbage collector for a block.
+def garbage_collector_off() -> Iterator[None]:
+    """Disable the garbage collector for a block.
 
-    It would search all that dbt has parsed hundreds of times: two seconds, to save 50 MB.
+    It would scan everything that dbt has parsed hundreds of times: two seconds, to save 50 MB.
     """
     gc.disable()
     try:
@@ -115,11 +114,11 @@ def _uncollected() -> Iterator[None]:
 
 @contextmanager
 def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
-    """Have Ctrl-C and the like cancel dbt's statements; gives what was raised for them.
+    """Make Ctrl-C, SIGTERM and SIGHUP cancel dbt's statements; yield the interrupts raised.
 
-    dbt would end its sessions by `pg_terminate_backend`, which a session that has taken on a role
-    may not do to one of its login; then it would wait for them for ever. They are cancelled until
-    dbt has ended: one of its threads may be about to send the next statement.
+    dbt would end its sessions with `pg_terminate_backend`, which a session that has switched to a
+    role may not use on a session of its login; dbt would then wait for ever. The statements are
+    cancelled until dbt ends: one of its threads may be about to send the next one.
     """
     interrupts: list[KeyboardInterrupt] = []
     before: dict[int, Any] = {}
@@ -127,12 +126,16 @@ def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
 
     def cancel() -> None:
         from dbt.adapters.factory import FACTORY
+        from dbt_common.exceptions import DbtRuntimeError
+        from psycopg2 import Error
 
         while not has_ended.is_set():
             for adapter in list(FACTORY.adapters.values()):
                 for connection in list(adapter.connections.thread_connections.values()):
-                    if connection.state == "open":
-                        connection.handle.cancel()
+                    # dbt may be about to close it.
+                    with suppress(Error, DbtRuntimeError):
+                        if connection.state == "open":
+                            connection.handle.cancel()
             has_ended.wait(0.5)
 
     cancelling = threading.Thread(target=cancel, name="cancels dbt's statements", daemon=True)
@@ -160,7 +163,7 @@ def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
 
 
 def _published(database: Database) -> str | None:
-    """The build whose rows the marts hold; None if there is none."""
+    """The id of the build that is in the marts; None if there is none."""
     with database.connect(TRANSFORM) as connection:
         try:
             query = database.schemas.qualify("select build_id from marts.dim_build")
@@ -171,7 +174,7 @@ def _published(database: Database) -> str | None:
 
 
 def _parsed() -> "Manifest | None":
-    """The project as it was parsed ahead, if it was for this database's name and schemas."""
+    """The parsed project, if it fits this database's name and schemas."""
     is_for_it = os.environ["PGDATABASE"] == PARSED_FOR and not os.environ["DORA_SCHEMA_PREFIX"]
     if not PARSED.exists() or not is_for_it:
         return None
@@ -183,11 +186,11 @@ def _parsed() -> "Manifest | None":
 
 
 def do_without_semaphores() -> None:
-    """Where processes cannot have semaphores, give dbt's locks and its pool to threads.
+    """If the system has no semaphores, make dbt use locks and a pool of threads.
 
-    dbt and its thread pool take their locks from multiprocessing, though all its workers are
-    threads, and it makes a pool of processes to check the metrics, which it does not use. To be
-    called before dbt is imported: it keeps one of the locks.
+    dbt and its thread pool take their locks from multiprocessing, although all its workers are
+    threads, and dbt creates a pool of processes to check metrics but does not use it. Call this
+    before dbt is imported: dbt keeps one of the locks.
     """
     try:
         multiprocessing.get_context("spawn").RLock()
@@ -200,7 +203,7 @@ def do_without_semaphores() -> None:
 
 
 def environment(settings: Settings) -> dict[str, str]:
-    """The variables that dbt needs besides the database's: its folders, the settings it reads."""
+    """The environment for dbt besides the database's: its folders and the settings it reads."""
     chosen = {
         "REPORTING_TIMEZONE": settings.reporting_timezone,
         "ATTRIBUTION_INSTANT": settings.attribution_instant,
@@ -210,9 +213,9 @@ def environment(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def _environment(connection: dict[str, str], home: Path) -> Iterator[None]:
-    """The process's environment as dbt needs it, for a block."""
+    """Set the process's environment for dbt in a block."""
     before = dict(os.environ)
-    # Those of another project in the same shell, such as DBT_TARGET, are not meant for this one.
+    # Variables of another project in the same shell, such as DBT_TARGET, must not apply here.
     for name in [name for name in os.environ if name.startswith("DBT_")]:
         del os.environ[name]
     written = home.expanduser().resolve() / "dbt"

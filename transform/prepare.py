@@ -1,6 +1,6 @@
-"""The Lambda function that makes schemas, roles and logins, the first step of each run.
+"""The Lambda function that creates schemas, roles and logins, the first step of each run.
 
-It alone reads the administrator's secret.
+Only this function reads the administrator's secret.
 """
 
 import logging
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 
 class Login(NamedTuple):
-    """A login of a function, which is in one of the roles (`dora_ingest`)."""
+    """The login of a function, a member of one of the roles (`dora_ingest`)."""
 
     role: str
     name: str
@@ -56,11 +56,11 @@ where
 
 
 def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
-    """Make what is missing and give each login its secret's password; safe to repeat.
+    """Create missing objects and set each login's password from its secret; safe to repeat.
 
-    So the run after a secret has got a new password is the end of its rotation. The answer's
-    `until` is the instant `seconds` after `started_at`, both of the event: what can do arithmetic
-    with instants is here, and the state machine is not it.
+    So the first run after a secret changes completes its rotation. `until` in the result is
+    `seconds` after `started_at`, both from the event: the state machine cannot calculate with
+    timestamps.
     """
     settings = load_settings()
     logins = _logins(settings)
@@ -83,7 +83,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:
 
 
 def _logins(settings: Settings) -> list[Login]:
-    """Each function's login; raise `ConfigurationError` with all that lack one."""
+    """Each function's login; raise `ConfigurationError` with every secret that lacks one."""
     arns = {
         INGEST: settings.ingest_login_secret_arn,
         TRANSFORM: settings.transform_login_secret_arn,
@@ -98,7 +98,7 @@ def _logins(settings: Settings) -> list[Login]:
         if name and password:
             found.append(Login(role, str(name), str(password)))
         else:
-            faults.append(f"{setting} {arn!r} holds no username and password")
+            faults.append(f"{setting} {arn!r} contains no username and password")
     if faults:
         raise ConfigurationError(faults)
     return found
@@ -107,21 +107,21 @@ def _logins(settings: Settings) -> list[Login]:
 def _expect_no_strangers(
     connection: Connection[Any], database: Database, logins: list[Login]
 ) -> None:
-    """Raise `ConfigurationError` for roles and logins that are there for something else.
+    """Raise `ConfigurationError` for roles and logins that have another use.
 
-    They belong to all databases of a server: another stage's login would get this one's password.
+    All databases of a server share them: another stage's login would get this stage's password.
     """
     schemas = database.schemas
     faults = [
-        f"the role {role} has rights in the database {names} of the same server: set another "
-        "DORA_SCHEMA_PREFIX for each installation (`schema_prefix` of the stage)"
+        f"the role {role} has rights in the database {names} of the same server: set a "
+        "different DORA_SCHEMA_PREFIX for each installation (`schema_prefix` of the stage)"
         for role, names in connection.execute(_OTHER_DATABASES, [schemas.roles])
     ]
     for login in logins:
         role = schemas.role(login.role)
         faults += [
-            f"the login {name} is there already and is not in {role}: name another in its secret, "
-            f"or, if it is meant, grant {role} to {name}"
+            f"the login {name} already exists and is not in {role}: name another login in its "
+            f"secret, or, to use this one, grant {role} to {name}"
             for (name,) in connection.execute(_OTHERS_LOGINS, [login.name, role])
         ]
     if faults:
@@ -135,7 +135,7 @@ def _make_login(connection: Connection[Any], role: str, login: Login) -> None:
     except (errors.InsufficientPrivilege, errors.UndefinedObject) as error:
         user = connection.info.user
         raise ConfigurationError(
-            f"the login {user} may not make the login {login.name} of {role}: "
+            f"the login {user} cannot create the login {login.name} of {role}: "
             f"{error.diag.message_primary}; allow it to create roles"
         ) from None
 
@@ -146,7 +146,7 @@ def _statements(connection: Connection[Any], role: str, login: Login) -> Iterato
     identifier = sql.Identifier(name)
     if connection.execute(query, [name]).fetchone() == (False,):
         yield sql.SQL("create role {} login").format(identifier)
-    # Only what proves the password goes to the server, whose log may hold the statement.
+    # Send only the verifier of the password: the server's log may contain the statement.
     verifier = connection.pgconn.encrypt_password(
         password.encode(), name.encode(), b"scram-sha-256"
     ).decode()

@@ -1,4 +1,4 @@
-"""A schema for a trial build beside the marts: nobody reads it, and it is gone afterwards."""
+"""A temporary schema for a trial build, which does not touch the marts."""
 
 import secrets
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from dora.errors import ConfigurationError
 from dora.roles import TRANSFORM, may_take_on
 
 PREFIX = "dora_scratch_"
-# With the number in the schema's name, a lock that says that somebody uses it.
+# With the number in the schema's name, the lock of the session that uses the schema.
 _LOCK = 0x646F7264
 _SCHEMAS = """
 select
@@ -21,8 +21,8 @@ select
 from pg_namespace
 where nspname ~ '^dora_scratch_[0-9a-f]{8}$'
 """
-# Who makes something in a schema holds a lock on it until the transaction's end: a dbt that
-# was killed leaves its statement running.
+# A session that creates something in a schema locks it until the end of the transaction. A
+# killed dbt leaves its statement running.
 _END_ITS_SESSIONS = """
 select pg_terminate_backend(pid)
 from pg_locks
@@ -37,10 +37,10 @@ where
 
 @contextmanager
 def scratch_schema(database: Database) -> Iterator[str]:
-    """Make an empty schema that `dora_transform` owns, yield its name, drop it with all in it.
+    """Create an empty schema that `dora_transform` owns, yield its name, drop it with its contents.
 
-    What a killed process left behind is dropped first; that of one that still runs is not.
-    Raise `ConfigurationError` where the login may not make a schema.
+    Schemas of killed processes are dropped first; those in use are not. Raise
+    `ConfigurationError` if the login may not create a schema.
     """
     key = secrets.randbits(31)
     name = f"{PREFIX}{key:08x}"
@@ -62,7 +62,7 @@ def _make(connection: Connection[Any], name: str, owner: str) -> None:
     except errors.InsufficientPrivilege:
         login, dbname = connection.info.user, connection.info.dbname
         raise ConfigurationError(
-            f"the login {login} may not make a scratch schema in the database {dbname}: "
+            f"the login {login} cannot create a scratch schema in the database {dbname}: "
             f"grant create on database {dbname} to {login}"
         ) from None
 
@@ -80,7 +80,7 @@ def _drop_abandoned(connection: Connection[Any]) -> None:
 def _drop(connection: Connection[Any], name: str, owner: str) -> None:
     connection.execute(_END_ITS_SESSIONS, [name])
     with connection.transaction():
-        # As its owner: the login may not inherit what its role owns.
+        # As the owner, because the login might not inherit the rights of its role.
         connection.execute(sql.SQL("set local role {}").format(sql.Identifier(owner)))
         statement = sql.SQL("drop schema if exists {} cascade")
         connection.execute(statement.format(sql.Identifier(name)))

@@ -1,4 +1,4 @@
-"""`GET /metrics/compare`: the figures of several teams, all of one moment."""
+"""`GET /metrics/compare`: the figures of several teams, all from one build."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -40,7 +40,7 @@ _BESIDE: LiteralString = "left join lateral ({}) as {} on true\n"
 
 
 def _query(weeks: LiteralString, months: LiteralString) -> LiteralString:
-    """A row per team, in the order in which they were asked for."""
+    """Return a query that yields one row per team, in the requested order."""
     beside = _BESIDE.format(weeks, "weeks") + _BESIDE.format(months, "months")
     return _TEAMS + beside + "order by asked.place"
 
@@ -48,31 +48,35 @@ def _query(weeks: LiteralString, months: LiteralString) -> LiteralString:
 class TeamFigures(TeamOf):
     """A team's weeks and months, each oldest first."""
 
-    velocity: list[VelocityWeek] | None = Field(None, description="Its weeks.")
-    lead_time: list[LeadTimeMonth] | None = Field(None, description="Its months.")
+    velocity: list[VelocityWeek] | None = Field(
+        None, description="The team's weeks, with `figures=flow`."
+    )
+    lead_time: list[LeadTimeMonth] | None = Field(
+        None, description="The team's months, with `figures=flow`."
+    )
     delivery_weekly: list[DeliveryWeek] | None = Field(
-        None, description="Its weeks, with `figures=delivery`."
+        None, description="The team's weeks, with `figures=delivery`."
     )
     delivery_monthly: list[DeliveryMonth] | None = Field(
-        None, description="Its months, with `figures=delivery`."
+        None, description="The team's months, with `figures=delivery`."
     )
 
 
 class Comparison(DaysHead):
-    """Several teams, in the order in which they were asked for."""
+    """Several teams, in the requested order."""
 
     data: list[TeamFigures]
 
 
 class _Figure(NamedTuple):
-    """What a unit is called in an answer, and its columns."""
+    """The name of a unit's rows in the response, and their columns."""
 
     name: str
     columns: list[str]
 
 
 class _Figures(NamedTuple):
-    """A query, and what it gives for each unit."""
+    """A query, and the rows that it returns for each unit."""
 
     query: LiteralString
     units: dict[Literal["week", "month"], _Figure]
@@ -104,11 +108,14 @@ async def compared(
         Query(
             min_length=1,
             max_length=MAX_TEAMS,
-            description="A team's `id`, as `/teams` lists it; once for each team.",
+            description="A team's `id`, as listed by `/teams`; repeat it for each team.",
         ),
     ],
 ) -> list[str]:
-    """Dependency: the teams asked for, each once. Raises `ProblemError` 403 for another's."""
+    """Dependency: the requested teams, each once.
+
+    Raises `ProblemError` 403 if the key may not read one of them.
+    """
     teams = list(dict.fromkeys(team))
     for team_id in teams:
         expect_reader_of(team_id, reader)
@@ -126,20 +133,23 @@ def compare(
     reply: Reply,
     figures: Annotated[
         Literal["flow", "delivery"],
-        Query(description="`flow` is velocity and lead time; `delivery` DORA's five metrics."),
+        Query(description="`flow`: velocity and lead time; `delivery`: DORA's five metrics."),
     ] = "flow",
     unit: Annotated[
         Literal["week", "month"] | None,
-        Query(description="Weeks or months alone: of `flow`, velocity or lead time. CSV needs it."),
+        Query(
+            description="Return only weeks or only months; of `flow`, only velocity or only lead "
+            "time. Required for CSV."
+        ),
     ] = None,
 ) -> Response:
-    """Figures of several teams, all of one build.
+    """Figures of several teams, all from one build.
 
-    Velocity by week and lead time by month, or deliveries by both. `from` and `to` are compared
-    with the first day of each week and month. CSV has rows of one kind, so it needs `unit`.
+    Velocity by week and lead time by month, or delivery figures by week and by month. `from` and
+    `to` are compared with the first day of each week or month. CSV requires `unit`.
     """
     if unit is None and reply.is_csv:
-        raise ParameterError("unit", "CSV holds weeks or months: add unit=week or unit=month")
+        raise ParameterError("unit", "is required for CSV; add unit=week or unit=month")
     wanted = _FIGURES[figures]
     units: list[Literal["week", "month"]] = ["week", "month"] if unit is None else [unit]
     columns = [column for each in units for column in wanted.units[each].columns]

@@ -85,15 +85,15 @@ MONTHS: LiteralString = (
 
 
 class DeliveryFigures(BaseModel):
-    """What of a team's work reached production; null throughout before that could be measured."""
+    """A team's work that reached production; all null for periods that were not measured."""
 
     deployments: int | None = Field(
-        description="Deployments that added a change of the team; 0 where nothing was deployed, "
-        "null where nothing could be measured yet."
+        description="Deployments that added a change of the team; 0 if nothing was deployed, "
+        "null if deployments were not measured yet."
     )
     weighted_deployments: float | None = Field(
-        description="The sum of the team's shares in them: its weights on what they add, over the "
-        "number of all changes that they add."
+        description="Sum of the team's shares in them. A share is the sum of the team's weights on "
+        "the added changes, divided by the number of added changes."
     )
     deployment_days: int | None = Field(description="Distinct days with a deployment.")
     rollbacks: int | None = Field(description="Rollbacks that withdrew a change of the team.")
@@ -102,21 +102,26 @@ class DeliveryFigures(BaseModel):
     )
     weighted_changes_deployed: float | None = Field(description="The sum of their weights.")
     median_change_lead_time_hours: float | None = Field(
-        description="DORA's change lead time: the median of the hours from the start of work to "
-        "the first deployment."
+        description="DORA's change lead time: median of the hours from the start of work to the "
+        "first deployment."
     )
-    p95_change_lead_time_hours: float | None = Field(description="The 95th percentile of them.")
+    p95_change_lead_time_hours: float | None = Field(
+        description="95th percentile of the same hours."
+    )
     weighted_median_change_lead_time_hours: float | None = Field(
-        description="The smallest at which the cumulative weight reaches half of the total."
+        description="Weighted median of the same hours: the smallest value at which the cumulative "
+        "weight reaches half of the total."
     )
     weighted_p95_change_lead_time_hours: float | None = Field(
-        description="The smallest at which the cumulative weight reaches 95 % of the total."
+        description="Weighted 95th percentile of the same hours: the smallest value at which the "
+        "cumulative weight reaches 95 % of the total."
     )
     median_deploy_hours: float | None = Field(
         description="Median of the hours from the merge to the deployment."
     )
     avg_coding_hours: float | None = Field(
-        description="Mean hours before the pull request was opened; the five stages add up."
+        description="Mean hours from the start of work to the opening of the pull request. The "
+        "five stages add up to the mean change lead time."
     )
     avg_draft_hours: float | None = Field(description="Mean hours as a draft.")
     avg_pickup_hours: float | None = Field(
@@ -128,47 +133,53 @@ class DeliveryFigures(BaseModel):
     avg_deploy_hours: float | None = Field(
         description="Mean hours from the merge to the first deployment."
     )
-    failed_deployments: int | None = Field(description="Those of the deployments that failed.")
-    failed_by_incident: int | None = Field(description="Those that failed by an incident.")
+    failed_deployments: int | None = Field(description="Deployments that failed.")
+    failed_by_incident: int | None = Field(description="Failed deployments with an incident.")
     failed_by_rollback: int | None = Field(
-        description="Those that failed by a rollback, and no incident."
+        description="Failed deployments with a rollback, but no incident."
     )
     failed_by_revert: int | None = Field(
-        description="Those that failed by a revert, and none of these."
+        description="Failed deployments with a revert, but no cause listed above."
     )
     failed_by_hotfix: int | None = Field(
-        description="Those that failed by a hotfix, and none of these."
+        description="Failed deployments with a hotfix, but no cause listed above."
     )
-    failed_by_status: int | None = Field(description="Those that failed by GitHub's status alone.")
+    failed_by_status: int | None = Field(
+        description="Failed deployments whose only cause is GitHub's status."
+    )
     change_fail_rate: float | None = Field(
         description="DORA's change fail rate: `failed_deployments / deployments`."
     )
-    weighted_change_fail_rate: float | None = Field(description="The same by shares.")
+    weighted_change_fail_rate: float | None = Field(
+        description="The change fail rate, weighted by the team's shares."
+    )
     rework_deployments: int | None = Field(
-        description="Rollbacks, and deployments that only repair."
+        description="Rollbacks, and deployments that contain only repairs."
     )
     deployment_rework_rate: float | None = Field(
         description="DORA's deployment rework rate: `rework_deployments / (deployments + "
         "rollbacks)`."
     )
-    weighted_deployment_rework_rate: float | None = Field(description="The same by shares.")
+    weighted_deployment_rework_rate: float | None = Field(
+        description="The deployment rework rate, weighted by the team's shares."
+    )
     failures_recovered: int | None = Field(
         description="Failed deployments that recovered in the period, whenever they were deployed."
     )
     median_recovery_hours: float | None = Field(
-        description="DORA's failed deployment recovery time: their median hours to recovery."
+        description="DORA's failed deployment recovery time: median hours to recovery."
     )
     weighted_median_recovery_hours: float | None = Field(
-        description="The smallest at which the cumulative share reaches half of the total."
+        description="Weighted median of the same hours: the smallest value at which the cumulative "
+        "share reaches half of the total."
     )
     failures_open: int | None = Field(
         description="The period's failed deployments that have not recovered."
     )
-    is_complete: bool = Field(
-        description="The period is over, and everything is loaded that it is made of."
-    )
+    is_complete: bool = Field(description="The period is over and all of its data is loaded.")
     is_settled: bool = Field(
-        description="It is complete, and too long ago for its deployments to fail any more."
+        description="The period is complete, and so long ago that its deployments can no longer "
+        "count as failed."
     )
 
 
@@ -181,15 +192,15 @@ class _Month(BaseModel):
 
 
 class DeliveryWeek(DeliveryFigures, _Week):
-    """A team's deliveries of one week."""
+    """A team's delivery figures for one week."""
 
 
 class DeliveryMonth(DeliveryFigures, _Month):
-    """A team's deliveries of one month."""
+    """A team's delivery figures for one month."""
 
 
 class Delivery(TeamHead):
-    """A team's weeks or months, oldest first; those without deliveries are there too."""
+    """A team's weeks or months, oldest first, including those without deployments."""
 
     data: list[DeliveryWeek] | list[DeliveryMonth]
 
@@ -210,7 +221,7 @@ def delivery(
     period: InPeriod,
     reply: Reply,
     unit: Annotated[
-        Literal["week", "month"], Query(description="What a row is about: a week or a month.")
+        Literal["week", "month"], Query(description="The period of a row: a week or a month.")
     ] = "week",
 ) -> Response:
     """A team's five DORA metrics by week or month.

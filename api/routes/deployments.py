@@ -1,4 +1,4 @@
-"""`GET /metrics/team/{team_id}/deployments`: what stands behind a delivery figure."""
+"""`GET /metrics/team/{team_id}/deployments`: the deployments behind a delivery figure."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,10 +13,10 @@ from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# A release of a year's work would not fit into an answer: Lambda gives at most 6 MB.
+# A release of a year's work would exceed Lambda's response limit of 6 MB.
 MAX_CHANGES = 100
-# The day of a deployment is worked out as the rollups work it out. One row more than is asked for
-# tells that there is a page after it.
+# The day of a deployment is computed as in the rollups. One row more than the limit shows that
+# there is a next page.
 QUERY = of_team(
     """
     select
@@ -143,58 +143,63 @@ class DeployedChange(BaseModel):
     title: str
     url: str
     author: str | None = Field(description="The author's GitHub login.")
-    weight: float = Field(description="The team's weight on it; 0 if it is nobody's of the team.")
+    weight: float = Field(description="The team's weight on it; 0 if not attributed to the team.")
 
 
 class LinkedIncident(BaseModel):
-    """An incident that the deployment is blamed for."""
+    """An incident attributed to the deployment."""
 
     title: str | None
     url: str | None
-    severity: str | None = Field(description="In the words of its source.")
+    severity: str | None = Field(description="The severity as named by the source.")
     started_at: datetime
     ended_at: datetime | None = Field(
-        description="If a pull request ended it, when that was deployed; null while it is open."
+        description="When it ended: for one that a pull request fixed, when the fix was deployed. "
+        "Null while it is open."
     )
     link: str = Field(
-        description="How it is linked: it names the `deployment`, the `commit` or the "
-        "`pull_request`; or it is `inferred` from when it began."
+        description="How it is linked: the incident names the `deployment`, the `commit` or the "
+        "`pull_request`; or the link is `inferred` from the start of the incident."
     )
 
 
 class TeamDeployment(BaseModel):
-    """A deployment or rollback with a change of the team in it."""
+    """A deployment or rollback that contains a change of the team."""
 
     deployment_id: str
-    target: str = Field(description="A service that a rule names, or the repository.")
+    target: str = Field(description="The service that a rule names, or the repository.")
     repository: str = Field(description="`owner/name`.")
     source: str = Field(
         description="`deployments`, `releases`, `tags`, `workflow` or `merges` of GitHub."
     )
-    is_proxy: bool = Field(description="A merge stands for a deployment.")
-    is_approximate: bool = Field(description="The instant is that of the commit.")
+    is_proxy: bool = Field(description="True if a merge counts as the deployment.")
+    is_approximate: bool = Field(description="True if `deployed_at` is the time of the commit.")
     environment: str | None
     url: str | None = Field(description="Its page or log.")
     commit_sha: str | None
     kind: str = Field(description="`deploy` or `rollback`.")
     share: float = Field(
-        description="The sum of the team's weights on its changes, over the number of all of them."
+        description="Sum of the team's weights on its changes, divided by the number of changes."
     )
     requested_at: datetime
     deployed_at: datetime = Field(description="When it first succeeded.")
-    recovered_at: datetime | None = Field(description="When a failed one was remedied.")
+    recovered_at: datetime | None = Field(description="When the failed deployment recovered.")
     recovery_hours: float | None = Field(description="`recovered_at - deployed_at`.")
     is_failed: bool
     failure_causes: list[str] = Field(
-        description="What says so: `incident`, `rollback`, `revert`, `hotfix`, `status`."
+        description="Why it failed: `incident`, `rollback`, `revert`, `hotfix`, `status`."
     )
-    is_rework: bool = Field(description="A rollback, or it only repairs.")
-    changes_added: int = Field(description="Pull requests that it made live.")
-    changes_withdrawn: int = Field(description="Pull requests that it took back.")
+    is_rework: bool = Field(
+        description="True for a rollback, and for a deployment that contains only repairs."
+    )
+    changes_added: int = Field(description="Number of pull requests that it deployed.")
+    changes_withdrawn: int = Field(description="Number of pull requests that it withdrew.")
     changes: list[DeployedChange] = Field(
-        description=f"Those, at most {MAX_CHANGES}: the team's first."
+        description=f"At most {MAX_CHANGES} of these pull requests; those of the team come first."
     )
-    incidents: list[LinkedIncident] = Field(description="The incidents it is blamed for.")
+    incidents: list[LinkedIncident] = Field(
+        description="The incidents attributed to the deployment."
+    )
 
 
 class TeamDeployments(TeamHead):
@@ -202,7 +207,7 @@ class TeamDeployments(TeamHead):
 
     data: list[TeamDeployment]
     next_cursor: str | None = Field(
-        None, description="Only where there is more: the `cursor` of the next page."
+        None, description="The `cursor` of the next page; absent on the last page."
     )
 
 
@@ -215,13 +220,13 @@ def deployments(
     team_id: TeamId,
     period: InPeriod,
     reply: Reply,
-    limit: Annotated[int, Query(ge=1, le=200, description="Rows in an answer.")] = 50,
+    limit: Annotated[int, Query(ge=1, le=200, description="Rows per page.")] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """The deployments and rollbacks behind a team's delivery figures, newest first.
 
-    Each with its changes, what says that it failed, and its incidents. `from` and `to` are compared
-    with the day of the deployment in the reporting timezone.
+    Each has its changes, its causes of failure and its incidents. `from` and `to` are compared with
+    the day of the deployment in the reporting timezone.
     """
     return reply_with_page(
         reply, TeamDeployment, QUERY, team_id, period, limit=limit, cursor=cursor

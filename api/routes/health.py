@@ -1,4 +1,4 @@
-"""`GET /health`: is the service up, and how fresh is what it serves."""
+"""`GET /health`: whether the API and its database work, and how fresh the data is."""
 
 from typing import Literal
 
@@ -16,18 +16,18 @@ QUERY = "select build.as_of from build"
 
 
 class Health(BaseModel):
-    """The service and its database answer."""
+    """The API and its database work."""
 
-    status: Literal["ok"] = Field("ok", description="Anything else is a problem, with status 503.")
+    status: Literal["ok"] = Field("ok", description="Any other state is a problem with status 503.")
     as_of: AsOf
     demo: bool | None = Field(
-        None, description="Only where it is so: these are the figures of a made-up organisation."
+        None, description="True for the demo data of a fictional organisation, otherwise absent."
     )
 
 
 @router.get("/health", response_model_exclude_unset=True, responses=openapi.fresh(422, 503))
 def health(marts: FromMarts, request: Request, response: Response) -> Health:
-    """Whether the API and its database are there; `as_of` is null before the first build."""
+    """Whether the API and its database work; `as_of` is null before the first build."""
     expect_known_parameters(request)
     try:
         as_of = marts.of_one_build(QUERY)[0]["as_of"]

@@ -1,4 +1,4 @@
-"""`GET /`: the dashboard for a browser, for a program the paths; `GET /docs`, `/openapi.json`."""
+"""`GET /` (the dashboard for browsers, paths for programs), `GET /docs`, `GET /openapi.json`."""
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ router = APIRouter()
 async def index(request: Request) -> Response:
     root = request.scope.get("root_path", "")
     if dashboard.wants_page(request):
-        # The page's addresses are relative: below a stage they need the slash.
+        # The links of the page are relative: below a stage the URL must end with a slash.
         if root and not request.url.path.endswith("/"):
             return RedirectResponse(f"{root}/")
         return dashboard.page("index")
@@ -31,10 +31,10 @@ async def index(request: Request) -> Response:
 
 @router.get("/docs", include_in_schema=False)
 async def docs() -> Response:
-    """What /openapi.json says, as a page for people.
+    """The content of /openapi.json as a page for people.
 
-    Like the front page it answers with any query: no figures depend on it, and links that are
-    passed around gain parameters such as `utm_source`.
+    Like the front page it accepts any query parameter: no figures depend on it, and shared links
+    gain parameters such as `utm_source`.
     """
     return dashboard.page("docs")
 

@@ -13,7 +13,7 @@ from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# Beside a `dim_teams`, a column `data`: the team's months as JSON.
+# A subquery that is joined to `dim_teams`: the team's months as JSON, in a column `data`.
 MONTHS: LiteralString = """
     select coalesce(json_agg(shown order by shown.month), '[]')::text as data
     from (
@@ -39,13 +39,13 @@ MONTHS: LiteralString = """
 QUERY = of_team(MONTHS)
 
 _WEIGHTED = (
-    "of `cycle_time_hours`, weighted (inverted CDF): the smallest at which the cumulative weight "
-    "reaches {} times the total; null where the weights add up to 0."
+    "of `cycle_time_hours`, weighted (inverted CDF): the smallest value at which the cumulative "
+    "weight reaches {} times the total; null if the weights add up to 0."
 )
 
 
 class LeadTimeMonth(BaseModel):
-    """How long the pull requests took that a team merged in one month."""
+    """Durations of the pull requests that a team merged in one month."""
 
     month: date = Field(
         description="First day of the month of `merged_at`, in the reporting timezone."
@@ -85,7 +85,7 @@ class LeadTimeMonth(BaseModel):
 
 
 class LeadTime(TeamHead):
-    """A team's months, oldest first; months without merges are there too."""
+    """A team's months, oldest first, including months without merges."""
 
     data: list[LeadTimeMonth]
 
@@ -99,6 +99,6 @@ def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.
 
     `from` and `to` are compared with each month's first day. This is not DORA's change lead time
-    (commit to production), which `/delivery` has.
+    (commit to production); for that, see `/delivery`.
     """
     return reply_with_periods(reply, LeadTimeMonth, QUERY, team_id, period, "month")

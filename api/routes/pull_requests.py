@@ -1,4 +1,4 @@
-"""`GET /metrics/team/{team_id}/pull-requests`: what stands behind a figure."""
+"""`GET /metrics/team/{team_id}/pull-requests`: the pull requests behind a figure."""
 
 from datetime import datetime
 from typing import Annotated
@@ -13,8 +13,8 @@ from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# The day of a merge is worked out as the rollups work it out, so that a week's days hold its rows.
-# One row more than is asked for tells that there is a page after it.
+# The day of a merge is computed as in the rollups, so that the days of a week contain its rows. One
+# row more than the limit shows that there is a next page.
 QUERY = of_team(
     """
     select
@@ -104,7 +104,7 @@ class MergedPullRequest(BaseModel):
     author: str | None = Field(description="The author's GitHub login.")
     weight: float = Field(
         description="The author's allocation weight in the team when the pull request was merged "
-        "(or opened, as the build is configured)."
+        "(or opened, depending on the configuration)."
     )
     first_commit_at: datetime | None = Field(description="Authored date of the first commit.")
     work_started_at: datetime = Field(description="The earlier of first_commit_at and created_at.")
@@ -133,7 +133,7 @@ class PullRequests(TeamHead):
 
     data: list[MergedPullRequest]
     next_cursor: str | None = Field(
-        None, description="Only where there is more: the `cursor` of the next page."
+        None, description="The `cursor` of the next page; absent on the last page."
     )
 
 
@@ -146,7 +146,7 @@ def pull_requests(
     team_id: TeamId,
     period: InPeriod,
     reply: Reply,
-    limit: Annotated[int, Query(ge=1, le=1000, description="Rows in an answer.")] = 100,
+    limit: Annotated[int, Query(ge=1, le=1000, description="Rows per page.")] = 100,
     cursor: Cursor = None,
 ) -> Response:
     """The merged pull requests behind a team's figures, newest merge first.

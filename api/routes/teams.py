@@ -52,7 +52,7 @@ left join lateral (
 
 
 class Member(BaseModel):
-    """Somebody who is in the team at `as_of`."""
+    """A member of the team at `as_of`."""
 
     github_username: str
     allocation_weight: float = Field(
@@ -61,9 +61,9 @@ class Member(BaseModel):
 
 
 class TeamOverview(BaseModel):
-    """A team and who is in it."""
+    """A team and its members."""
 
-    id: str = Field(description="The `team_id` of every other path.")
+    id: str = Field(description="The `team_id` in the other paths.")
     name: str
     description: str | None
     members: list[Member] = Field(description="Members at `as_of`, sorted by username.")

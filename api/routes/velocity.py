@@ -13,7 +13,7 @@ from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# Beside a `dim_teams`, a column `data`: the team's weeks as JSON.
+# A subquery that is joined to `dim_teams`: the team's weeks as JSON, in a column `data`.
 WEEKS: LiteralString = """
     select coalesce(json_agg(shown order by shown.week), '[]')::text as data
     from (
@@ -36,7 +36,7 @@ QUERY = of_team(WEEKS)
 
 
 class VelocityWeek(BaseModel):
-    """What a team merged in one week."""
+    """The pull requests that a team merged in one week."""
 
     week: date = Field(description="Monday of the week of `merged_at`, in the reporting timezone.")
     prs_merged: int = Field(
@@ -44,13 +44,13 @@ class VelocityWeek(BaseModel):
     )
     weighted_prs_merged: float = Field(description="The sum of their weights.")
     avg_cycle_time_hours: float | None = Field(
-        description="Plain mean of `cycle_time_hours`, from opening to merge; null without merges."
+        description="Mean of `cycle_time_hours`, from opening to merge; null without merges."
     )
     weighted_avg_cycle_time_hours: float | None = Field(
         description="`sum(weight * cycle_time_hours) / sum(weight)`; "
-        "null where the weights add up to 0."
+        "null if the weights add up to 0."
     )
-    contributors: int = Field(description="Distinct authors among them.")
+    contributors: int = Field(description="Number of distinct authors of these pull requests.")
     is_complete: bool = Field(
         description="The week ended at or before `as_of` and did not begin before the loaded "
         "history."
@@ -58,7 +58,7 @@ class VelocityWeek(BaseModel):
 
 
 class Velocity(TeamHead):
-    """A team's weeks, oldest first; weeks without merges are there too."""
+    """A team's weeks, oldest first, including weeks without merges."""
 
     data: list[VelocityWeek]
 

@@ -1,5 +1,5 @@
 declare module 'virtual:definitions' {
-  /** What docs/metrics.md says of each figure, by the name of its column; Markdown. */
+  /** The definition of each figure in docs/metrics.md, by column name; Markdown. */
   const definitions: Record<string, string>
   export default definitions
 }

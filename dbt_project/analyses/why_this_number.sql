@@ -1,6 +1,5 @@
--- What stands behind a team's week: every pull request with its weight, and the window
--- of its author that it falls into. Without `team_id` all teams, without `week` all
--- weeks.
+-- Explains the figures of a team's week: every pull request with its weight and its
+-- author's membership window. Without `team_id` all teams, without `week` all weeks.
 --
 --   dbt show --select why_this_number --limit -1 \
 --     --vars '{team_id: payments, week: 2026-06-22}'
@@ -30,7 +29,7 @@ held as (
         memberships.github_username,
         memberships.joined_at,
         memberships.left_at,
-        -- Of two logins of one person, the one whose weight counts.
+        -- If a person has two logins in the team, the larger weight counts.
         row_number() over (
             partition by attributions.team_id, attributions.pull_request_id
             order by memberships.allocation_weight desc, memberships.github_username asc

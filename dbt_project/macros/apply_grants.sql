@@ -1,6 +1,6 @@
-{#- dbt grants on a relation whatever roles there are, and nothing on its schema. Here
-    a role that was never made is left out, and one that is there is let into the
-    schema too; but not into one for trial builds, which is not the model's own. -#}
+{#- dbt fails if a grantee does not exist, and does not grant usage on the schema. This
+    override skips roles that do not exist and grants usage on the schema to the others.
+    It grants nothing in a scratch schema. -#}
 {% macro postgres__apply_grants(relation, grant_config, should_revoke) -%}
     {%- if not grant_config or var("scratch_schema", none) -%}
         {{ return("") }}
@@ -18,7 +18,7 @@
     {%- do dbt.default__apply_grants(relation, grants, should_revoke) -%}
 {%- endmacro %}
 
-{#- To dbt everybody is a role of this name, which there is not. -#}
+{#- dbt would quote PUBLIC like the name of a role, and that role does not exist. -#}
 {% macro postgres__get_revoke_sql(relation, privilege, grantees) -%}
     {%- set names = [] -%}
     {%- for grantee in grantees -%}
@@ -35,7 +35,8 @@
     where rolname in ('{{ grantees | join("', '") }}')
 {%- endmacro %}
 
-{#- Models of one build finish at once; two grants on one schema must not. -#}
+{#- Models of a build can finish at the same time, but concurrent grants on one schema
+    fail. -#}
 {% macro grant_usage_sql(schema, role) -%}
     select pg_advisory_xact_lock(hashtext('grant usage on schema'));
     do $$

@@ -1,4 +1,4 @@
-{#- `instant` is attribution_instant(); the model passes it so that unit tests can
+{#- `instant` is attribution_instant(). The model passes it so that unit tests can
     override it. -#}
 {% macro attributed_at(instant) -%}
     {%- if instant == "merged_at" -%} coalesce(merged_at, closed_at, created_at)

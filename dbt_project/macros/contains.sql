@@ -1,5 +1,5 @@
-{#- Whether the commit of a row `one` is that of `other`, or a descendant of it, by their
-    places in the graph of their repository: ingest/commit_graph.py. -#}
+{#- Whether the commit of row `one` is the commit of row `other` or a descendant of it,
+    by their positions in the commit graph: see ingest/commit_graph.py. -#}
 {% macro contains(one, other) -%}
     coalesce(
         {{ other }}.landed <= {{ one }}.fork

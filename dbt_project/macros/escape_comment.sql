@@ -1,4 +1,4 @@
-{#- A tool shows a comment as it stands, so it is one line, not the file's several. -#}
+{#- Tools show line breaks in comments, so join the lines of the description. -#}
 {% macro postgres_escape_comment(comment) -%}
     {{- dbt.postgres_escape_comment(comment.split() | join(" ")) -}}
 {%- endmacro %}

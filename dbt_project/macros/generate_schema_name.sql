@@ -1,5 +1,5 @@
-{#- The schemas are a promise to readers: no prefix of the target's, only the one of the
-    whole installation. `dora teams diff` builds everything in one scratch schema
+{#- Readers rely on the schema names, so the only prefix is that of the installation,
+    not the target's schema. `dora teams diff` builds everything in one scratch schema
     instead, beside the marts. -#}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {%- set prefix = env_var("DORA_SCHEMA_PREFIX", "") -%}

@@ -2,8 +2,8 @@
     extract(epoch from {{ duration }})::double precision / 3600
 {%- endmacro %}
 
-{#- Hours as whole microseconds, which is what they were made from: sums of them are exact,
-    whatever the order of the rows. -#}
+{#- Hours as whole microseconds, the precision of timestamps. Their sums are exact in
+    any order of the rows. -#}
 {% macro microseconds(hours) -%}
     ({{ hours }} * 3600000000)::bigint
 {%- endmacro %}

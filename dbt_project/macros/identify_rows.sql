@@ -1,5 +1,6 @@
-{#- Where somebody publishes all tables, Postgres refuses to update and to delete rows of
-    a table without a primary key, such as a snapshot, unless it has another identity. -#}
+{#- If a publication covers all tables, Postgres rejects updates and deletes in a table
+    without a primary key, such as a snapshot, unless it has another replica
+    identity. -#}
 {% macro identify_rows() -%}
     do $$
     begin

@@ -1,4 +1,4 @@
-{#- Whether a login matches a pattern of AUTOMATION_LOGINS; null is no login. -#}
+{#- Whether a login matches a pattern of AUTOMATION_LOGINS; false for null. -#}
 {% macro is_automation(login) -%}
     exists (
         select 1

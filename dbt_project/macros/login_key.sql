@@ -1,9 +1,9 @@
-{#- Logins compare without regard to case, and x[bot] is x. -#}
+{#- Logins are compared ignoring case, and x[bot] equals x. -#}
 {% macro login_key(login) -%}
     regexp_replace({{ lower_ascii(login) }}, '\[bot\]$', '')
 {%- endmacro %}
 
-{#- In lower case, for ASCII: by the database's own collation, a Turkish I has no dot. -#}
+{#- Lower case for ASCII only: in a Turkish collation, `lower('I')` is a dotless i. -#}
 {% macro lower_ascii(text) -%}
     lower({{ text }} collate "C")
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- `unit` is week (from Monday) or month; `timezone` is reporting_timezone(),
-    passed by the model so that unit tests can override it. -#}
+{#- `unit` is week (from Monday) or month; `timezone` is reporting_timezone(). The model
+    passes it so that unit tests can override it. -#}
 {% macro period_of(instant, unit, timezone) -%}
     date_trunc('{{ unit }}', {{ instant }} at time zone '{{ timezone }}')::date
 {%- endmacro %}

@@ -1,5 +1,5 @@
-{#- GitHub's node id of an account, which outlives a change of login. A login that came
-    without an id stands for itself; a deleted account is nobody. -#}
+{#- GitHub's node id of an account, which stays when the login changes. Without an id,
+    the login itself; null for a deleted account. -#}
 {% macro person_id(id, login) -%}
     coalesce({{ id }}, 'login ' || {{ login_key(login) }})
 {%- endmacro %}

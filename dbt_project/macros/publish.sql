@@ -1,6 +1,6 @@
-{#- At the end of a run: if everything that the marts need was built and every data test
-    of it passed, all marts change in one transaction, by the rows that differ. Otherwise
-    nothing changes, and the output says why. -#}
+{#- At the end of a run: if all parents of the marts were built and all their data tests
+    passed, update the rows of all marts that differ, in one transaction. Otherwise
+    change nothing and warn with the reason. -#}
 {% macro publish(results) -%}
     {%- if execute and flags.WHICH in ("build", "run") and results -%}
         {%- set marts = published_models() -%}
@@ -14,7 +14,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A foreign key refers to a mart that has none, so those come first. -#}
+{#- Marts without foreign keys come first, because the foreign keys refer to them. -#}
 {% macro published_models() -%}
     {%- set first = [] -%}
     {%- set later = [] -%}
@@ -62,7 +62,7 @@
 {%- endmacro %}
 
 {% macro publish_sql(marts, results) -%}
-    {#- As compiled: a query, and the tables of foreign keys. -#}
+    {#- The compiled queries, and the constraints with resolved table names. -#}
     {%- set queries = {} -%}
     {%- set constraints = {} -%}
     {%- for result in results if result.node.resource_type == "model" -%}
@@ -77,11 +77,12 @@
     ).columns[0].values()[0] %}
     begin;
     {{ set_work_mem() }};
-    -- This reads the scope, so that no other build can replace it before the end.
+    -- Reading the scope locks it, so that no other build can replace it before the
+    -- commit.
     do $$
     begin
         if (select build_id from {{ scope }}) <> '{{ invocation_id }}' then
-            raise 'another build has started since; run this one again after it';
+            raise 'another build started after this one; run this one again when it has ended';
         end if;
     end
     $$;
@@ -125,7 +126,7 @@
     commit;
 {%- endmacro %}
 
-{#- The rows of a mart's query; unless `is_whole`, those of pull requests that are due. -#}
+{#- The rows of a mart's query; unless `is_whole`, only those of due pull requests. -#}
 {% macro rows_to_publish(mart, query, is_whole) -%}
     (
         select * from (
@@ -180,7 +181,7 @@
         values (new.{{ names | join(", new.") }})
 {%- endmacro %}
 
-{#- Keys and indexes that the table lacks, once the rows are in: a million rows go in
+{#- Add the missing keys and indexes after the rows: inserting a million rows is then
     several times as fast. -#}
 {% macro add_missing_keys_sql(mart, constraints) -%}
     {%- set table = mart.relation_name -%}
@@ -206,7 +207,7 @@
         {%- endfor %}
         {%- for index in mart.config.get("indexes") or [] %}
         {%- set columns = "(" ~ index.columns | join(", ") ~ ")" %}
-        -- By its columns: an earlier release may have named it otherwise.
+        -- Compare the columns, because an earlier release may have used another name.
         if not exists (
             select from pg_index
             where
@@ -221,7 +222,7 @@
     $$;
 {%- endmacro %}
 
-{#- After publishing: a column that an upgrade added has its values now. -#}
+{#- Runs after publishing, when a column added by an upgrade has its values. -#}
 {% macro require_not_null(results) -%}
     {%- if execute and flags.WHICH == "build" and results
         and not reason_not_to_publish(published_models(), results) -%}

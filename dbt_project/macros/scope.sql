@@ -1,17 +1,17 @@
-{#- What a build has to compute, publish and test: docs/incremental.md. -#}
+{#- Which rows a build has to compute, publish and test: see docs/architecture.md. -#}
 
 {% macro node_of(model_name) -%}
     {{ return(graph.nodes["model.dora_metrics." ~ model_name]) }}
 {%- endmacro %}
 
-{#- A boolean column of int_build_scoped, which every build makes first. -#}
+{#- A boolean column of int_build_scoped, which every build creates first. -#}
 {% macro scope_says(column) -%}
     {%- set scope = node_of("int_build_scoped").relation_name -%}
     {{ return(run_query("select " ~ column ~ " from " ~ scope).columns[0].values()[0]) }}
 {%- endmacro %}
 
-{#- Overrides dbt's macro: an incremental model is also computed whole if the rules or the
-    memberships have changed, as its `meta` says. -#}
+{#- Overrides dbt's macro: an incremental model is also fully refreshed if the rules or
+    the memberships have changed, as its `meta.recomputed_if` says. -#}
 {% macro should_full_refresh() -%}
     {%- set configured = config.get("full_refresh") -%}
     {%- set condition = (config.get("meta") or {}).get("recomputed_if") -%}
@@ -23,8 +23,8 @@
     {{ return(scope_says(condition)) }}
 {%- endmacro %}
 
-{#- Whether everything is to be computed: with --full-refresh, or if an incremental table is
-    missing. -#}
+{#- Whether everything has to be computed: with --full-refresh, or if an incremental
+    table is missing. -#}
 {% macro is_full_refresh() -%}
     {%- set missing = [] -%}
     {%- for node in graph.get("nodes", {}).values()
@@ -57,11 +57,11 @@
     )
 {%- endmacro %}
 
-{#- A table made from changed pull requests alone would lack the others. -#}
+{#- A new table built only from changed pull requests would lack all others. -#}
 {% macro expect_all_pull_requests() -%}
     {%- if execute and not is_incremental() and not scope_says("has_new_rules") -%}
         {{ exceptions.raise_compiler_error(
-            this ~ " is made anew, which takes all pull requests: add --full-refresh"
+            this ~ " is recreated and needs all pull requests: add --full-refresh"
             ~ " --select +" ~ this.identifier
         ) }}
     {%- endif -%}
@@ -85,7 +85,7 @@
     inner join {{ due }} as due on changes.pull_request_id = due.pull_request_id
 {%- endmacro %}
 
-{#- Before rows are appended to an incremental table. -#}
+{#- Runs before rows are appended to an incremental table. -#}
 {% macro delete_due_rows(column="pull_request_id") -%}
     {%- if is_incremental() -%} delete from {{ this }} where {{ is_due(column) }} {%- endif -%}
 {%- endmacro %}
@@ -110,8 +110,8 @@
     {%- endif -%}
 {%- endmacro %}
 
-{#- A hash of the models' code and of the SQL that the macros in it render to, without
-    comments and layout: another rule counts as a change of every row. -#}
+{#- A hash of the models' code and of the SQL that its macros render to, without
+    comments and layout. If it changes, every row is recomputed. -#}
 {% macro hash_of_the_code() -%}
     {%- set code = [
         attributed_at("merged_at"),
@@ -141,8 +141,8 @@
     {{ return(local_md5(bare.split() | join(" "))) }}
 {%- endmacro %}
 
-{#- An array, because Postgres looks for its elements in an index even through a view that
-    groups or joins; a subquery it would join with all rows. -#}
+{#- With an array, Postgres uses an index for its elements, even through a view that
+    groups or joins. It would join a subquery with all rows. -#}
 {% macro is_changed(column, relation=none) -%}
     {{ column }} = any(
         array(
@@ -153,9 +153,9 @@
     )
 {%- endmacro %}
 
-{#- A data test reads the changed pull requests of a model; all of them if the rules, the
-    memberships or the repositories have changed, if there are many, once in 24 hours, and
-    in `dbt test`. -#}
+{#- A data test reads the changed pull requests of a model. It reads all pull requests
+    if the rules, the memberships or the repositories have changed, if many pull
+    requests have changed, once in 24 hours, and in `dbt test`. -#}
 {% macro is_whole_audit(changed="int_pull_requests_changed") -%}
     {{ return(
         not execute
@@ -164,13 +164,14 @@
     ) }}
 {%- endmacro %}
 
-{#- Postgres plans an array as a few elements; with many, it is faster to read everything. -#}
+{#- Postgres assumes that an array has few elements. With many, a full read is
+    faster. -#}
 {% macro has_many_rows(model_name) -%}
     (select count(*) > 20000 from {{ node_of(model_name).relation_name }})
 {%- endmacro %}
 
 {% macro audited(relation) -%}
-    {#- So that the test waits for the model. -#}
+    {#- Makes the test depend on the model. -#}
     {%- do ref("int_pull_requests_changed") -%}
     (
         select * from {{ relation }}
@@ -180,9 +181,10 @@
     )
 {%- endmacro %}
 
-{#- Overrides dbt's macro, as its documentation does for placeholders: a test whose `where`
-    says __changed__ reads what `audited` says; __due__ and __due_deployments__ say the
-    same of deliveries. -#}
+{#- Overrides dbt's macro to replace placeholders, as dbt's documentation describes. A
+    test with __changed__ in its `where` reads only changed pull requests, unless
+    everything is audited; __due__ and __due_deployments__ do the same for
+    deliveries. -#}
 {% macro get_where_subquery(relation) -%}
     {%- set where = config.get("where") or "true" -%}
     {%- if "__changed__" in where -%}

@@ -1,14 +1,15 @@
-{#- `--vars` wins over the environment, and the environment over the default. An empty
-    value counts as unset. -#}
+{#- `--vars` overrides the environment, and the environment overrides the default. An
+    empty value counts as unset. -#}
 
-{#- Weeks and months are those of this zone: an IANA name, such as Europe/Berlin. -#}
+{#- The time zone of weeks and months: an IANA name, such as Europe/Berlin. -#}
 {% macro reporting_timezone() -%}
     {{ return(
         var("reporting_timezone", none) or env_var("REPORTING_TIMEZONE", "") or "UTC"
     ) }}
 {%- endmacro %}
 
-{#- The instant that decides whose pull request it was: merged_at or created_at. -#}
+{#- The instant that decides which teams a pull request belongs to: merged_at or
+    created_at. -#}
 {% macro attribution_instant() -%}
     {{ return(
         var("attribution_instant", none)
@@ -17,8 +18,8 @@
     ) }}
 {%- endmacro %}
 
-{#- At the start of a build: refuse to change the marts to a default that nobody chose,
-    because a setting that the last build had is missing from this one. -#}
+{#- At the start of a build: refuse to rebuild the marts with a default only because a
+    setting of the last build is missing in this one. -#}
 {% macro keep_settings() -%}
     {%- if execute and flags.WHICH in ["build", "run"] -%}
         {%- set node = graph.nodes["model.dora_metrics.dim_build"] -%}

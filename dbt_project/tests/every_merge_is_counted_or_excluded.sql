@@ -1,6 +1,6 @@
--- Nothing is dropped in silence: a merged pull request is behind a figure of some team,
--- or exactly one row says why not, for one of the reasons there are. (In one test, as
--- each reads every pull request.)
+-- No merge is dropped silently: a merged pull request counts in a figure of some team,
+-- or exactly one row gives a valid reason why not. (One test, because each test would
+-- read every pull request.)
 with
 
 pull_requests as (

@@ -1,4 +1,4 @@
--- Counted, because work_started_at is then the opening.
+-- Warns about impossible dates, because they do not count for work_started_at.
 {{ config(severity='warn') }}
 
 with

@@ -1,5 +1,5 @@
--- A tracked pull request is shared out whole: 1, or more if the weights say so. One
--- that a rule excludes is not shared out at all.
+-- The weights of a tracked pull request add up to 1, or to more if the memberships'
+-- weights do. An excluded pull request has no weights.
 with
 
 pull_requests as (

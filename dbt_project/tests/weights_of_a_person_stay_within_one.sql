@@ -10,7 +10,7 @@ identified as (
     select * from {{ ref('int_memberships_identified') }}
 ),
 
--- A login that GitHub has not shown yet is a person of its own.
+-- A login that GitHub has not shown yet is a separate person.
 windows as (
     select
         memberships.team_id,
@@ -27,7 +27,7 @@ windows as (
         <> {{ person_id('null', 'memberships.github_username') }}
 ),
 
--- The sum only ever grows when a window opens.
+-- The sum increases only at the start of a window.
 held as (
     select
         opening.person,

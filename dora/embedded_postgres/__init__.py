@@ -1,8 +1,8 @@
-"""The embedded PostgreSQL server under `DORA_HOME`: started when wanted, shared, left running.
+"""The embedded PostgreSQL server under `DORA_HOME`: started on demand, shared, left running.
 
-What `DORA_HOME` holds of it:
+Its files in `DORA_HOME`:
 
-- `postgres.json` (0600): its password, its port, and its folder where that is elsewhere;
+- `postgres.json` (0600): its password, its port, and its folder if that is elsewhere;
 - `postgres.lock`: held while one command starts or stops it;
 - `postgres.running`: held by every process of the server;
 - `postgres.log`, `postgres/`: its log, its data.
@@ -35,10 +35,10 @@ __all__ = ["DATABASE", "HOST", "LOGIN", "Embedded", "exists", "start", "stop"]
 
 
 def start(home: Path) -> Embedded:
-    """Start the server under `home`, or find it running; make the database `dora`.
+    """Start the server under `home`, or find it running; create the database `dora`.
 
-    Safe to call from several processes at once. Raise `UnavailableError` with the server's last
-    words where it does not start.
+    Safe to call from several processes at once. Raise `UnavailableError` with the end of the
+    server's log if it does not start.
     """
     home = home.expanduser().resolve()
     with _held(home):
@@ -74,7 +74,7 @@ def _held(home: Path) -> Iterator[None]:
 
 
 def _postmaster(home: Path) -> Postmaster:
-    """Read what is recorded of the server, or record it."""
+    """Read the recorded state of the server, or record a new one."""
     path = _state_file(home)
     state: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     recorded = Path(state["folder"]) if "folder" in state else None
@@ -111,6 +111,6 @@ def _record(postmaster: Postmaster) -> None:
 
 
 def _usual_port(home: Path) -> int:
-    """A port that a home gets again where nothing is recorded, and seldom another home's."""
+    """The port of a home if none is recorded: always the same, and seldom another home's."""
     digest = hashlib.sha256(str(home).encode()).digest()
     return PORTS.start + int.from_bytes(digest[:4], "big") % len(PORTS)

@@ -1,7 +1,7 @@
-"""Where the embedded server lives, which binaries it runs, and as whom.
+"""The embedded server's folder, its binaries and the account that runs it.
 
 `initdb` and `postgres` refuse to run as root: for root another account runs them, in a folder that
-this account owns. Nothing is opened up for it: where it cannot reach `DORA_HOME` (or the
+this account owns. No permission is widened for it: if it cannot reach `DORA_HOME` (or the
 installed binaries), the data (or a copy of the binaries) goes to a folder that it can reach.
 """
 
@@ -34,17 +34,17 @@ _TELLING = re.compile(r"FATAL|PANIC|ERROR|HINT|error:|could not|invalid|unrecogn
 
 @dataclass(frozen=True)
 class Account:
-    """Who runs the server: ourselves, or for root somebody else."""
+    """The account that runs the server: the current user, or for root another one."""
 
     uid: int
     gid: int
 
     def run(self, *command: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        """Run a command as this account, away from the caller's folder and PG… variables."""
+        """Run a command as this account in /, without the caller's PG… variables."""
         if os.geteuid() == 0:
             options |= {"user": self.uid, "group": self.gid, "extra_groups": []}
         environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
-        # Where no locale is set, macOS starts threads to find one, which postgres refuses.
+        # If no locale is set, macOS starts threads to find one, which postgres does not allow.
         environment["LC_ALL"] = "C"
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
@@ -53,19 +53,19 @@ class Account:
         return done
 
     def has_name(self) -> bool:
-        """Whether the machine knows a name for it, without which `initdb` refuses to run."""
+        """Whether the account has a user name, which `initdb` requires."""
         with suppress(KeyError):
             return bool(pwd.getpwuid(self.uid).pw_name)
         return False
 
     def can_write(self, folder: Path) -> bool:
-        """Whether this account reaches a folder and may write in it."""
+        """Whether this account can reach a folder and write to it."""
         script = 'cd "$1" && : > .reached && rm .reached'
         command = ("/bin/sh", "-c", script, "sh", folder)
         return self.run(*command, stderr=subprocess.DEVNULL).returncode == 0
 
     def can_run(self, program: Path) -> bool:
-        """Whether this account reaches a program and what it is linked with."""
+        """Whether this account can run a program and load its libraries."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         with suppress(PermissionError, FileNotFoundError):
             return self.run(program, "--version", **quiet).returncode == 0
@@ -85,7 +85,7 @@ class Place:
         return self.folder / "data"
 
     def run(self, program: str, *arguments: str | Path, **options: Any) -> str:
-        """Run one of the server's programs; raise `UnavailableError` with its last words."""
+        """Run one of the server's programs; raise `UnavailableError` with its last messages."""
         captured = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT} | options
         done = self.account.run(self.programs / program, *arguments, **captured)
         output = done.stdout or ""
@@ -95,10 +95,10 @@ class Place:
 
 
 def last_words(log: str) -> str:
-    """The last lines of a server's log that say why it gave up, as one line."""
+    """The last lines of a log that explain a failure, as one line."""
     lines = [_STAMP.sub("", line.strip()) for line in log.splitlines() if line.strip()]
     telling = [line for line in lines if _TELLING.search(line)]
-    return "; ".join((telling or lines)[-3:]) or "it gave no reason"
+    return "; ".join((telling or lines)[-3:]) or "no reason was given"
 
 
 def installed_programs() -> Path:
@@ -112,7 +112,7 @@ def installed_programs() -> Path:
 
 
 def settle(home: Path, recorded: Path | None) -> Place:
-    """Find the server's place, or make it: `DORA_HOME/postgres`, or what was recorded for it."""
+    """Find or create the server's folder: the recorded one, or else `DORA_HOME/postgres`."""
     folder = recorded or home / "postgres"
     if os.geteuid() != 0:
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -127,7 +127,7 @@ def settle(home: Path, recorded: Path | None) -> Place:
         folder = _new_folder(home, account)
     if not account.can_write(folder):
         raise UnavailableError(
-            f"the embedded database: user {account.uid} cannot reach its folder {folder}"
+            f"the embedded database: user {account.uid} cannot write to its folder {folder}"
         )
     return Place(folder, _programs_for(account, folder), account)
 
@@ -144,7 +144,7 @@ def _new_folder(home: Path, account: Account) -> Path:
     name = hashlib.sha256(str(home).encode()).hexdigest()[:12]
     for parent in ("/var/lib", tempfile.gettempdir()):
         with suppress(OSError):
-            # A new name each time: nobody else can have made it ready for us.
+            # A new name each time: nobody else can have prepared this folder.
             folder = Path(tempfile.mkdtemp(prefix=f"dora-metrics-{name}-", dir=parent))
             os.chown(folder, account.uid, account.gid)
             if account.can_write(folder):
@@ -152,8 +152,8 @@ def _new_folder(home: Path, account: Account) -> Path:
                 return folder
             folder.rmdir()
     raise UnavailableError(
-        f"the embedded database: root cannot run PostgreSQL, and user {account.uid} reaches neither"
-        f" {home} nor /var/lib nor {tempfile.gettempdir()}; set DORA_HOME to a folder it can reach"
+        f"the embedded database: root cannot run PostgreSQL, and user {account.uid} cannot write to"
+        f" {home}, /var/lib or {tempfile.gettempdir()}; set DORA_HOME to a folder that it can reach"
     )
 
 
@@ -169,13 +169,13 @@ def _programs_for(account: Account, folder: Path) -> Path:
     if not account.can_run(copy / _PROGRAMS / "postgres"):
         raise UnavailableError(
             f"the embedded database: user {account.uid} can run neither {programs / 'postgres'}"
-            f" nor a copy of it in {folder} (is that mounted noexec?)"
+            f" nor a copy of it in {folder} (is this folder mounted noexec?)"
         )
     return copy / _PROGRAMS
 
 
 def _copy(packages: Path, target: Path, account: Account) -> None:
-    """Copy the programs and the libraries beside them, which they find by relative paths."""
+    """Copy the programs and their libraries, which they find by relative paths."""
     os.chown(target, account.uid, account.gid)
     for part in (_PROGRAMS.parent, Path(_PACKAGE, ".dylibs"), Path(f"{_PACKAGE}.libs")):
         if (packages / part).exists():
@@ -186,14 +186,14 @@ def _copy(packages: Path, target: Path, account: Account) -> None:
 
 
 def _owner_of(folder: Path) -> Account | None:
-    """The ordinary user whose folder it is, and who goes on using it when root was there."""
+    """The ordinary user who owns the folder and keeps using it after root has; None for root."""
     if not folder.exists() or folder.stat().st_uid == 0:
         return None
     return Account(folder.stat().st_uid, folder.stat().st_gid)
 
 
 def _account_for_root() -> Account:
-    """An account of its own, made if need be; where none can be made, one that is there."""
+    """A dedicated account, created if possible; otherwise an existing one."""
     if not _has_account(ACCOUNT) and shutil.which("useradd"):
         _add_account()
     for name in (ACCOUNT, "postgres", "nobody"):
@@ -204,8 +204,8 @@ def _account_for_root() -> Account:
                 account.run("/bin/sh", "-c", ":")
             except OSError as error:
                 raise UnavailableError(
-                    "the embedded database: root cannot run PostgreSQL, and may not become "
-                    f"{name} here ({error}); run as an ordinary user, or set DB_URL"
+                    "the embedded database: root cannot run PostgreSQL and cannot switch to user "
+                    f"{name} ({error}); run as an ordinary user, or set DB_URL"
                 ) from None
             return account
     raise UnavailableError(
@@ -217,7 +217,7 @@ def _add_account() -> None:
     options = ("--system", "--user-group", "--no-create-home", "--shell", "/usr/sbin/nologin")
     for _ in range(10):
         done = subprocess.run(["useradd", *options, ACCOUNT], capture_output=True, check=False)
-        # 1: /etc/passwd cannot be written, perhaps as somebody else is adding a user just now.
+        # 1: /etc/passwd cannot be written, perhaps because another process is adding a user.
         if done.returncode != 1 or _has_account(ACCOUNT):
             return
         time.sleep(0.2)

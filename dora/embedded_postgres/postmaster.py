@@ -1,7 +1,7 @@
-"""The embedded server as processes: one started, found, waited for, ended.
+"""Start, find, wait for and stop the processes of the embedded server.
 
-Every process of the server inherits a lock on `DORA_HOME/postgres.running`: whether any of them
-lives needs no pid, which after a reboot may be somebody else's.
+Every process of the server inherits a lock on `DORA_HOME/postgres.running`, which shows whether
+any of them is alive. A pid does not: after a reboot another process may have it.
 """
 
 import fcntl
@@ -28,11 +28,11 @@ from dora.errors import UnavailableError
 logger = logging.getLogger(__name__)
 
 HOST, LOGIN, DATABASE = "127.0.0.1", "dora", "dora"
-# Below the range from which Linux and macOS give ports to outgoing connections.
+# Below the ephemeral ports of Linux and macOS.
 PORTS = range(20_000, 30_000)
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-# How long the children of a killed postmaster get to go by themselves.
+# How long the children of a killed postmaster may take to exit.
 GRACE_SECONDS = 3.0
 _ENCODING = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8")
 _SETTINGS = {
@@ -44,9 +44,9 @@ _SETTINGS = {
     "log_timezone": "UTC",
     "random_page_cost": "1.1",
     "jit": "off",
-    # dbt builds several models at once already; and /dev/shm is small in containers.
+    # dbt already builds several models at once, and /dev/shm is small in containers.
     "max_parallel_workers_per_gather": "0",
-    # Nobody replicates from it: what fills a table that the same transaction made is synced once.
+    # There are no replicas: rows of a table that the same transaction created need no WAL.
     "wal_level": "minimal",
     "max_wal_senders": "0",
     "log_checkpoints": "off",
@@ -55,7 +55,7 @@ _SETTINGS = {
 
 @dataclass(frozen=True)
 class Embedded:
-    """A running server: its address for whoever is on this machine and has the password."""
+    """The address of a running server, which only this machine can reach."""
 
     port: int
     password: str = field(repr=False)
@@ -65,7 +65,7 @@ class Embedded:
         return f"postgresql://{LOGIN}:{self.password}@{HOST}:{self.port}/{database}"
 
     def create_database(self, name: str) -> None:
-        """Make a database, unless it is there."""
+        """Create a database unless it exists."""
         query = "select exists (select from pg_database where datname = %s)"
         statement = sql.SQL("create database {}").format(sql.Identifier(name))
         try:
@@ -73,31 +73,31 @@ class Embedded:
                 if connection.execute(query, [name]).fetchone() == (False,):
                     connection.execute(statement)
         except (psycopg.errors.DuplicateDatabase, psycopg.errors.UniqueViolation):
-            logger.debug("somebody else has just made the database %s", name)
+            logger.debug("another process has just created the database %s", name)
         except psycopg.OperationalError as error:
             raise UnavailableError(f"the embedded database: {error}") from None
 
     def answers(self) -> bool:
-        """Whether it takes connections; raise `UnavailableError` if it refuses the password."""
+        """Whether it accepts connections; raise `UnavailableError` if it rejects the password."""
         try:
             self._connect().close()
         except psycopg.OperationalError as error:
             if "authentication failed" in str(error):
                 raise UnavailableError(
-                    f"the embedded database at {HOST}:{self.port} refuses the password in "
-                    "postgres.json; delete that file to have a new one set"
+                    f"the embedded database at {HOST}:{self.port} rejects the password in "
+                    "postgres.json; delete that file to set a new password"
                 ) from None
             return False
         return True
 
     def _connect(self) -> psycopg.Connection[Any]:
-        # No PGOPTIONS of the shell's: `dora db env` puts another role into it.
+        # Ignore the shell's PGOPTIONS: `dora db env` sets a role in it.
         return psycopg.connect(self.url("postgres"), autocommit=True, connect_timeout=5, options="")
 
 
 @dataclass
 class Postmaster:
-    """The server of one home, in the hands of whoever holds that home's lock."""
+    """The server of one home; the caller must hold that home's lock."""
 
     home: Path
     place: Place
@@ -105,7 +105,7 @@ class Postmaster:
     port: int
 
     def wait_until_ready(self) -> Embedded | None:
-        """Wait for the server that runs; None where none does. Ends what a dead one left over."""
+        """Wait for a running server; None if none runs. Kills children of a dead postmaster."""
         began = time.monotonic()
         while self.is_alive():
             port = self._listening_port()
@@ -116,7 +116,7 @@ class Postmaster:
                 self._end_orphans()
             if waited > START_SECONDS:
                 raise UnavailableError(
-                    f"the embedded database gives no answer after {START_SECONDS:.0f} s: "
+                    f"the embedded database did not answer within {START_SECONDS:.0f} s: "
                     f"{last_words(self._log())} (see {self.home / 'postgres.log'})"
                 )
             time.sleep(0.02)
@@ -126,12 +126,14 @@ class Postmaster:
         """Start it, on its port or the next free one."""
         if not (self.place.data / "PG_VERSION").exists():
             self._make_data()
-        # Whatever process has that pid now, it is no server on this data.
+        # If a process has that pid now, it is not a server on this data.
         (self.place.data / "postmaster.pid").unlink(missing_ok=True)
         for _ in range(3):
             port = first_free(self.port)
             if port != self.port:
-                logger.warning("port %d is taken: the database listens on %d", self.port, port)
+                logger.warning(
+                    "port %d is in use: the embedded database listens on %d", self.port, port
+                )
             self._spawn(port)
             if running := self.wait_until_ready():
                 return running
@@ -143,7 +145,7 @@ class Postmaster:
         )
 
     def stop(self) -> bool:
-        """Disconnect everybody and shut down, if need be by force; False where none ran."""
+        """Disconnect all clients and shut down, by force if needed; False if no server ran."""
         if not self.is_alive():
             return False
         for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):
@@ -156,7 +158,7 @@ class Postmaster:
         return True
 
     def set_password(self) -> None:
-        """Give the login the password: the file with the old one is gone."""
+        """Set the login's password: the file with the old one is lost."""
         self.stop()
         (self.place.data / "postmaster.pid").unlink(missing_ok=True)
         statement = f"alter role {LOGIN} password '{self.password}'"
@@ -164,7 +166,7 @@ class Postmaster:
         self.place.run(*command, input=statement)
 
     def is_alive(self) -> bool:
-        """Whether any process of the server lives: a postmaster, or a killed one's children."""
+        """Whether any process of the server is alive: a postmaster, or a killed one's children."""
         with private(self.home / "postgres.running") as running:
             try:
                 fcntl.flock(running, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -173,7 +175,7 @@ class Postmaster:
         return self.process() is not None
 
     def process(self) -> psutil.Process | None:
-        """The process of `postmaster.pid`, if that is a living server on this data."""
+        """The process of `postmaster.pid`, if it is a live server on this data."""
         with suppress(OSError, ValueError, IndexError, psutil.Error):
             process = psutil.Process(int(self._pid_file()[0]))
             if process.status() != psutil.STATUS_ZOMBIE and self._is_ours(process):
@@ -190,7 +192,7 @@ class Postmaster:
         return (self.place.data / "postmaster.pid").read_text().splitlines()
 
     def _listening_port(self) -> int | None:
-        """The fourth line of `postmaster.pid`, there once the server knows it."""
+        """The port in line 4 of `postmaster.pid`; None until the server has written it."""
         with suppress(OSError, ValueError, IndexError):
             return int(self._pid_file()[3])
         return None
@@ -221,7 +223,7 @@ class Postmaster:
                     process.kill()
 
     def _make_data(self) -> None:
-        """Make the data beside its place and move it there: half-made data is never found."""
+        """Create the data in a temporary folder, then move it: it is never incomplete."""
         for left_over in self.place.folder.glob("initdb-*"):
             shutil.rmtree(left_over, ignore_errors=True)
         temporary = Path(tempfile.mkdtemp(prefix="initdb-", dir=self.place.folder))
@@ -240,7 +242,7 @@ class Postmaster:
 
 
 def private(path: Path) -> IO[str]:
-    """Open a file for its owner alone, who is the owner of its folder also where root makes it."""
+    """Open a file with mode 0600; if root creates it, the folder's owner becomes its owner."""
     file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600), "a")
     if os.geteuid() == 0:
         folder = path.parent.stat()
@@ -249,7 +251,7 @@ def private(path: Path) -> IO[str]:
 
 
 def first_free(first: int) -> int:
-    """The first port from this one on, round the whole range, that nobody listens on."""
+    """The first unused port from this one on, wrapping around at the end of the range."""
     for step in range(len(PORTS)):
         port = PORTS[(first - PORTS.start + step) % len(PORTS)]
         with socket.socket() as candidate, suppress(OSError):

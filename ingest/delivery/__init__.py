@@ -1,1 +1,1 @@
-"""Deployments, releases, tags, runs, commits and incidents: what DORA's metrics are made of."""
+"""Deployments, releases, tags, workflow runs, commits and incidents: the data of DORA's metrics."""

@@ -1,4 +1,4 @@
-"""Deployments, releases and tags by node id; what is gone; the rest of a deployment's statuses."""
+"""Reads deployments, releases and tags by node id, and further statuses of deployments."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from ingest.github.errors import Unanswerable
 from ingest.github.queries import details_document
 from ingest.github.responses import REFUSED
 
-# How often statuses are asked for that GitHub gives with a null or an error in them.
+# Attempts for statuses that GitHub returns with a null or an error in them.
 TRIES = 3
-# Of so many deployments the further statuses share a request: 2,500 nodes.
+# How many deployments' further statuses share a request: 2,500 nodes.
 AT_ONCE = 25
 Subject = tuple[Kind, str]
 _FAILING: dict[Kind, Failing] = {
@@ -35,23 +35,23 @@ _VANISH = """
 
 
 def parse(kind: Kind, node: Any) -> Delivered:
-    """Validate one of a list."""
+    """Validate one object of a list."""
     return MODELS[kind].model_validate(node)
 
 
 class ById:
-    """Reads single things."""
+    """Reads single objects."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
 
     async def put(self, kind: Kind, repository_id: str, items: Sequence[Delivered]) -> None:
-        """Have these land, deployments with all their statuses."""
+        """Add these to the rows to load, deployments with all their statuses."""
         await self._complete([item for item in items if isinstance(item, Deployment)])
         whole = []
         for item in items:
             if isinstance(item, Deployment) and item.statuses.page_info.has_next_page:
-                reason = "GitHub gives only a part of its statuses"
+                reason = "GitHub returned only a part of its statuses"
                 self.desk.fail("deployment", item.id, repository_id, reason)
                 continue
             whole.append(item)
@@ -62,9 +62,9 @@ class ById:
         self.desk.failures.resolve(_FAILING[kind], ids, self.desk.now)
 
     async def fetch(self, subjects: Mapping[str, Subject]) -> bool:
-        """Read these again; what is gone gets its `vanished_at`, what fails its dead letter.
+        """Read these again; deleted ones get `vanished_at`, unreadable ones a failure.
 
-        False if GitHub left open whether one of them is gone.
+        Returns False if GitHub did not tell whether one of them is deleted.
         """
         gone: dict[str, Subject] = {}
         async for part, answer in in_parts(self.desk.github, "deliveries", list(subjects)):
@@ -80,9 +80,9 @@ class ById:
                 if node is None and error.get("type") == "NOT_FOUND":
                     gone[key] = subjects[key]
                     continue
-                reason = str(error.get("message", "GitHub gives null for it"))
+                reason = str(error.get("message", "GitHub returned null for it"))
                 if is_refused and error.get("type") in REFUSED:
-                    # Of a single one it may be a fault of GitHub's; of most it is a permission.
+                    # For a single one, GitHub may have failed; for most, a permission is missing.
                     self.desk.refused(repository_id, kind, reason)
                     continue
                 if node is None or error:
@@ -98,7 +98,7 @@ class ById:
         return await self._vanish(gone)
 
     async def _vanish(self, gone: Mapping[str, Subject]) -> bool:
-        """Mark as vanished what is gone from repositories that GitHub still shows."""
+        """Mark deleted objects as vanished if GitHub still shows their repository."""
         if not gone:
             return True
         found = Found()
@@ -117,7 +117,7 @@ class ById:
         return not found.unclear
 
     async def _complete(self, deployments: Sequence[Deployment]) -> None:
-        """Read the statuses that did not fit to their end."""
+        """Read the statuses on further pages to their end."""
         failed: Counter[str] = Counter()
         while rest := [
             each
@@ -147,7 +147,7 @@ def _statuses(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _append(deployment: Deployment, node: Any) -> bool:
-    """Add a page of statuses; return whether that leads anywhere."""
+    """Add a page of statuses; return whether that makes progress."""
     try:
         further = Statuses.model_validate(node["statuses"])
     except (ValidationError, KeyError, TypeError):

@@ -1,4 +1,4 @@
-"""What is loaded of a repository's deliveries; kept in dlt's state."""
+"""The loaded part of a repository's deliveries; stored in dlt's state."""
 
 from pydantic import AwareDatetime, BaseModel, Field
 
@@ -6,11 +6,11 @@ from ingest.github.newest_deliveries import Shown
 
 
 class ListWalk(BaseModel):
-    """A walk down a list, newest first, that is under way, down to `floor` (null: to its end).
+    """A walk in progress through a list, newest first, down to `floor` (None: to its end).
 
-    `shown` is what the list was as it began, `target` the newest instant in it. A walk over all
-    that is loaded (`after`) finds what is gone: rows that landed in that dlt load or before. They
-    are looked for once it `is_read` to its end.
+    `shown` is the state of the list at the start, `target` the newest instant in it. If the walk
+    covers all loaded rows, `after` is a dlt load id: rows from that load or before were not found
+    by the walk and may be deleted. They are checked when the walk `is_read` to its end.
     """
 
     floor: AwareDatetime | None = None
@@ -22,10 +22,10 @@ class ListWalk(BaseModel):
 
 
 class Listing(BaseModel):
-    """What is loaded of one list: everything from `covered_from` (null: ever) to `watermark`.
+    """The loaded part of one list: everything from `covered_from` (None: ever) to `watermark`.
 
-    `shown` is what GitHub showed of it then, `difference` by how much it counted more than there
-    are rows, if that has been looked into since (`is_compared`).
+    `shown` is the state of the list at that time. If `is_compared`, the count has been checked
+    since, and `difference` is how many more GitHub counts than there are rows.
     """
 
     shown: Shown | None = None
@@ -37,21 +37,21 @@ class Listing(BaseModel):
 
 
 class Round(BaseModel):
-    """When rows were last read again by id; after which id a round that was cut off goes on."""
+    """When rows were last read again by id; an unfinished round continues after an id."""
 
     done_at: AwareDatetime | None = None
     after: str = ""
 
 
 class History(BaseModel):
-    """A walk down the commits of `tip` that was cut off at a cursor of GitHub's."""
+    """An interrupted walk through the history of `tip`; it continues at GitHub's cursor."""
 
     tip: str
     cursor: str
 
 
 class Runs(BaseModel):
-    """Up to which `created_at` the runs of a workflow are loaded, and when they were read anew."""
+    """The loaded runs of a workflow, by `created_at`, and when they were last read again."""
 
     watermark: AwareDatetime | None = None
     covered_from: AwareDatetime | None = None
@@ -59,13 +59,13 @@ class Runs(BaseModel):
 
 
 class Delivered(BaseModel):
-    """What is loaded of one repository's deliveries.
+    """The loaded part of one repository's deliveries.
 
-    `tip` is the default branch's when its commits were last whole; they are not (`is_whole`) while
-    a walk is under way. They are to be looked at (`is_due`) once something landed that may be
-    deployed, or if the rules are others than `rules` stands for. `missing` are commits that
-    GitHub does not have, and when it was last asked. `runs` is what is loaded, by
-    the ids of workflows. `incidents` is what GitHub showed of the issues with each label.
+    `tip` is the default branch's tip when the commits were last complete; `is_whole` is false
+    during a walk. The commits are read (`is_due`) after a possible deployment was loaded, or if the
+    hash of the deployment rules differs from `rules`. `missing` are commits that GitHub does not
+    have, with the instant of the last request. `runs` are the loaded workflow runs, by workflow
+    id. `incidents` is the state of the list of issues with each label.
     """
 
     lists: dict[str, Listing] = Field(default_factory=dict)

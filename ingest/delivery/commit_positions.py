@@ -1,7 +1,7 @@
-"""Writes where in the graph each commit is into `raw.commits`.
+"""Writes each commit's place in the graph into `raw.commits`.
 
-Not by dlt, which would land half a million rows a second time: all places of a repository change in
-one transaction, by the rows that differ.
+Not with dlt, which would load half a million rows a second time. One transaction updates the rows
+of a repository that differ.
 """
 
 from psycopg.types.json import Jsonb
@@ -36,9 +36,9 @@ _UPDATE = """
 
 
 def place_commits(database: Database, repository_id: str, tip: str | None) -> None:
-    """Give the commits of a repository, all of which have landed, their places.
+    """Update the places of a repository's commits; all of them must be loaded.
 
-    `tip` is the commit of its default branch.
+    `tip` is the latest commit of its default branch.
     """
     qualify = database.schemas.qualify
     with database.connect(INGEST) as connection:

@@ -1,7 +1,7 @@
-"""The commit graph: from tips down until every parent is known, each commit asked for once.
+"""Reads the commit graph: from the tips down until every parent is known, each commit once.
 
-Tips are the default branch's and the commits of tags, releases, deployments and runs that a rule
-counts. A history is not ordered by date and has no `since`; commits never change.
+Tips are the default branch's tip and the commits of tags, releases, deployments and runs that a
+rule counts. A history is not ordered by date and has no `since`; commits never change.
 """
 
 import re
@@ -22,16 +22,16 @@ from ingest.github.errors import Unanswerable
 from ingest.github.models import Node, PageInfo, Row
 from ingest.github.queries import commits_document
 
-# So many commits are asked for in a request, of one tip or of many.
+# Commits per request, of one tip or of many.
 AT_ONCE = LONGEST
-# A new tip is a few commits away from what is known; if it is more, more is asked for.
+# A new tip is usually a few commits above known ones; if not, more are requested.
 FIRST = 10
-# A commit that GitHub does not have (a fork's, one that was removed) is asked for again after this.
+# When to request a commit again that GitHub does not have (a fork's, or a removed one).
 ASK_AGAIN_AFTER = timedelta(days=7)
 _HASH = re.compile("[0-9a-f]{40}([0-9a-f]{24})?")
 _KNOWN = "select sha from raw.commits where repository_id = %s and sha = any(%s)"
 _ANY = "select true from raw.commits where repository_id = %s limit 1"
-# The parents that are not there: left by a run that was cut off.
+# The missing parents, after an interrupted run.
 _OPEN = """
     select distinct parent
     from raw.commits as children
@@ -89,11 +89,11 @@ class _Walk:
 
 @dataclass
 class _Graph:
-    """What this run knows of a repository's graph beyond what has landed.
+    """A repository's graph in this run, in addition to the loaded commits.
 
-    `fetched` are commits read in this run, `parents` those that they name, as bytes: a repository
-    may have half a million. `is_new` if nothing had landed before; `depth` is how many commits
-    are asked for below a parent that is unknown.
+    `fetched` are the commits read in this run, `parents` their parents, as bytes because there may
+    be half a million. `is_new` if no commits were loaded before; `depth` is how many commits to
+    request from an unknown parent down.
     """
 
     is_new: bool
@@ -104,7 +104,7 @@ class _Graph:
 
 
 class CommitWalker:
-    """Reads the commits that are missing, of many repositories at a time."""
+    """Reads missing commits of many repositories at a time."""
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
@@ -114,19 +114,19 @@ class CommitWalker:
     async def follow(
         self, tips: Mapping[str, tuple[str | None, Iterable[str]]], at: Mapping[str, datetime]
     ) -> set[str]:
-        """Make these repositories' graphs whole: from the default branch's tip and further ones.
+        """Complete these repositories' graphs, from the default branch's tip and other tips.
 
-        `at` is when GitHub showed that tip. Returns those of which GitHub failed to give a part.
+        `at` is when GitHub showed that tip. Returns the repositories that could not be completed.
         """
         for key, (tip, _) in tips.items():
             self._open(key, tip)
         await self._drain()
         for key, (tip, others) in tips.items():
-            # Unless it was read first: a walk that was cut off may have begun at another one.
+            # An interrupted walk that was just continued may have begun at another tip.
             self._begin(key, [tip] if tip else [], FIRST, is_main=True)
             self._begin(key, others)
         await self._drain()
-        # What neither the tips' histories nor a run before this one led to.
+        # Commits that neither the tips' histories nor an earlier run reached.
         while self._begin_at_parents():
             await self._drain()
         await self.desk.land()
@@ -150,7 +150,7 @@ class CommitWalker:
     def _begin(
         self, key: str, oids: Iterable[str], first: int = 1, *, is_main: bool = False
     ) -> bool:
-        """Begin a walk at each of these that is unknown; return whether there is one."""
+        """Begin a walk at each unknown commit of these; return whether there is one."""
         wanted = sorted({oid for oid in oids if self._is_to_ask_for(key, oid)})
         unknown = self._unknown(key, wanted)
         self._walks += (_Walk(key, oid, first, is_main) for oid in unknown)
@@ -171,7 +171,7 @@ class CommitWalker:
         return [oid for oid in rest if oid not in known]
 
     def _begin_at_parents(self) -> bool:
-        """Begin walks at the parents that are unknown, deeper ones than before."""
+        """Begin walks at unknown parents, deeper than before."""
         is_any = False
         for key, graph in self._graphs.items():
             parents, graph.parents = graph.parents - graph.fetched, set()
@@ -195,7 +195,7 @@ class CommitWalker:
             await self.desk.land_if_due()
 
     def _take(self) -> list[_Walk]:
-        """Take as many walks as one request may ask for, without those another has answered."""
+        """Take as many walks as fit into a request; skip those whose commit has been read."""
         taken: list[_Walk] = []
         commits = 0
         while self._walks and (not taken or commits + self._walks[0].first <= AT_ONCE):
@@ -211,7 +211,7 @@ class CommitWalker:
         key = walk.repository_id
         error = answer.error_about(alias)
         if node is None or error:
-            self._break(walk, str((error or {}).get("message", "GitHub gives null for it")))
+            self._break(walk, str((error or {}).get("message", "GitHub returned null for it")))
             return
         found = node["object"]
         if found is None or found["__typename"] != "Commit":
@@ -222,7 +222,7 @@ class CommitWalker:
         try:
             page = _Page.model_validate(found["history"])
         except ValidationError as invalid:
-            self._break(walk, f"its commits are of no known shape: {invalid.errors()[0]['msg']}")
+            self._break(walk, f"its commits have an unknown format: {invalid.errors()[0]['msg']}")
             return
         for commit in page.nodes:
             if len(commit.parents.nodes) < commit.parents.total_count:
@@ -231,10 +231,10 @@ class CommitWalker:
         self._keep(walk, page)
 
     def _keep(self, walk: _Walk, page: _Page) -> None:
-        """Have a page's new commits land, and ask for the default branch's next page.
+        """Add a page's new commits to the rows to load, and request the default branch's next page.
 
-        That ends where most of a page is known. The other tips have one page: their unknown
-        parents get deeper ones, because a hundred tips may lie on one line.
+        It stops when most of a page is known. For the other tips one page is read: a hundred tips
+        may lie on one line, so deeper walks begin only at parents that are still unknown.
         """
         key, graph = walk.repository_id, self._graphs[walk.repository_id]
         unknown = set(self._unknown(key, [commit.oid for commit in page.nodes]))
@@ -261,13 +261,13 @@ class CommitWalker:
             self.desk.then(advance)
 
     def _break(self, walk: _Walk, reason: str) -> None:
-        """Leave a repository's graph for another run."""
+        """Leave the rest of a repository's graph to another run."""
         self._graphs[walk.repository_id].is_broken = True
         self.desk.delivered(walk.repository_id).is_due = True
         self.desk.unclear(walk.repository_id, "commits", reason)
 
     def _end(self, key: str, tip: str | None, at: datetime) -> None:
-        """Note that every parent is known: the graph is whole, and each commit has its place."""
+        """Record that the graph is complete, and update the commits' places."""
         delivered = self.desk.delivered(key)
         if self._graphs[key].fetched or delivered.tip != tip:
             place_commits(self.desk.database, key, tip)
@@ -277,7 +277,7 @@ class CommitWalker:
 
 def _render(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     walks: list[_Walk] = asked["ids"]
-    # Two, because a merge with one parent would be another graph.
+    # At least two: with only one parent of a merge the graph would be wrong.
     variables: dict[str, Any] = {"parents": max(2, asked["parents"])}
     for index, walk in enumerate(walks):
         variables[f"id{index}"] = walk.repository_id

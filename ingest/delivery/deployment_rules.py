@@ -1,4 +1,4 @@
-"""`DEPLOYMENTS`: rules that say, for patterns of repositories, what a deployment is."""
+"""`DEPLOYMENTS`: rules that define deployments, for patterns of repositories."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -21,7 +21,7 @@ from ingest.delivery.json_settings import faults_of, read_document
 from ingest.delivery.patterns import Pattern
 
 SETTING = "DEPLOYMENTS"
-# The environments that count as production if a rule names none, whatever their case.
+# The environments that count as production if a rule names none; case-insensitive.
 PRODUCTION = "^(prod|production|live)($|[^a-z])"
 Source = Literal["deployments", "releases", "tags", "workflow", "merges"]
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
@@ -29,7 +29,7 @@ Repositories = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=r"^(\*|[A-Za-z0-9_.*?-]+/[A-Za-z0-9_.*?-]+)$"),
 ]
-# The sources that each of these fields is for.
+# The sources for which each of these fields is allowed.
 _FIELDS: dict[str, set[str]] = {
     "environment": {"deployments"},
     "tag": {"releases", "tags"},
@@ -41,10 +41,10 @@ _NAMES = "repositories, target, source, environment, tag, prereleases, workflow,
 
 
 class DeploymentRule(BaseModel):
-    """Says what the deployments of a target are, for the repositories that match a pattern.
+    """Defines the deployments of a target, for the repositories that match a pattern.
 
-    Patterns of repositories take `*` for any text and `?` for one character, whatever their case;
-    `environment` (whatever its case) and `tag` are regular expressions.
+    In patterns of repositories `*` is any text and `?` one character; `environment` and `tag` are
+    regular expressions. All except `tag` are case-insensitive.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -85,16 +85,16 @@ class DeploymentRule(BaseModel):
         return any(_glob(pattern).fullmatch(repository) for pattern in self.repositories)
 
     def has_environment(self, *environments: str | None) -> bool:
-        """Whether one of a deployment's environments is what this rule is about."""
+        """Whether the rule applies to one of a deployment's environments."""
         pattern = re.compile(self.environment or PRODUCTION, re.IGNORECASE)
         return any(name is not None and pattern.search(name) for name in environments)
 
     def has_tag(self, tag: str) -> bool:
-        """Whether a tag, or a release's tag, is what this rule is about."""
+        """Whether the rule applies to a tag, or to a release's tag."""
         return self.tag is None or re.search(self.tag, tag) is not None
 
     def value(self) -> dict[str, Any]:
-        """Return the rule as it is landed in `raw.settings`."""
+        """Return the rule as it is stored in `raw.settings`."""
         return self.model_dump(exclude_defaults=True)
 
 
@@ -108,7 +108,7 @@ def _glob(pattern: str) -> re.Pattern[str]:
 
 
 def read_deployments(configured: str | None) -> list[DeploymentRule]:
-    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    """Parse JSON or the file it refers to; raise `ConfigurationError` with every fault."""
     source, document = read_document(configured, SETTING)
     if document is None:
         return []
@@ -120,9 +120,9 @@ def read_deployments(configured: str | None) -> list[DeploymentRule]:
 
 
 def rules_for(rules: Sequence[DeploymentRule], repository: str) -> list[DeploymentRule]:
-    """Return the rules that hold for `owner/name`: the last one of each target.
+    """Return the rules that apply to `owner/name`: the last one of each target.
 
-    Without any rule at all, the default: GitHub's deployments to production.
+    Without any rules this is the default: GitHub's deployments to production.
     """
     held = {rule.target: rule for rule in rules or [_DEFAULT] if rule.covers(repository)}
     return list(held.values())

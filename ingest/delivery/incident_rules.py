@@ -1,4 +1,4 @@
-"""`INCIDENTS`: which GitHub issues are incidents, and a file of incidents from elsewhere."""
+"""`INCIDENTS`: which GitHub issues are incidents, and a file of other incidents."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ from ingest.github.models import Row
 from ingest.teams import Instant
 
 SETTING = "INCIDENTS"
-# The `source` of incidents from GitHub's issues, and of a file's unless it says otherwise.
+# The `source` of incidents from GitHub's issues, and the default for those of a file.
 GITHUB, FILE = "github", "file"
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1)]
 Name = Annotated[
@@ -46,7 +46,7 @@ Fix = Annotated[
 
 
 class IncidentRules(BaseModel):
-    """Issues with one of `labels`, in `repositories` or in all configured ones; and a file."""
+    """Issues with one of `labels`, in `repositories` or in all configured ones, and a file."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -63,12 +63,12 @@ class IncidentRules(BaseModel):
         return self
 
     def value(self) -> dict[str, Any]:
-        """Return what is landed in `raw.settings`."""
+        """Return the rules as they are stored in `raw.settings`."""
         return self.model_dump(exclude_defaults=True)
 
 
 def read_incident_rules(configured: str | None) -> IncidentRules | None:
-    """Parse JSON text, or what it refers to; raise `ConfigurationError` with every fault."""
+    """Parse JSON or the file it refers to; raise `ConfigurationError` with every fault."""
     source, document = read_document(configured, SETTING)
     if document is None:
         return None
@@ -87,7 +87,7 @@ _Empty = BeforeValidator(_none_if_empty)
 
 
 class Incident(BaseModel):
-    """A row of `raw.incidents` as a file gives it; an empty text is null."""
+    """A row of `raw.incidents` in a file; empty texts become null."""
 
     model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
@@ -120,7 +120,7 @@ class Incident(BaseModel):
 
     @property
     def is_unlinked(self) -> bool:
-        """Whether nothing says which deployment it may belong to."""
+        """Whether no field links it to a deployment."""
         return not any(
             (
                 self.repository,
@@ -176,7 +176,7 @@ def parse_incidents(text: str, source: str) -> list[Incident]:
 
 
 def _in_words(fault: str, shift: int) -> str:
-    """Count lines as an editor does, and say which form a column has."""
+    """Return the fault with the line number of an editor and the form of the column."""
     for name, form in _FORMS.items():
         fault = fault.replace(
             f"> {name}: should be owner/name; * stands for any text", f"> {name}: {form}"
@@ -215,5 +215,5 @@ def _read_csv(text: str, source: str) -> list[dict[str, Any]]:
 
 
 def sources_in(incidents: Sequence[Incident]) -> set[str]:
-    """Return the sources that a file's incidents are of."""
+    """Return the sources of a file's incidents."""
     return {incident.source for incident in incidents}

@@ -1,8 +1,8 @@
-"""Incidents: issues with a label, and the rows of a file.
+"""Reads incidents: issues with a label, and the rows of a file.
 
-What GitHub shows of the issues with a label (how many, which changed last and when) is asked for in
-every run. If it differs from what was loaded, the list is read, and by id what it does not show any
-more: an issue that loses its label leaves the list.
+Every run requests the count and the latest change of the issues with each label. If these differ
+from the loaded state, the list is read, and issues that it no longer shows are read by id: an issue
+that loses its label leaves the list.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +29,7 @@ TRIES = 3
 _IDS = "select id, url from raw.incidents where source = %s"
 _OPEN = "select id, url from raw.incidents where source = %s and resolved_at is null"
 _DELETE = "delete from raw.incidents where source = %s and id = any(%s) returning id"
-# What is not followed any more does not hold up the figures.
+# Repositories that are no longer read must not hold up the metrics.
 _FORGET = """
     delete from raw.delivery_coverage
     where kind = %s and not repository_id = any(%s)
@@ -43,14 +43,14 @@ _OTHERS = """
 
 
 class IncidentReader:
-    """Follows the issues with the configured labels, and the file."""
+    """Reads the issues with the configured labels."""
 
     def __init__(
         self, desk: Desk, rules: IncidentRules | None, deployed: Mapping[str, str]
     ) -> None:
         self.desk = desk
         self.rules = rules
-        # The repositories that are ingested, by id; names in lower case.
+        # The ingested repositories: names in lower case, by id.
         self.deployed = deployed
         self.labels = {label.casefold() for label in rules.labels} if rules else set()
         self._read_lists: list[Callable[[], None]] = []
@@ -58,7 +58,7 @@ class IncidentReader:
         self._failed: set[str] = set()
 
     async def follow(self, names: Iterable[str]) -> None:
-        """Bring incidents from these repositories' issues up to date."""
+        """Update the incidents from these repositories' issues."""
         if not self.labels or self.rules is None:
             ids = [row[0] for row in self.desk.select(_IDS, GITHUB)]
             await self._delete(ids)
@@ -76,7 +76,7 @@ class IncidentReader:
                 await self._see(name, label, answer, f"c{index}", changed)
         await self.desk.land()
         await self._reread(changed)
-        # Only now: what has left the lists has been looked for.
+        # Only now, after issues that left the lists have been read.
         for advance in self._read_lists:
             self.desk.then(advance)
         for key in self._read_at.keys() - self._failed:
@@ -88,7 +88,7 @@ class IncidentReader:
     async def _see(
         self, name: str, label: str, answer: Answer, alias: str, changed: dict[str, str]
     ) -> None:
-        """Compare what GitHub shows with what was loaded; read the list if it differs."""
+        """Compare GitHub's list with the loaded state; read the list if it differs."""
         node: dict[str, Any] = answer.data.get(alias) or {}
         page = node.get("page")
         if not page:
@@ -99,7 +99,7 @@ class IncidentReader:
         shown = Shown(count=page["totalCount"], newest=newest)
         delivered = self.desk.delivered(key)
         if former := delivered.incidents.keys() - set(self.rules.labels if self.rules else ()):
-            # What has only a label that is not configured any more is read again by id.
+            # Issues that only have a label that is no longer configured are read again by id.
             changed[key] = node["nameWithOwner"]
             for name_of_label in former:
                 del delivered.incidents[name_of_label]
@@ -112,7 +112,7 @@ class IncidentReader:
         self._read_at[key] = answer.at
 
     async def _read(self, key: str, name: str, label: str, shown: Shown) -> bool:
-        """Read the list of a label to its end; return whether that was possible."""
+        """Read the list of a label to its end; return whether that succeeded."""
         cursor: str | None = None
         in_vain = 0
         while True:
@@ -129,7 +129,7 @@ class IncidentReader:
                 if in_vain < TRIES:
                     continue
                 error_there = answer.error_about("nodes", 0) or {}
-                self._unclear(name, str(error_there.get("message", "GitHub gives null for it")))
+                self._unclear(name, str(error_there.get("message", "GitHub returned null for it")))
                 return False
             in_vain = 0
             for node in nodes:
@@ -144,7 +144,7 @@ class IncidentReader:
         return True
 
     def _put(self, key: str, name: str, node: Any, listed_by: str | None = None) -> bool:
-        """Have an issue land if it is an incident; return whether it is one."""
+        """Add an issue to the rows to load if it is an incident; return whether it is."""
         try:
             issue = Issue.model_validate(node)
             is_incident = issue.is_incident(self.labels, listed_by)
@@ -164,7 +164,7 @@ class IncidentReader:
         return True
 
     async def _reread(self, changed: dict[str, str]) -> None:
-        """Read by id what has left a list that changed; once a day every open one."""
+        """Read by id the issues of changed lists, and once a day every open one."""
         now = self.desk.now
         done = self.desk.known.rounds.get(KIND, Round())
         is_due = done.done_at is None or now >= done.done_at + DAY
@@ -203,17 +203,17 @@ class IncidentReader:
 
     def _note_away(self, name: str, answer: Answer, alias: str) -> None:
         error = answer.error_about(alias) or {}
-        message = str(error.get("message", "GitHub gives nothing for it"))
+        message = str(error.get("message", "GitHub returned nothing for it"))
         key = self._key(name)
         self._failed.add(key)
         if error.get("type") in REFUSED and error.get("path") != [alias]:
             self.desk.refused(key, KIND, message)
         elif key not in self.deployed or error.get("type") not in {"NOT_FOUND", *REFUSED}:
-            # One that is ingested is said to be out of reach already.
+            # An ingested repository is already reported as unreachable.
             self._unclear(name, message)
 
     def _key(self, name: str) -> str:
-        """Return a repository's id, or its name if it is not known."""
+        """Return a repository's id, or its name if the id is unknown."""
         ids = {known: key for key, known in self.deployed.items()}
         return ids.get(name.casefold(), name)
 
@@ -222,7 +222,7 @@ class IncidentReader:
 
 
 async def replace_file(desk: Desk, incidents: Iterable[Incident] | None) -> None:
-    """Land a file's incidents; what it held before and does not hold any more goes."""
+    """Load a file's incidents; delete those that it no longer contains."""
     held = list(incidents or ())
     sources = sources_in(held)
     former = set(desk.known.incident_sources)

@@ -1,4 +1,4 @@
-"""JSON settings of the delivery metrics: read, with faults in the words of whoever wrote them."""
+"""Reads JSON settings of the delivery metrics and describes their faults in plain words."""
 
 import json
 from typing import Any
@@ -22,7 +22,7 @@ _PLAIN = {
 
 
 def read_document(configured: str | None, setting: str) -> tuple[str, Any]:
-    """Return what names the setting in a message, and its JSON; None where it is not set.
+    """Return the setting's name for messages, and its parsed JSON or None if it is not set.
 
     `configured` is JSON, or a reference to it. Raises `ConfigurationError`.
     """
@@ -36,7 +36,7 @@ def read_document(configured: str | None, setting: str) -> tuple[str, Any]:
 
 
 def parse_json(text: str, source: str) -> Any:
-    """Parse JSON that Postgres can store; raise `ConfigurationError` if it is none."""
+    """Parse JSON; raise `ConfigurationError` if it is invalid or Postgres cannot store it."""
     try:
         document = json.loads(text.removeprefix("\ufeff"))
         written = json.dumps(document, ensure_ascii=False)
@@ -51,7 +51,7 @@ def parse_json(text: str, source: str) -> Any:
 
 
 def faults_of(error: ValidationError, entry: str, no_such_field: str) -> list[str]:
-    """Say what is wrong, one line a fault; `entry` is what an element of the array is called."""
+    """Return one line for each fault; `entry` is the word for an element of the array."""
     return [
         _fault(fault, entry, no_such_field)
         for fault in error.errors(include_url=False, include_context=False)

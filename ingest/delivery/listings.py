@@ -1,9 +1,9 @@
-"""Walks down a repository's lists of deployments, releases and tags, newest first.
+"""Walks through a repository's lists of deployments, releases and tags, newest first.
 
-A list that shows the same count and the same newest as when it was loaded is quiet. Otherwise the
-walk goes down to the watermark. Where GitHub then counts another number than there are rows, a walk
-over everything finds what came in the middle (a draft that was published, a tag of an old commit)
-and what is gone.
+If the count and the newest item are the same as before, the list did not change. Otherwise the walk
+goes down to the watermark. If GitHub's count then still differs from the number of rows, a walk
+over everything finds items in the middle (a published draft, a tag of an old commit) and deleted
+ones.
 """
 
 from collections.abc import Sequence
@@ -26,10 +26,10 @@ from ingest.github.newest_deliveries import Listed, Shown, name_newest
 from ingest.github.queries import ids_document
 from ingest.github.responses import REFUSED, Answer
 
-# The first pages of so many repositories are asked for at once, each with so few items: ten of ten
-# deployments with their statuses cost what one page of a hundred does.
+# One request asks for the first pages of several repositories, with few items each: ten of ten
+# deployments with their statuses cost as much as one page of a hundred.
 HEADS, HEAD = 10, 10
-# How often a page is asked for that GitHub gives with a null or an error in it.
+# Attempts for a page that GitHub returns with a null or an error in it.
 TRIES = 3
 _COUNTS = """
     select repository_id, count(*)
@@ -47,12 +47,12 @@ _UNSEEN = """
         and {created_at} >= coalesce(%s, '-infinity'::timestamptz)
     order by 1
 """
-# A tag has no date of its own: its list is always walked to its end.
+# Tags may have no date: their list is always walked to its end.
 _CREATED_AT = {"deployments": "created_at", "releases": "created_at", "tags": "now()"}
 
 
 class PageAway(Exception):
-    """A page is not given: the repository is gone, refused, or GitHub fails to say."""
+    """GitHub did not return a page: the repository is gone or refused, or the reason is unclear."""
 
     def __init__(self, reason: str, *, is_refused: bool = False, is_gone: bool = False) -> None:
         super().__init__(reason)
@@ -61,15 +61,15 @@ class PageAway(Exception):
 
     @property
     def is_lasting(self) -> bool:
-        """Whether asking again leads nowhere."""
+        """Whether a retry is useless."""
         return self.is_refused or self.is_gone
 
 
 @dataclass
 class _Page:
-    """A page of a list; `last_id` is the last that is not null, `nulls_at_end` come behind it.
+    """A page of a list; `last_id` is the last item that is not null, `nulls_at_end` follow it.
 
-    `suspects` are the ids of what cannot be used; empty where there is a null.
+    `suspects` are the ids of unusable items; an empty text for a null.
     """
 
     items: list[Delivered]
@@ -82,7 +82,7 @@ class _Page:
 
 
 class Lister:
-    """Follows the lists of one kind."""
+    """Reads the lists of one kind."""
 
     def __init__(self, desk: Desk, by_id: ById, listed: Listed, kind: Kind) -> None:
         self.desk = desk
@@ -90,7 +90,7 @@ class Lister:
         self.listed = listed
         self.kind: Kind = kind
         self._walked: set[str] = set()
-        # Loaded for the first time; and those of which GitHub failed to give a page.
+        # Loaded for the first time, and those of which GitHub failed to return a page.
         self._fresh: set[str] = set()
         self._cut: set[str] = set()
 
@@ -128,7 +128,7 @@ class Lister:
         await self.desk.land()
 
     def _is_read(self, key: str) -> bool:
-        """Whether a walk of it has come to its end."""
+        """Whether its walk has reached the end."""
         walk = self._listing(key).walk
         return walk.is_read if walk else not self._listing(key).is_compared
 
@@ -155,7 +155,7 @@ class Lister:
         return since is not None and covered is not None and since < covered
 
     def _begin(self, key: str) -> ListWalk:
-        """Return the walk that a list needs: to the watermark, or over everything."""
+        """Return the walk that a list needs: down to the watermark, or over everything."""
         listing, config = self._listing(key), self.desk.stream.config
         since = None if self.kind == "tags" else config.since
         if listing.watermark is None and listing.shown is None:
@@ -197,7 +197,7 @@ class Lister:
                 answer = await self.desk.github.query(self.kind, asked)
                 page = self._read(answer, 0)
                 if page.info.has_next_page and page.info.end_cursor in {None, cursor}:
-                    raise PageAway("GitHub says that there is more, and not where")
+                    raise PageAway("GitHub says that there is more, but gives no cursor")
             except Unanswerable as error:
                 self._note_away(key, PageAway(str(error)))
                 return
@@ -206,7 +206,7 @@ class Lister:
                 if not away.is_lasting and in_vain < TRIES:
                     continue
                 if cursor is not None and not is_anew and not away.is_lasting:
-                    # It may be the cursor: the walk begins again, once.
+                    # The cursor may be invalid: restart the walk, once.
                     walk = walk.model_copy(update={"cursor": None})
                     cursor, is_anew, in_vain = None, True, 0
                     continue
@@ -217,7 +217,7 @@ class Lister:
                 if await self._take(key, walk, page):
                     return
             except (PageAway, Unanswerable) as incomplete:
-                # Nothing behind it may land: another run asks again.
+                # No later page may be loaded: another run tries again.
                 self._note_away(key, PageAway(str(incomplete)))
                 return
             walk = self._after(walk, page)
@@ -229,7 +229,7 @@ class Lister:
         connection = (node or {}).get("page")
         if not connection or connection["nodes"] is None:
             error = answer.error_about("nodes", index) or {}
-            reason = str(error.get("message", "GitHub gives null for it"))
+            reason = str(error.get("message", "GitHub returned null for it"))
             is_refused = error.get("type") in REFUSED and error.get("path") != ["nodes", index]
             is_gone = not is_refused and error.get("type") in {"NOT_FOUND", *REFUSED}
             raise PageAway(reason, is_refused=is_refused, is_gone=is_gone)
@@ -238,7 +238,7 @@ class Lister:
         path = ("nodes", index, "page", "nodes")
         refusals = [each for i in range(len(nodes)) if (each := answer.refusal_below(*path, i))]
         if len(refusals) * 2 > len(nodes):
-            # Of a single one it may be a fault of GitHub's; of most it is a missing permission.
+            # For a single one, GitHub may have failed; for most, a permission is missing.
             raise PageAway(str(refusals[0].get("message")), is_refused=True)
         for position, found in enumerate(nodes):
             if found is None or answer.error_about(*path, position):
@@ -271,16 +271,16 @@ class Lister:
         return walk.model_copy(update=update)
 
     async def _take(self, key: str, walk: ListWalk, page: _Page) -> bool:
-        """Have a page land; return whether the walk is over.
+        """Add a page to the rows to load; return whether the walk is over.
 
-        Raises `PageAway` if GitHub gives null for something and does not say for what.
+        Raises `PageAway` if GitHub returned nulls whose ids it does not tell.
         """
         after = self._after(walk, page)
         if page.suspects:
             ids = [each for each in page.suspects if each]
             ids += await self._behind_nulls(key, walk, page)
             if len(ids) < len(page.suspects):
-                raise PageAway("a page of it could not be completed: GitHub gives null")
+                raise PageAway("a page could not be completed: GitHub returned null")
             await self.by_id.fetch({each: (self.kind, key) for each in ids})
         await self.by_id.put(self.kind, key, page.items)
         oldest = min((item.listed_at for item in page.items if item.listed_at), default=None)
@@ -292,7 +292,7 @@ class Lister:
         return is_done
 
     async def _behind_nulls(self, key: str, walk: ListWalk, page: _Page) -> list[str]:
-        """Ask for the ids on a page alone; return those that are behind its nulls."""
+        """Request only the ids on a page; return the ids of its nulls."""
         if "" not in page.suspects:
             return []
         answer = await self.desk.github.query(
@@ -304,7 +304,7 @@ class Lister:
         known = {item.id for item in page.items} | set(page.suspects)
         ids = [node["id"] if node else "" for node in connection.get("nodes") or ()]
         if page.last_id is not None:
-            # What came meanwhile is above: the page ends where it ended.
+            # Newer items are above: the page still ends at the same item.
             if page.last_id not in ids:
                 return []
             ids = ids[: ids.index(page.last_id) + 1 + page.nulls_at_end]
@@ -316,7 +316,7 @@ class Lister:
         if is_done:
             is_first = listing.shown is None
             update = {
-                # Until what is gone has been looked for.
+                # Kept until deleted items have been looked for.
                 "walk": walk.model_copy(update={"is_read": True}) if walk.after else None,
                 "is_compared": False,
                 "shown": walk.shown,
@@ -329,7 +329,7 @@ class Lister:
         self.desk.delivered(key).lists[self.kind] = listing.model_copy(update=update)
 
     async def _compare(self, keys: Sequence[str]) -> None:
-        """Compare the rows with GitHub's count; look for what is gone, or new in the middle."""
+        """Compare the rows with GitHub's count; look for deleted items and new ones between."""
         if not keys:
             return
         differences = self._differences(keys)

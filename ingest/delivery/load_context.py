@@ -1,4 +1,4 @@
-"""What the loading of deliveries shares: rows that wait to land, coverage, SQL."""
+"""Shared by the loaders of deliveries: rows to load, coverage, SQL."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -19,7 +19,7 @@ from ingest.github.models import Row
 from ingest.github.source import Batch
 
 _Row = TypeVar("_Row")
-# What has been read lands after so many rows.
+# Rows are loaded after this many have been read.
 LAND_AFTER = 2000
 _COVERAGE = """
     select repository_id, kind, covered_to, unreadable_since, unreadable_reason
@@ -29,7 +29,7 @@ _LAST_LOAD = "select coalesce(max(load_id), '') from raw._dlt_loads"
 
 
 class Desk:
-    """Collects rows, lands them together with the progress that they mean."""
+    """Collects rows and loads them together with their progress."""
 
     def __init__(self, stream: Stream, database: Database) -> None:
         self.stream = stream
@@ -54,7 +54,7 @@ class Desk:
 
     @property
     def now(self) -> datetime:
-        """The instant, by our clock."""
+        """The current instant, by our clock."""
         return self.github.clock.now()
 
     def name(self, repository_id: str) -> str:
@@ -63,32 +63,32 @@ class Desk:
         return row.repository if row else repository_id
 
     def delivered(self, repository_id: str) -> Delivered:
-        """Return what is loaded of a repository."""
+        """Return a repository's checkpoint."""
         return self.known.deliveries.setdefault(repository_id, Delivered())
 
     def need_commits(self, repository_id: str) -> None:
-        """Have a repository's graph looked at, in this run or the next, once the rows land."""
+        """Mark a repository's commit graph as due, in this run or the next, after the rows."""
         delivered = self.delivered(repository_id)
         if not delivered.is_due:
             self.then(partial(setattr, delivered, "is_due", True))
 
     def put(self, table: str, key: str, rows: Iterable[Row]) -> None:
-        """Have rows land; `key` names their key, columns with commas between."""
+        """Add rows to load; `key` has their key columns, separated by commas."""
         names = key.split(",")
         for row in rows:
             self._rows[table][tuple(row[name] for name in names)] = row
 
     def then(self, advance: Callable[[], None]) -> None:
-        """Have progress count once the rows before it land."""
+        """Call `advance`, which updates progress, when the rows added so far are loaded."""
         self._advances.append(advance)
 
     async def land_if_due(self) -> None:
-        """Land what waits if that is much."""
+        """Load the waiting rows if there are at least `LAND_AFTER`."""
         if sum(map(len, self._rows.values())) >= LAND_AFTER:
             await self.land()
 
     async def land(self) -> None:
-        """Land what waits, and the progress that it means."""
+        """Load the waiting rows and their progress."""
         if not self._rows and not self._advances and not self._changed:
             return
         rows, self._rows = self._rows, defaultdict(dict)
@@ -102,20 +102,20 @@ class Desk:
         await self.stream.land_rows(batch)
 
     def covered(self, repository_id: str, kind: str, at: datetime) -> None:
-        """Note that all that GitHub had at an instant is loaded."""
+        """Record that everything that GitHub had at an instant is loaded."""
         before = self._coverage.get((repository_id, kind))
         covered_to = max(filter(None, [at, before and before["covered_to"]]))
         self._note(repository_id, kind, covered_to, None, None)
 
     def refused(self, repository_id: str, kind: str, reason: str) -> None:
-        """Note that the token may not read something; it is said once for all repositories."""
+        """Record a list that the token may not read; one message covers all repositories."""
         before = self._coverage.get((repository_id, kind), {})
         since = before.get("unreadable_since") or self.now
         self._note(repository_id, kind, before.get("covered_to"), since, reason)
         self._refusals[kind, reason].append(self.name(repository_id))
 
     def unclear(self, repository_id: str, kind: str, reason: str) -> None:
-        """Note that GitHub did not give something this time."""
+        """Record a list that GitHub failed to return in this run."""
         self._unclear[kind, reason].append(self.name(repository_id))
 
     def _note(
@@ -139,7 +139,7 @@ class Desk:
             self._changed.add(key)
 
     def tell(self, permissions: dict[str, str]) -> None:
-        """Say what could not be read, and make the run end with 1."""
+        """Report what could not be read; the run then ends with exit code 1."""
         for (kind, reason), names in sorted(self._refusals.items()):
             what = kind.replace("_", " ")
             permission = permissions[kind]
@@ -150,11 +150,11 @@ class Desk:
         for (kind, reason), names in sorted(self._unclear.items()):
             what = kind.replace("_", " ")
             self.result.incomplete(
-                f"the {what} of {_named(names)} were not shown this time: {reason}"
+                f"the {what} of {_named(names)} could not be read in this run: {reason}"
             )
 
     def fail(self, kind: Failing, subject_id: str, repository_id: str, reason: str) -> None:
-        """Note that one thing could not be read."""
+        """Record that one object could not be read."""
         self.failures.add(
             kind,
             subject_id,
@@ -183,7 +183,7 @@ class Desk:
         parameters: Sequence[object] | dict[str, object] | None,
         row_factory: RowFactory[_Row],
     ) -> list[_Row]:
-        """Run a statement on the connection of them all; once more if the server closed it."""
+        """Run a statement on the shared connection; once more if the server closed it."""
         qualified = self.database.schemas.qualify(query)
         for is_last in (False, True):
             if self._connection is None or self._connection.closed:
@@ -202,7 +202,7 @@ class Desk:
             self._connection.close()
 
     def last_load(self) -> str:
-        """Return dlt's id of what landed last."""
+        """Return dlt's id of the last load."""
         return str(self.select(_LAST_LOAD)[0][0])
 
 

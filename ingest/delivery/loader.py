@@ -1,4 +1,4 @@
-"""Loads what the rules of each repository need: lists, single things, commits, incidents."""
+"""Loads the data that each repository's rules need: lists, single objects, commits, incidents."""
 
 import hashlib
 import json
@@ -50,7 +50,7 @@ _RUN = """
 
 
 class Deliveries:
-    """Everything of a run that is about deliveries."""
+    """The part of a run that loads deliveries."""
 
     def __init__(self, stream: Stream, database: Database, seen: dict[str, Probed]) -> None:
         self.stream = stream
@@ -60,14 +60,14 @@ class Deliveries:
         self.listed = Listed()
 
     def want_known(self) -> None:
-        """Have the first probes ask for the lists of the repositories that are known."""
+        """Make the first probes request the lists of known repositories."""
         only = self.stream.config.only
         for key, row in self.known.repositories.items():
             if row.is_configured and (not only or row.repository.casefold() in only):
                 self._want(key, row.repository)
 
     def want_seen(self) -> None:
-        """Have the next probes ask for the lists of those that were not known before."""
+        """Make the next probes request the lists of new repositories."""
         for key, probed in self.seen.items():
             self._want(key, probed.repository)
 
@@ -79,7 +79,7 @@ class Deliveries:
         return rules_for(self.stream.config.deployments, name)
 
     async def load(self) -> None:
-        """Load it all; what cannot be read is said at the end."""
+        """Load everything; report at the end what could not be read."""
         self.want_seen()
         while self.listed.is_waiting:
             asked = {"ids": [], **self.listed.variables()}
@@ -122,7 +122,7 @@ class Deliveries:
         await RunReader(desk, before).follow(rules, at)
 
     async def _follow_commits(self, desk: Desk) -> None:
-        """Read the graphs of repositories with something new, or with other rules."""
+        """Read the commit graphs of repositories that changed or whose rules changed."""
         due: dict[str, str] = {}
         for key in self._within_reach():
             delivered, probed = desk.delivered(key), self.seen[key]
@@ -139,7 +139,7 @@ class Deliveries:
         at = {key: self.seen[key].at for key in self._within_reach()}
         broken = await CommitWalker(desk).follow(wanted, at) if wanted else set()
         for key in at.keys() - wanted.keys():
-            # Nothing is new there, or nothing was deployed, so that no commit is needed.
+            # No commits are needed: nothing changed, or nothing was deployed.
             desk.covered(key, "commits", at[key])
         for key in due.keys() - broken:
             delivered = desk.delivered(key)
@@ -162,7 +162,7 @@ class Deliveries:
         await reader.follow(wanted)
 
     def _tips(self, desk: Desk, keys: Iterable[str]) -> dict[str, set[str]]:
-        """Return the commits of what a rule counts as a deployment."""
+        """Return the commits of everything that a rule counts as a deployment."""
         tips: dict[str, set[str]] = {}
         rules = {key: self._rules(self.seen[key].repository) for key in keys}
         ids = list(rules)

@@ -1,7 +1,7 @@
-"""Regular expressions that mean the same in Python and in Postgres.
+"""Regular expressions with the same meaning in Python and in Postgres.
 
-Both read the rules of `DEPLOYMENTS`: the ingest to know which commits it needs, dbt to know what a
-deployment is. Postgres: https://www.postgresql.org/docs/current/functions-matching.html
+Both apply the rules of `DEPLOYMENTS`: the ingest to find the commits it needs, dbt to find the
+deployments. Postgres: https://www.postgresql.org/docs/current/functions-matching.html
 """
 
 import re
@@ -9,9 +9,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-# The escapes that both read alike. `\\b` is a word boundary in Python, a backspace in Postgres.
+# The escapes with one meaning. `\\b` is a word boundary in Python, a backspace in Postgres.
 _ESCAPES = set("dDwWsSAZntrfv")
-# Postgres refuses the others between brackets.
+# Postgres refuses the other escapes in brackets.
 _CLASS_ESCAPES = set("dwsntrfv")
 _TOKEN = re.compile(
     r"""
@@ -25,7 +25,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _COUNTED = re.compile(r"\{(\d+)(?:,(\d*))?\}")
-# Postgres repeats nothing more often.
+# Postgres allows no more repeats.
 _MOST_REPEATS = 255
 _GROUPS = {
     "(?=": "lookahead",
@@ -40,7 +40,7 @@ _GROUPS = {
 
 
 def _portable(pattern: str) -> str:
-    """Return the pattern; raise `ValueError` if Python and Postgres would read it differently."""
+    """Return the pattern; raise `ValueError` if it differs between Python and Postgres."""
     if not pattern:
         raise ValueError("should not be empty")
     before = ""
@@ -48,7 +48,7 @@ def _portable(pattern: str) -> str:
         kind, text = str(token.lastgroup), token.group()
         if kind == "quantifier":
             _check_quantifier(text, before)
-            # `+?` is one quantifier, a non-greedy one; a third character would be another.
+            # `+?` is a single, non-greedy quantifier; a third character would be another one.
             is_lazy = text == "?" and before == "quantifier"
             before = "lazy" if is_lazy else "quantifier"
             continue
@@ -91,7 +91,7 @@ def _check_quantifier(text: str, before: str) -> None:
     if text.startswith("{"):
         counted = _COUNTED.fullmatch(text)
         if counted is None:
-            raise ValueError(f"has {text!r}, which is no number of repeats; write {{2,5}} or \\{{")
+            raise ValueError(f"has {text!r}, which is not a repeat count; write {{2,5}} or \\{{")
         if max(int(number) for number in counted.groups() if number) > _MOST_REPEATS:
             raise ValueError(f"repeats something more than {_MOST_REPEATS} times ({text})")
 

@@ -1,7 +1,7 @@
-"""Reads single deployments, releases and tags again: what no list shows.
+"""Reads single deployments, releases and tags again, for changes that no list shows.
 
-A list of deployments is by creation: a success that comes days later does not move it. A moved tag
-changes what its release points to, and nothing else.
+Deployments are listed by creation: a success days later does not change the order. A moved tag
+changes only the commit of its release.
 """
 
 from collections.abc import Callable
@@ -13,9 +13,9 @@ from ingest.delivery.load_context import Desk
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.deliveries import Kind
 
-# An approval may take 30 days; a deployment that is not settled after this is read weekly.
+# An approval may take 30 days; unsettled older deployments are read weekly.
 UNSETTLED_FOR = timedelta(days=35)
-# What is younger is read daily: a day more than the window in which a deployment may fail
+# Younger objects are read daily: a day longer than the window in which a deployment may fail
 # (failure_window_days), so that the last reading is after its end.
 YOUNG_FOR = timedelta(days=8)
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
@@ -28,7 +28,7 @@ _SETTLED = """
     )
 """
 _HEAD = "select id, kind, repository_id from ("
-# `_dlt_load_id` leaves out what this run has read.
+# `_dlt_load_id` leaves out the rows of this run.
 _TAIL = """
     ) as due
     where id > %(after)s and _dlt_load_id <= %(before)s and vanished_at is null
@@ -94,7 +94,7 @@ _ROUNDS = {"daily": (_DAILY, DAY), "weekly": (_WEEKLY, WEEK)}
 async def read_again(
     desk: Desk, by_id: ById, is_wanted: Callable[[Subject], bool], before: str
 ) -> None:
-    """Read again what is due.
+    """Read again the objects that are due.
 
     `before` is dlt's last load before this run.
     """

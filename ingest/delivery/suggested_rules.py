@@ -1,4 +1,4 @@
-"""What each repository has to offer as deployments, and the rule that we would suggest."""
+"""Finds possible deployments of each repository and suggests rules for them."""
 
 import re
 from collections import Counter
@@ -17,7 +17,7 @@ from ingest.repositories_to_sync import Known, discover
 
 _DEPLOY_LIKE = re.compile(r"deploy|release|publish|ship|rollout|production", re.IGNORECASE)
 _VERSION = re.compile(r"(?P<prefix>(?:[a-z][a-z0-9_.-]*[-/@_])?)v?\d+(?:\.\d+)*", re.IGNORECASE)
-# Fewer of a kind are no habit.
+# Fewer of a kind are no regular practice.
 HABIT = 2
 
 
@@ -25,9 +25,9 @@ HABIT = 2
 class Offer:
     """A repository's environments, tags of releases, tags and workflows, newest first.
 
-    `counts` are GitHub's of each list, which may be longer than what is here; `unreadable` says of
-    which nothing is known. `workflows` are those that sound like a deployment: name and number of
-    runs, by file.
+    `counts` are GitHub's counts, which may exceed the lists here; `unreadable` has the reasons of
+    unreadable lists. `workflows` are those whose name or file suggests a deployment: name and
+    number of runs, by file.
     """
 
     repository: str
@@ -41,7 +41,7 @@ class Offer:
     rules: list[DeploymentRule] = field(default_factory=list)
 
     def matches(self, rule: DeploymentRule) -> int | None:
-        """How many of what is here a rule counts; null if that is not known."""
+        """Return how many of these items a rule counts; None if that is unknown."""
         if rule.source == "deployments":
             return sum(n for name, n in self.environments.items() if rule.has_environment(name))
         if rule.source in {"releases", "tags"}:
@@ -56,7 +56,7 @@ class Offer:
         return None
 
     def suggest(self) -> list[dict[str, Any]]:
-        """Return the rules that we would write for it; none if the default does."""
+        """Return the suggested rules; an empty list if the default rule fits."""
         production = re.compile(PRODUCTION, re.IGNORECASE)
         if any(production.search(name) for name in self.environments):
             return []
@@ -74,7 +74,7 @@ class Offer:
 
 
 def _targets(tags: Sequence[str]) -> dict[str, str]:
-    """Return a pattern of tags per target: one for each prefix that version tags often have."""
+    """Return a pattern of tags per target: one for each frequent prefix of version tags."""
     prefixes = Counter(found["prefix"] for tag in tags if (found := _VERSION.match(tag)))
     often = {prefix: count for prefix, count in prefixes.items() if count >= HABIT}
     named = {prefix: prefix for prefix in often if prefix}
@@ -86,12 +86,12 @@ def _targets(tags: Sequence[str]) -> dict[str, str]:
 
 
 def _escape(prefix: str) -> str:
-    """Escape the one character of a prefix that a pattern gives a meaning."""
+    """Escape the only character of a prefix that is special in a pattern."""
     return prefix.replace(".", r"\.")
 
 
 async def survey(config: Config) -> tuple[list[Offer], list[str]]:
-    """Ask GitHub what every configured repository has; return that and what could not be asked."""
+    """Ask GitHub for every configured repository; return offers, and messages on failures."""
     clock = SystemClock()
     github = GitHub(
         config.url,
@@ -114,7 +114,7 @@ async def survey(config: Config) -> tuple[list[Offer], list[str]]:
                     page = (answer.data[kind][index] or {}).get("page")
                     if page is None:
                         error = answer.error_about(kind, index) or {}
-                        reason = str(error.get("message", "GitHub gives nothing for it"))
+                        reason = str(error.get("message", "GitHub returned nothing for it"))
                         offers[key].unreadable[kind] = reason
                         continue
                     _read(offers[key], kind, page)
@@ -124,7 +124,7 @@ async def survey(config: Config) -> tuple[list[Offer], list[str]]:
     away = {**found.away, **found.unclear}
     return (
         sorted(offers.values(), key=lambda offer: offer.repository.casefold()),
-        [f"{name} is out of reach: {reason}" for name, reason in sorted(away.items())],
+        [f"{name} is unreachable: {reason}" for name, reason in sorted(away.items())],
     )
 
 
@@ -143,7 +143,7 @@ def _read(offer: Offer, kind: str, page: dict[str, Any]) -> None:
 
 
 async def _read_workflows(github: GitHub, offer: Offer) -> None:
-    """Count the runs of the workflows whose name or file sounds like a deployment."""
+    """Count the runs of the workflows whose name or file suggests a deployment."""
     base = f"/repos/{offer.repository}/actions"
     try:
         answer = await github.get(f"{base}/workflows", {"per_page": 100})

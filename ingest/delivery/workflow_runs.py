@@ -1,7 +1,7 @@
-"""Workflow runs, by REST: GraphQL lists them only below each commit.
+"""Reads workflow runs from the REST API: GraphQL lists them only per commit.
 
-A re-run keeps its id and `created_at`, and hides the attempt before it. Lists are asked for without
-a filter: a filtered one ends after 1,000 runs.
+A re-run keeps its id and `created_at` and hides the previous attempt. Lists are requested without a
+filter: a filtered list ends after 1,000 runs.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ from ingest.github.models import Row, Text
 KIND = "workflow_runs"
 PAGE = 100
 DAY = timedelta(days=1)
-# A run may be run again for 30 days, and wait for an approval as long.
+# For 30 days a run may be run again, or wait for an approval.
 YOUNG_FOR = timedelta(days=35)
 _KNOWN = """
     select id, attempts, status, succeeded_at, run_started_at
@@ -58,7 +58,7 @@ _VANISH = """
 
 
 class Run(BaseModel):
-    """A workflow run, or one attempt of it, as the REST API gives it."""
+    """A workflow run, or one attempt of it, as the REST API returns it."""
 
     id: int
     name: Text | None = None
@@ -100,12 +100,12 @@ class Run(BaseModel):
 
     @property
     def is_success(self) -> bool:
-        """Whether it has concluded well."""
+        """Whether its conclusion is success."""
         return self.conclusion == "success"
 
 
 class RunReader:
-    """Follows the workflows that rules name."""
+    """Reads the runs of the workflows that rules name."""
 
     def __init__(self, desk: Desk, before: str) -> None:
         self.desk = desk
@@ -136,7 +136,7 @@ class RunReader:
         return "/".join((f"/repos/{quote(self.desk.name(key))}/actions", *map(str, rest)))
 
     async def _workflows(self, key: str, names: set[str]) -> list[dict[str, Any]]:
-        """Return the workflows that have one of these names, or whose file has."""
+        """Return the workflows whose name, path or file name is one of these."""
         found: list[dict[str, Any]] = []
         page = 1
         while True:
@@ -189,7 +189,7 @@ class RunReader:
         self.desk.delivered(key).runs[workflow_id] = state
 
     def _floor(self, key: str, path: str, state: Runs, *, is_reread: bool) -> datetime | None:
-        """Return down to which `created_at` the runs are to be listed; None: to the first."""
+        """Return the oldest `created_at` to list runs down to; None for all."""
         config = self.desk.stream.config
         covered = state.covered_from
         is_to_extend = config.since and covered and config.since < covered
@@ -213,10 +213,10 @@ class RunReader:
                 self.desk.need_commits(key)
 
     async def _first_success(self, key: str, run: Run, known: Row | None) -> Run | None:
-        """Return the first attempt that succeeded, if one did."""
+        """Return the first successful attempt, if there is one."""
         if known and known["succeeded_at"]:
             return None
-        # Attempts that were seen to end without success.
+        # The number of attempts that are known to have ended without success.
         seen = 0
         if known and known["attempts"]:
             seen = known["attempts"] - (known["status"] != "completed")
@@ -227,7 +227,7 @@ class RunReader:
         return run if run.is_success else None
 
     async def _vanish(self, key: str, path: str, floor: datetime) -> None:
-        """Mark as vanished what a list does not show any more, and GitHub does not have."""
+        """Mark runs as vanished if the list no longer shows them and GitHub does not find them."""
         await self.desk.land()
         gone = []
         for (run_id,) in self.desk.select(_UNSEEN, key, path, self.before, floor):

@@ -1,1 +1,1 @@
-"""GitHub's GraphQL API: the client, the walk, the dlt source."""
+"""GitHub's API: the client, pagination, the dlt source."""

@@ -1,4 +1,4 @@
-"""How much one request asks GitHub for: less after GitHub refused a size, more again later."""
+"""Sizes of requests: smaller after GitHub refused a size, larger again later."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,29 +6,29 @@ from typing import Any
 
 # GitHub's longest page, and its longest list of ids.
 LONGEST = 100
-# A page of a walk. With its four nested connections it is 249 requests by GitHub's formula, which
-# makes two points; three begin at 63 pull requests.
+# Pull requests on a page of a walk. With four nested connections these are 249 requests by GitHub's
+# formula, which cost two points; from 63 pull requests on it is three.
 PAGE = 62
-# Nested objects of a pull request on a page; the rest is read afterwards. 62 x 40 reviews are 2,480
-# nodes. Hardly any pull request is switched between draft and ready more than ten times.
+# Nested objects of a pull request on a page; further ones are read afterwards. 62 x 40 reviews are
+# 2,480 nodes. Very few pull requests switch between draft and ready more than ten times.
 NESTED, DRAFT_EVENTS = 40, 10
-# The sizes that are tried, one after the other. GitHub answers 50 well; 25 is safe.
+# The sizes to try, in this order. GitHub answers 50 well; 25 is safe.
 STEPS = (LONGEST, 50, 25, 12, 6, 3, 1)
-# So many answers after GitHub named the size as the fault, the next larger one is tried again.
+# If GitHub named the size as the cause, the next larger size is tried after this many answers.
 PATIENCE, LONGEST_PATIENCE = 25, 400
 
 _NESTED = {"reviews": NESTED, "labels": NESTED, "draftEvents": DRAFT_EVENTS}
-# GitHub has at most a hundred labels on an issue.
+# GitHub allows at most 100 labels on an issue.
 _OF_ISSUE = {"labels": LONGEST, "linked": 10}
-# Statuses of a deployment on a page; the rest is read afterwards.
+# Statuses of a deployment on a page; further ones are read afterwards.
 STATUSES = 20
-# The variables that are lists, cut to that length.
+# The variables that are lists; they are cut to the size.
 LISTS = {"ids", "deployments", "releases", "tags"}
 _LISTED = {"deployments": LONGEST, "releases": LONGEST, "tags": LONGEST}
 # The sizes in each kind of request, by variable.
 MOST: dict[str, dict[str, int]] = {
     "walk": {"first": PAGE, **_NESTED},
-    # The first pages of several repositories at once: five of ten cost what one page does.
+    # The first pages of several repositories: five with ten pull requests cost as much as one page.
     "heads": {"first": 10, **_NESTED},
     "ids": {"first": LONGEST},
     "pull_requests": {"ids": 50, **_NESTED},
@@ -52,7 +52,7 @@ MOST: dict[str, dict[str, int]] = {
 
 @dataclass
 class Sizes:
-    """The sizes of one kind of request, kept for a whole run.
+    """The sizes of one kind of request during a run.
 
     No size is larger than `limit`. It falls when GitHub refuses a request, and rises after
     `patience` answers. `unanswered` counts the requests in a row that GitHub did not answer even
@@ -66,7 +66,7 @@ class Sizes:
     _answers: int = 0
 
     def fitted(self, variables: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the variables with every size in them; sizes that are given are kept or cut."""
+        """Return the variables with all sizes; given sizes and lists are reduced if necessary."""
         fitted = dict(variables)
         for name, most in self.most.items():
             if name in LISTS:
@@ -76,9 +76,9 @@ class Sizes:
         return fitted
 
     def refuse(self, asked: Mapping[str, Any], *, is_named: bool = False) -> bool:
-        """Ask for less than this from now on; return whether that is possible.
+        """Use smaller sizes than these from now on; return whether that is possible.
 
-        If GitHub named the size as the fault (`is_named`), the smaller size is kept for long.
+        If GitHub named the size as the cause (`is_named`), the smaller size is kept for longer.
         """
         smaller = next((step for step in STEPS if step < self._largest(asked)), None)
         if smaller is None:
@@ -91,7 +91,7 @@ class Sizes:
         return True
 
     def refuse_all(self) -> bool:
-        """Ask for as little as possible from now on; return whether that is less than before."""
+        """Use the smallest sizes from now on; return whether they were larger before."""
         is_less = self.limit > 1
         self.limit = 1
         return is_less
@@ -107,7 +107,7 @@ class Sizes:
             self._answers = 0
 
     def give_up(self) -> None:
-        """Note that even the smallest request got no answer: the size was not the fault."""
+        """Record that even the smallest request got no answer: the size was not the cause."""
         self.unanswered += 1
         self.limit, self.patience, self._answers = LONGEST, 1, 0
 

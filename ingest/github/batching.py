@@ -1,4 +1,4 @@
-"""Questions about many things at once: as many in a request as GitHub answers."""
+"""Requests for many ids: each with as many as GitHub answers at once."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -17,10 +17,10 @@ async def in_parts(
     variables: Mapping[str, Any] | Callable[[], Mapping[str, Any]] | None = None,
     render: Render | None = None,
 ) -> AsyncIterator[tuple[list[T], Answer | Unanswerable]]:
-    """Ask for all the ids, part by part; yield each part with its answer.
+    """Ask for all ids, part by part; yield each part with its answer.
 
-    An id that GitHub does not answer for even alone is a part of its own, with the reason.
-    `variables` may be made anew for each part.
+    An id that GitHub does not answer even alone is yielded alone, with the error. If `variables` is
+    a function, it is called for each part.
     """
     rest = list(ids)
     while rest:

@@ -1,4 +1,4 @@
-"""What is loaded of a repository, and where its walks stand; kept in dlt's state."""
+"""The loaded part of a repository and the state of its walks; stored in dlt's state."""
 
 from datetime import timedelta
 from typing import Any
@@ -10,10 +10,10 @@ OVERLAP = timedelta(seconds=60)
 
 
 class Walk(BaseModel):
-    """A walk under way: from the top down to `floor` (null: to the very end).
+    """A walk in progress, from the top down to `floor` (None: to the end of the list).
 
-    `target` is the newest `updatedAt` when it began at `began_at`; `reached` the oldest so far, of
-    `seen` pull requests.
+    `target` is the newest `updatedAt` at its start, `began_at`; `reached` is the oldest so far,
+    after `seen` pull requests.
     """
 
     began_at: AwareDatetime
@@ -24,29 +24,29 @@ class Walk(BaseModel):
     seen: int = 0
 
     def is_below_floor(self) -> bool:
-        """Whether the walk has come past its floor."""
+        """Whether the walk has passed its floor."""
         return self.floor is not None and self.reached is not None and self.reached < self.floor
 
 
 class Reread(BaseModel):
-    """When open pull requests were last read again; after which id an unfinished round goes on."""
+    """When open pull requests were last read again; an unfinished round continues after an id."""
 
     done_at: AwareDatetime | None = None
     after: str = ""
 
 
 class Counted(BaseModel):
-    """How many pull requests GitHub counted in a repository, and the newest `updatedAt`."""
+    """GitHub's count of a repository's pull requests, and their newest `updatedAt`."""
 
     pull_requests: int
     newest: AwareDatetime | None = None
 
 
 class Difference(BaseModel):
-    """So many rows more than GitHub counts, `walks` times in a row, the last time `at`.
+    """How many rows we have more than GitHub counts, after `walks` walks, the last one `at`.
 
-    It `is_settled`, as GitHub's own, where a walk over everything left it and nothing was opened,
-    deleted or changed under it, or where the second found nothing gone.
+    It `is_settled`, as GitHub's miscount, if it remains after a walk over everything and nothing
+    was opened, deleted or changed during the walk, or if the second walk found no deletion.
     """
 
     rows: int
@@ -56,14 +56,14 @@ class Difference(BaseModel):
 
 
 class Progress(BaseModel):
-    """What is loaded of one repository; kept in dlt's state.
+    """The loaded part of one repository; stored in dlt's state.
 
-    Everything that GitHub updated from `covered_from` (null: ever) up to `watermark` is in `raw`;
-    `walked_at` is when the walk that set the watermark began. `backfill` is what is left of the
-    first walk, `head` a walk towards the watermark that was cut off, `repair` one over everything
-    because the number of rows was not GitHub's, or over what is loaded because `--refresh` asked;
-    what it does not meet landed at `repair_after` (a dlt load id) or before, and `repair_of` is
-    what GitHub counted as it began.
+    `raw` has everything that GitHub updated from `covered_from` (None: ever) up to `watermark`;
+    `walked_at` is when the walk that set the watermark began. `backfill` is the unfinished rest of
+    the first walk, `head` an interrupted walk to the watermark. `repair` is a walk over everything
+    because the number of rows differs from GitHub's, or over the loaded part because of
+    `--refresh`; a row loaded in `repair_after` (a dlt load id) or before was not found by it.
+    `repair_of` is GitHub's count when it began.
     """
 
     watermark: AwareDatetime | None = None
@@ -76,11 +76,11 @@ class Progress(BaseModel):
     repair_of: Counted | None = None
 
     def is_new(self) -> bool:
-        """Whether the repository's first walk has not landed a page yet."""
+        """Whether no page of the repository's first walk has been loaded yet."""
         return self.walked_at is None
 
     def bounded_by(self, since: AwareDatetime | None) -> "Progress":
-        """Return it with the backfill's floor at `since`, unless that is lower already or none."""
+        """Return a copy with the backfill's floor at `since`, unless it goes further back."""
         backfill = self.backfill
         if backfill is None or since is None or (backfill.floor and backfill.floor <= since):
             return self
@@ -88,14 +88,14 @@ class Progress(BaseModel):
             return self
         update: dict[str, Any] = {"backfill": backfill.model_copy(update={"floor": since})}
         if backfill.reached is not None and backfill.reached < since:
-            # What was read at the end of the last walk goes further than that was to.
+            # The last page of the earlier walk went beyond its floor.
             update["covered_from"] = since
         return self.model_copy(update=update)
 
     def is_behind(self, newest: AwareDatetime | None) -> bool:
-        """Whether a repository whose newest `updatedAt` this is may hold what is not loaded.
+        """Whether a repository with this newest `updatedAt` may have changes that are not loaded.
 
-        A change in the very second of the last walk would not show in `updatedAt`, hence `OVERLAP`.
+        `updatedAt` does not show a change in the same second as the last walk, hence `OVERLAP`.
         """
         if newest is None or self.walked_at is None:
             return False
@@ -104,21 +104,21 @@ class Progress(BaseModel):
         return newest >= self.walked_at - OVERLAP
 
     def is_whole_up_to(self, newest: AwareDatetime | None) -> bool:
-        """Whether all that GitHub updated up to now is loaded, going by the newest `updatedAt`."""
+        """Whether every change is loaded, judged by the newest `updatedAt`."""
         return not self.is_new() and self.head is None and not self.is_behind(newest)
 
     def has_backfill(self) -> bool:
-        """Whether there is older history left to read."""
+        """Whether older history remains to be read."""
         return self.backfill is not None and not self.backfill.is_below_floor()
 
     def after_backfill_page(self, walk: Walk, *, is_last: bool) -> "Progress":
-        """Return it after a page of the first walk, or of what an interrupted one left."""
+        """Return the progress after a page of the first walk, or of its continuation."""
         done = is_last or walk.is_below_floor()
         first = {"watermark": walk.target, "walked_at": walk.began_at} if self.is_new() else {}
         update: dict[str, Any] = {
             **first,
             "backfill": None if is_last else walk,
-            # As long as nothing of it could be used, no more than its beginning is covered.
+            # If no pull request was usable so far, only the time since its start is covered.
             "covered_from": None
             if is_last
             else (walk.floor if done else walk.reached or walk.target or walk.began_at),
@@ -126,7 +126,7 @@ class Progress(BaseModel):
         return self.model_copy(update=update)
 
     def after_head_page(self, walk: Walk, *, is_last: bool) -> "Progress":
-        """Return it after a page of a walk down to the watermark; it moves when that is reached."""
+        """Return the progress after a page of a head walk; only its end moves the watermark."""
         if is_last or walk.is_below_floor():
             return self.model_copy(
                 update={"head": None, "watermark": walk.target, "walked_at": walk.began_at}
@@ -134,7 +134,7 @@ class Progress(BaseModel):
         return self.model_copy(update={"head": walk})
 
     def after_repair_page(self, walk: Walk, *, is_last: bool) -> "Progress":
-        """Return it after a page of a walk over what is loaded; what is covered stays so."""
+        """Return the progress after a page of a repair walk; the coverage stays the same."""
         done = is_last or walk.is_below_floor()
         return self.model_copy(update={"repair": None if done else walk})
 

@@ -1,4 +1,4 @@
-"""GitHub over HTTP, GraphQL and a little REST: every wait and every retry is in this file."""
+"""HTTP client for GitHub's GraphQL and REST APIs, with all waits and retries."""
 
 import asyncio
 import logging
@@ -37,30 +37,30 @@ from ingest.github.responses import (
 
 logger = logging.getLogger(__name__)
 
-# GitHub meters processing time: one or two streams already fill what it gives to one token.
+# GitHub limits processing time: one or two streams already use up what one token gets.
 IN_FLIGHT = 2
-# How often a question is asked before it is given up, if it cannot be asked smaller.
+# Attempts per request, if it cannot be made smaller.
 ATTEMPTS = 7
-# GitHub may leave so many questions of a kind in a row unanswered; more than that is an outage.
+# More unanswered requests of one kind in a row count as an outage.
 MOST_UNANSWERED = 8
-# The kinds whose gaps are filled by other requests.
+# The kinds of requests whose gaps other requests fill.
 COMPLETED = {"walk", "heads", "details"}
-# A request is ended by GitHub after 10 s; a little more for the way.
+# GitHub stops a request after 10 s; the network may take longer.
 TIMEOUT = httpx.Timeout(30.0, connect=10.0)
 LONGEST_REQUEST = 60.0
 SECONDARY_WAIT = 60.0
 LONGEST_BACKOFF = 60.0
 E = TypeVar("E", bound=BaseException)
-# A question's text and variables, made of the variables that it is asked with.
+# Makes a request's document and variables from the given variables.
 Render = Callable[[dict[str, Any]], tuple[str, dict[str, Any]]]
 
 
 @dataclass
 class Usage:
-    """What a run cost GitHub: requests, points of the quota, bytes of the answers' bodies.
+    """A run's use of GitHub: requests, points of the quota, bytes of response bodies.
 
-    `remaining` points are left until `reset_at`, which is by our clock; `dearest` is the most that
-    one request cost, or a full page. `errors` counts by kind what was asked again.
+    `remaining` points are left until `reset_at`, by our clock; `dearest` is the highest cost of one
+    request, at least that of a full page. `errors` counts retried requests by kind.
     """
 
     requests: int = 0
@@ -77,7 +77,7 @@ class GitHub:
     """A connection to GitHub; an async context manager.
 
     `url` is the address of the REST API (`https://api.github.com`, or `https://HOST/api/v3`),
-    `reserve` so many points of the hourly quota as are left to the token's other users.
+    `reserve` the points of the hourly quota to leave for the token's other users.
     """
 
     url: str
@@ -91,7 +91,7 @@ class GitHub:
 
     def __post_init__(self) -> None:
         self.sizes = {kind: Sizes(most) for kind, most in MOST.items()}
-        # Until when GitHub wants nothing asked.
+        # GitHub accepts no requests before these instants.
         self._not_before = self._rest_not_before = datetime.fromtimestamp(0, UTC)
 
     async def __aenter__(self) -> Self:
@@ -100,7 +100,7 @@ class GitHub:
             auth=self.auth,
             timeout=TIMEOUT,
             verify=self.verify,
-            # Proxies and authorities of the environment come from ingest/github/network.py.
+            # ingest/github/network.py reads proxies and authorities from the environment.
             proxy=self.proxy,
             trust_env=False,
             headers={"User-Agent": "dora-metrics", "Accept": "application/json"},
@@ -113,18 +113,18 @@ class GitHub:
 
     @property
     def graphql_url(self) -> str:
-        """The GraphQL address that belongs to `url`."""
+        """The GraphQL address for `url`."""
         return self.url.removesuffix("/v3") + "/graphql"
 
     async def query(
         self, kind: str, variables: Mapping[str, Any], render: Render | None = None
     ) -> Answer:
-        """Ask `queries/KIND.graphql`, or what `render` makes of the variables, until answered.
+        """Send `queries/KIND.graphql`, or the document of `render`, until GitHub answers.
 
-        A kind in `sizes.MOST` gets its sizes from there, and is asked again smaller if it is too
-        big for GitHub. An answer with errors that may pass is asked for once more, unless
-        ingest/github/refetch.py asks for what failed. Raises `Unanswerable` if GitHub answers other
-        questions but not this one at the smallest sizes, `GitHubAway`, `TokenRefused`,
+        A kind in `adaptive_page_size.MOST` gets its sizes from there, and is sent with smaller
+        sizes if it is too big for GitHub. An answer with temporary errors is requested once more,
+        unless ingest/github/refetch.py asks for the failed parts. Raises `Unanswerable` if GitHub
+        answers other requests but not this one at the smallest sizes, `GitHubAway`, `TokenRefused`,
         `RateLimitReached` or `BudgetSpent`.
         """
         in_vain, is_second = 0, False
@@ -138,7 +138,7 @@ class GitHub:
                 except Transient as error:
                     self.usage.errors[error.kind] += 1
                     if sizes and error.is_size:
-                        # Nothing to wait for: the same question stays too big.
+                        # No wait: the same request stays too big.
                         if not sizes.refuse(asked, is_named=True):
                             await self._give_up(kind, error, sizes, attempts=1)
                         continue
@@ -158,10 +158,10 @@ class GitHub:
                 return replace(answer, asked=len(asked.get("ids", ())))
 
     async def get(self, path: str, parameters: Mapping[str, Any] | None = None) -> Any:
-        """Ask the REST API for JSON until answered; None if there is no such thing (404).
+        """Get JSON from the REST API, with retries; None if it does not exist (404).
 
         Raises `Refused` if the token may not read it, `Unanswerable` if GitHub fails to answer,
-        and what `query` raises otherwise.
+        and otherwise the same errors as `query`.
         """
         in_vain = 0
         async with self._streams:
@@ -187,12 +187,12 @@ class GitHub:
                     await self._wait_after(error, in_vain)
 
     async def _wait_for_rest(self) -> None:
-        """Wait while GitHub's REST API wants nothing asked: it has a quota of its own."""
+        """Wait until GitHub's REST API accepts requests again: it has a separate quota."""
         while (wait := (self._rest_not_before - self.clock.now()).total_seconds()) > 0:
             if not self.budget.allows(wait):
                 raise RateLimitReached(self._rest_not_before)
             until = f"{self._rest_not_before:%H:%M:%SZ}"
-            logger.warning("GitHub's REST API wants nothing asked until %s", until)
+            logger.warning("GitHub's REST API accepts no requests until %s", until)
             await self.clock.sleep(wait)
         if not self.budget.allows():
             raise BudgetSpent
@@ -214,14 +214,14 @@ class GitHub:
                 raise Refused(message_of(response)) from error
             raise
         except ValueError as error:
-            raise Transient("an answer that is no JSON", kind="body") from error
+            raise Transient("the answer is not valid JSON", kind="body") from error
 
     async def _give_up(
         self, kind: str, error: Transient, sizes: Sizes | None, *, attempts: int
     ) -> None:
-        """Raise what there is to say of a question asked in vain, unless it can get smaller.
+        """Raise the error of a request that failed every time, unless it can get smaller.
 
-        GitHub may be unavailable, or only not answer this question.
+        GitHub may be unavailable, or may fail to answer only this request.
         """
         if isinstance(error, RateLimited):
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
@@ -243,7 +243,7 @@ class GitHub:
             raise Unanswerable(reason) from error
 
     async def _wait_after(self, error: Transient, in_vain: int) -> None:
-        """Wait before a question is asked again; after a limit nobody asks anything meanwhile."""
+        """Wait before a retry; after a rate limit all other requests wait too."""
         if isinstance(error, RateLimited):
             seconds = error.wait or SECONDARY_WAIT * 2 ** (in_vain - 1)
             until = self.clock.now() + timedelta(seconds=seconds)
@@ -251,25 +251,25 @@ class GitHub:
             logger.warning("GitHub: %s", error)
             return
         seconds = random.uniform(0.0, min(LONGEST_BACKOFF, 2.0**in_vain))
-        logger.warning("GitHub: %s; again in %.1f s", error, seconds)
+        logger.warning("GitHub: %s; retrying in %.1f s", error, seconds)
         if not self.budget.allows(seconds):
             raise BudgetSpent
         await self.clock.sleep(seconds)
 
     async def _wait_for_quota(self) -> None:
-        """Wait while GitHub wants nothing asked, or only the reserve is left of the points."""
+        """Wait until GitHub accepts requests and more points than the reserve are left."""
         usage = self.usage
-        # What is in flight at the same time may cost as much as the dearest so far.
+        # Each request in flight may cost as much as the most expensive one so far.
         left = None if usage.remaining is None else usage.remaining - IN_FLIGHT * usage.dearest
         if left is not None and left < self.reserve and usage.reset_at:
             logger.warning("rate limit: points left: %d", usage.remaining)
             self._not_before = max(self._not_before, usage.reset_at)
             usage.remaining = None
-        # As often as it takes: another stream may meet a longer limit meanwhile.
+        # Repeat: the other stream may hit a longer limit during the wait.
         while (wait := (self._not_before - self.clock.now()).total_seconds()) > 0:
             if not self.budget.allows(wait):
                 raise RateLimitReached(self._not_before)
-            logger.warning("GitHub wants nothing asked until %s", f"{self._not_before:%H:%M:%SZ}")
+            logger.warning("GitHub accepts no requests until %s", f"{self._not_before:%H:%M:%SZ}")
             await self.clock.sleep(wait)
         if not self.budget.allows():
             raise BudgetSpent
@@ -287,15 +287,15 @@ class GitHub:
     async def _exchange(self, method: str, url: str, **content: Any) -> httpx.Response:
         self.usage.requests += 1
         try:
-            # httpx counts from one byte to the next; a body may drip for ever.
+            # httpx's timeout is per read: a slow body could take forever.
             async with asyncio.timeout(LONGEST_REQUEST):
                 response = await self._http.request(method, url, **content)
         except (httpx.TimeoutException, TimeoutError) as error:
             raise Transient(_reason(error), kind="timeout", too_big=True) from error
         except (httpx.UnsupportedProtocol, httpx.LocalProtocolError, httpx.InvalidURL):
-            # Their words may quote a header, and so the token.
+            # The message may quote a header, and thereby the token.
             raise ConfigurationError(
-                f"GitHub at {self.url} cannot be asked: look at GITHUB_API_URL and the token"
+                f"cannot send requests to GitHub at {self.url}: check GITHUB_API_URL and the token"
             ) from None
         except httpx.HTTPError as error:
             self._refuse_lasting(error)
@@ -304,15 +304,15 @@ class GitHub:
         return response
 
     def _refuse_lasting(self, error: httpx.HTTPError) -> None:
-        """Raise `ConfigurationError` for a failure that no other attempt can mend."""
+        """Raise `ConfigurationError` for a failure that a retry cannot fix."""
         if untrusted := _cause(error, ssl.SSLCertVerificationError):
             raise ConfigurationError(
                 f"the certificate of {self.url} is not trusted: {untrusted.verify_message}; set "
-                "GITHUB_CA_BUNDLE to a PEM file of the authority behind it, or behind your proxy"
+                "GITHUB_CA_BUNDLE to a PEM file with the authority of the server or of your proxy"
             ) from None
         if isinstance(error, httpx.ProxyError) and str(error).startswith("4"):
             raise ConfigurationError(
-                f"the proxy in HTTPS_PROXY or ALL_PROXY refuses the way to {self.url}: {error}"
+                f"the proxy in HTTPS_PROXY or ALL_PROXY refuses to connect to {self.url}: {error}"
             ) from None
 
     def _note_quota(self, quota: Quota | None) -> None:
@@ -320,8 +320,8 @@ class GitHub:
             return
         if quota.limit is not None and self.reserve + IN_FLIGHT * self.usage.dearest > quota.limit:
             raise ConfigurationError(
-                f"GITHUB_RESERVE {self.reserve} leaves nothing of the {quota.limit} points that "
-                "the token has an hour"
+                f"GITHUB_RESERVE {self.reserve} leaves no points: the token has {quota.limit} per "
+                "hour; set a smaller reserve"
             )
         self.usage.remaining = quota.remaining
         self.usage.reset_at = quota.reset_at or self.usage.reset_at
@@ -332,7 +332,7 @@ def _document_of(name: str) -> Render:
 
 
 def _cause(error: BaseException | None, kind: type[E]) -> E | None:
-    """Return the first error of this kind among those that led to this one."""
+    """Return the first error of this type in the chain of causes."""
     while error is not None and not isinstance(error, kind):
         error = error.__cause__ or error.__context__
     return error

@@ -1,4 +1,4 @@
-"""Who we are to GitHub: a personal access token, or an installation of a GitHub App.
+"""Authentication at GitHub: a personal access token, or an installation of a GitHub App.
 
 App tokens: https://docs.github.com/en/apps/creating-github-apps/authenticating-with-a-github-app
 """
@@ -18,10 +18,10 @@ from dora.settings import Settings
 from ingest.github.errors import GitHubAway, TokenRefused
 from ingest.github.responses import refuse_bad_status
 
-# GitHub refuses a JWT that lives for over ten minutes, or that comes from the future.
+# GitHub refuses a JWT that is valid for over ten minutes or was issued in the future.
 JWT_SECONDS, JWT_SKEW_SECONDS = 540, 60
-# Installation tokens live for an hour; one that is about to expire is not used for a long query.
 TOKEN = re.compile(r"[!-~]+")
+# Installation tokens are valid for an hour; a token about to expire is not used for a long query.
 RENEW_BEFORE = timedelta(minutes=5)
 
 
@@ -43,7 +43,7 @@ class AppAuth(httpx.Auth):
     def __init__(self, url: str, app_id: str, installation_id: str, private_key: SecretStr) -> None:
         self._tokens_url = f"{url}/app/installations/{installation_id}/access_tokens"
         self._app_id = app_id
-        # In an environment variable the key's lines are often joined by a literal \n.
+        # In environment variables the lines of a key are often joined by a literal \n.
         self._key = SecretStr(private_key.get_secret_value().replace("\\n", "\n"))
         self._token: SecretStr | None = None
         self._expires_at = datetime.fromtimestamp(0, UTC)
@@ -53,7 +53,7 @@ class AppAuth(httpx.Auth):
     async def async_auth_flow(
         self, request: httpx.Request
     ) -> AsyncGenerator[httpx.Request, httpx.Response]:
-        """Add the header, with a new token first where the old one is old, or refused."""
+        """Add the header; get a new token if the old one is about to expire or was refused."""
         async with self._renewing:
             if datetime.now(UTC) >= self._expires_at - RENEW_BEFORE:
                 given = yield self._ask()
@@ -81,7 +81,7 @@ class AppAuth(httpx.Auth):
         return httpx.Request("POST", self._tokens_url, headers=headers)
 
     def _jwt(self) -> str:
-        # Here, because a tenth of a run without anything new would be spent on importing it.
+        # A local import: it would take a tenth of the time of a run without changes.
         import jwt
 
         now = int(time.time())
@@ -94,7 +94,7 @@ class AppAuth(httpx.Auth):
             return jwt.encode(claims, self._key.get_secret_value(), algorithm="RS256")
         except (jwt.PyJWTError, ValueError, TypeError):
             raise ConfigurationError(
-                "GITHUB_APP_PRIVATE_KEY is no RSA key in PEM that can be read"
+                "GITHUB_APP_PRIVATE_KEY is not a valid RSA private key in PEM"
             ) from None
 
     def _take(self, response: httpx.Response) -> None:
@@ -102,7 +102,7 @@ class AppAuth(httpx.Auth):
             refuse_bad_status(response, datetime.now(UTC))
         except (TokenRefused, GitHubAway):
             raise TokenRefused(
-                f"GitHub gives the app {self._app_id} no token for this installation: "
+                f"GitHub refuses the app {self._app_id} a token for this installation: "
                 f"HTTP {response.status_code}"
             ) from None
         body = response.json()
@@ -111,9 +111,9 @@ class AppAuth(httpx.Auth):
 
 
 def read_credentials(settings: Settings) -> httpx.Auth:
-    """Return the configured credentials, from Secrets Manager if it is configured there.
+    """Return the configured credentials, from Secrets Manager if `GITHUB_SECRET_ARN` is set.
 
-    Raises `ConfigurationError` where there are none, or only a part of a GitHub App's.
+    Raises `ConfigurationError` if there are none, or only a part of a GitHub App's.
     """
     settings = _with_secret(settings)
     app = {
@@ -127,9 +127,11 @@ def read_credentials(settings: Settings) -> httpx.Auth:
         return TokenAuth(settings.github_token)
     if missing := [name for name, value in app.items() if value is None]:
         if len(missing) < len(app):
-            raise ConfigurationError(f"{', '.join(missing)} is not set, the rest of the app is")
+            raise ConfigurationError(
+                f"{', '.join(missing)} is not set, but the app's other settings are"
+            )
         raise ConfigurationError(
-            "GITHUB_PAT (or GITHUB_TOKEN) is not set; give it a token that can read the"
+            "GITHUB_PAT (or GITHUB_TOKEN) is not set; set it to a token that can read the"
             " repositories"
         )
     return AppAuth(
@@ -141,7 +143,7 @@ def read_credentials(settings: Settings) -> httpx.Auth:
 
 
 def _with_secret(settings: Settings) -> Settings:
-    """Replace the plain settings by what `GITHUB_SECRET_ARN` leads to: a token, or JSON by name."""
+    """Replace the settings by the secret in `GITHUB_SECRET_ARN`: a token, or JSON by name."""
     arn = settings.github_secret_arn
     if arn is None:
         return settings
@@ -152,7 +154,7 @@ def _with_secret(settings: Settings) -> Settings:
     app_id, installation_id = named.get("github_app_id"), named.get("github_app_installation_id")
     token = named.get("github_pat")
     if token is not None and not TOKEN.fullmatch(token.get_secret_value()):
-        raise ConfigurationError("GITHUB_SECRET_ARN leads to something that is no token")
+        raise ConfigurationError("the secret in GITHUB_SECRET_ARN is not a token")
     return settings.model_copy(
         update={
             "github_pat": token,

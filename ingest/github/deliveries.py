@@ -1,4 +1,4 @@
-"""GitHub's answers about deliveries, validated, and the rows of `raw` that they become.
+"""Models that validate GitHub's answers about deliveries and make rows of `raw`.
 
 Names and nullability: the types Deployment, DeploymentStatus, Release, Ref and Tag of GitHub's
 schema.
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, AliasPath, AwareDatetime, Field
 from ingest.github.models import Node, PageInfo, Row, Text, each_once
 
 Kind = Literal["deployments", "releases", "tags"]
-# The kinds that GitHub lists, each in a connection of a repository and a table of `raw`.
+# Each kind is a connection of a repository at GitHub and a table of `raw`.
 KINDS: tuple[Kind, ...] = ("deployments", "releases", "tags")
 
 
@@ -29,16 +29,16 @@ class Status(Node):
 
 
 class Statuses(Node):
-    """Pages of a deployment's statuses, each once, however often GitHub gives it."""
+    """Pages of a deployment's statuses, without duplicates."""
 
     total_count: int
     page_info: PageInfo
     nodes: Annotated[list[Status], AfterValidator(each_once)]
 
     def in_order(self) -> list[Status]:
-        """Return them oldest first, whichever way GitHub lists them.
+        """Return them oldest first, in whichever order GitHub lists them.
 
-        Newest first, if all are of one second: that is how it lists them at present.
+        If all have the same second, this assumes newest first, GitHub's order at present.
         """
         nodes = self.nodes
         if nodes and nodes[0].created_at >= nodes[-1].created_at:
@@ -47,7 +47,7 @@ class Statuses(Node):
 
 
 class Deployment(Node):
-    """A deployment with the first page of its statuses; GitHub may give null for these."""
+    """A deployment with the first page of its statuses."""
 
     id: str
     commit_oid: str
@@ -62,7 +62,7 @@ class Deployment(Node):
 
     @property
     def listed_at(self) -> datetime | None:
-        """The instant by which GitHub lists it."""
+        """The instant by which GitHub orders its list."""
         return self.created_at
 
     def row(self, repository_id: str) -> Row:
@@ -89,7 +89,7 @@ class Deployment(Node):
 
 
 class Release(Node):
-    """A release; `tag_commit` is null for a draft whose tag is not there yet."""
+    """A release; `commit_sha` is null for a draft whose tag does not exist yet."""
 
     id: str
     tag: Text = Field(alias="tagName")
@@ -103,7 +103,7 @@ class Release(Node):
 
     @property
     def listed_at(self) -> datetime | None:
-        """The instant by which GitHub lists it."""
+        """The instant by which GitHub orders its list."""
         return self.created_at
 
     def row(self, repository_id: str) -> Row:
@@ -121,12 +121,12 @@ class Tag(Node):
 
     @property
     def listed_at(self) -> datetime | None:
-        """Null: GitHub lists tags by their commits."""
+        """None: GitHub orders tags by the dates of their commits."""
         return None
 
     @property
     def commit_sha(self) -> str | None:
-        """The commit that it leads to; null for a tag of a file, or of a tag of tags of tags."""
+        """The commit that it points to; None for a tag of a file, or of deeply nested tags."""
         target = self.target or {}
         while target.get("__typename") == "Tag":
             target = target.get("target") or {}
@@ -134,7 +134,7 @@ class Tag(Node):
 
     @property
     def tagged_at(self) -> datetime | None:
-        """When it was tagged; null for a lightweight tag."""
+        """When it was tagged; None for a lightweight tag."""
         date = ((self.target or {}).get("tagger") or {}).get("date")
         return datetime.fromisoformat(date) if date else None
 

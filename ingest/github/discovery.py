@@ -1,4 +1,4 @@
-"""Which repositories there are, and which of them have changed: many in one request."""
+"""Finds repositories and the changed ones among them, many in one request."""
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ from ingest.github.responses import Answer, refused_token
 
 @dataclass
 class Found:
-    """Repositories that GitHub shows, and those (by name or id) that it does not, with its reason.
+    """Repositories that GitHub shows, and those (by name or id) that it does not, with the reason.
 
-    `named` says which configured name led to which id, `unclear` what GitHub fails to show this
-    time, which says nothing of the repository; `refusals` are the errors of what is refused,
-    `notes` are for a person. `listed` is what the probes ask for and find of deliveries.
+    `named` maps configured names to ids. `unclear` are those that GitHub failed to return, which
+    says nothing about the repository. `refusals` are the errors of refused repositories, `notes`
+    are messages for people. `listed` are the lists of deliveries that the probes also ask for.
     """
 
     repositories: dict[str, Probed] = field(default_factory=dict)
@@ -33,30 +33,30 @@ class Found:
     listed: Listed = field(default_factory=Listed)
 
     def add(self, node: Any, answer: Answer) -> str:
-        """Keep a repository; return its id."""
+        """Add a repository; return its id."""
         probed = Probed.model_validate({**node, "at": answer.at})
         self.repositories[probed.id] = probed
         return probed.id
 
     def miss(self, name: str, answer: Answer, *path: str | int) -> None:
-        """Note that a repository is not shown: away for good reason, or unclear for none.
+        """Record a missing repository: as away if GitHub says why, otherwise as unclear.
 
-        Raises `TokenRefused` if GitHub shows it but not its pull requests: a permission is missing.
+        Raises `TokenRefused` if GitHub shows it without its pull requests: a permission is missing.
         """
         shown = self.known_names.get(name, name)
         if refusal := _refusal_of(shown, answer, *path):
             self.refusals[shown] = refusal
         error = answer.error_about(*path)
         if error is None and path == ("repositoryOwner",):
-            self.away[name] = "there is no such user or organisation"
+            self.away[name] = "no such user or organisation"
         elif error and error.get("type") in AWAY:
             self.away[name] = str(error["message"])
         else:
-            self.unclear[name] = str((error or {}).get("message", "GitHub gives nothing for it"))
+            self.unclear[name] = str((error or {}).get("message", "GitHub returned nothing for it"))
 
 
 def _refusal_of(name: str, answer: Answer, *path: str | int) -> dict[str, Any] | None:
-    """Return the refusal of what is at this path; raise `TokenRefused` for one below it."""
+    """Return the refusal at this path; raise `TokenRefused` if there is one below it."""
     refusal = answer.refusal_below(*path)
     if refusal is None or refusal["path"] == list(path):
         return refusal
@@ -66,7 +66,7 @@ def _refusal_of(name: str, answer: Answer, *path: str | int) -> dict[str, Any] |
 
 
 async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
-    """Look at known repositories: one request for 100."""
+    """Ask for the state of known repositories, 100 per request."""
     async for part, answer in in_parts(github, "probe", ids, found.listed.variables):
         if isinstance(answer, Unanswerable):
             found.unclear[part[0]] = str(answer)
@@ -82,10 +82,10 @@ async def probe(github: GitHub, ids: Sequence[str], found: Found) -> None:
 async def resolve(
     github: GitHub, names: Sequence[str], found: Found, known: Container[str] = ()
 ) -> None:
-    """Look up `owner/name`s: one request for 100.
+    """Look up `owner/name`s, 100 per request.
 
-    A name in `known`, in lower case, has led to a repository before; that it leads to none now is
-    said by the probe of that repository.
+    `known` holds names in lower case that belonged to a repository before. If GitHub does not find
+    one of them now, the probe of that repository reports it.
     """
     async for part, answer in in_parts(github, "resolve", names, render=_by_name):
         if isinstance(answer, Unanswerable):
@@ -109,9 +109,9 @@ def _by_name(variables: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @dataclass
 class Owned:
-    """An owner as GitHub shows it: its node id and login, the ids of its repositories.
+    """An owner: its node id and login, the ids of its repositories.
 
-    `hidden` says why GitHub does not show some more of them.
+    `hidden` are GitHub's reasons for not showing other repositories.
     """
 
     id: str | None = None
@@ -121,9 +121,9 @@ class Owned:
 
 
 async def owned(github: GitHub, owner: str, owner_id: str | None, found: Found) -> Owned:
-    """List an owner's repositories, 100 in a request.
+    """List an owner's repositories, 100 per request.
 
-    Where nobody has the login any more, those of `owner_id`, who had it before.
+    If the login no longer exists, list those of `owner_id`, who had it before.
     """
     shown = Owned(login=owner)
     name, variables = "owned", {"owner": owner}
@@ -143,7 +143,7 @@ async def owned(github: GitHub, owner: str, owner_id: str | None, found: Found) 
         page = node["repositories"]
         info = page["pageInfo"]
         if page["nodes"] is None or (info["hasNextPage"] and info["endCursor"] in {None, after}):
-            found.unclear[f"{owner}/*"] = "GitHub gives only a part of its repositories"
+            found.unclear[f"{owner}/*"] = "GitHub returned only a part of its repositories"
             return shown
         for index, repository in enumerate(page["nodes"]):
             place = ("repositoryOwner", "repositories", "nodes", index)

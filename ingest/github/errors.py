@@ -1,4 +1,4 @@
-"""What can go wrong between us and GitHub."""
+"""Errors of requests to GitHub."""
 
 from datetime import datetime
 
@@ -6,43 +6,44 @@ from dora.errors import ConfigurationError, StoppedEarly, UnavailableError
 
 
 class TokenRefused(ConfigurationError):
-    """GitHub does not take the token (401), or not for anything (403)."""
+    """GitHub rejects the token (401), or refuses it everything (403)."""
 
 
 class GitHubAway(UnavailableError):
-    """GitHub did not answer usefully, after every retry."""
+    """GitHub gave no usable answer after every retry."""
 
 
 class Unanswerable(GitHubAway):
-    """GitHub is there but did not answer this question, however small it was asked."""
+    """GitHub is available but did not answer this request, even at the smallest sizes."""
 
 
 class Refused(Exception):
-    """GitHub does not let the token read this one thing; the rest goes on."""
+    """GitHub does not let the token read this one resource; the run continues with the rest."""
 
 
 class RateLimitReached(StoppedEarly):
-    """The points of the hour are spent and the run may not wait so long."""
+    """The hour's points are spent and the budget does not allow the wait."""
 
     def __init__(self, resume_at: datetime) -> None:
         self.resume_at = resume_at
         super().__init__(
-            f"GitHub's rate limit is reached; run again after {resume_at:%Y-%m-%d %H:%MZ} to go on"
+            "GitHub's rate limit is reached; run again after "
+            f"{resume_at:%Y-%m-%d %H:%MZ} to continue"
         )
 
 
 class BudgetSpent(StoppedEarly):
-    """The time given to the run is over."""
+    """The run's time budget is spent."""
 
     def __init__(self) -> None:
-        super().__init__("the time budget is spent; run again to go on")
+        super().__init__("the time budget is spent; run again to continue")
 
 
 class Transient(Exception):
-    """One request failed in a way that may pass.
+    """One request failed temporarily.
 
-    `kind` is what it is counted as, `wait` the seconds that GitHub asks for, `too_big` whether a
-    smaller question may be answered. With `is_size` GitHub says that the size is the fault.
+    `kind` names the error in the metrics, `wait` is how many seconds GitHub asks to wait, `too_big`
+    whether a smaller request may succeed. If `is_size`, GitHub named the size as the cause.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Transient(Exception):
 
 
 class RateLimited(Transient):
-    """A primary or secondary rate limit; `wait` is None where GitHub does not say how long."""
+    """A primary or secondary rate limit; `wait` is None if GitHub does not say how long."""
 
     def __init__(self, reason: str, *, wait: float | None = None) -> None:
         super().__init__(reason, kind="rate_limit", wait=wait)

@@ -1,4 +1,4 @@
-"""GitHub's issues as incidents: what their lines say, and the rows of `raw` that they become."""
+"""Reads incidents from GitHub's issues and the lines in their bodies; makes rows of `raw`."""
 
 import re
 from datetime import UTC, datetime
@@ -9,8 +9,8 @@ from pydantic import AwareDatetime, BeforeValidator, Field
 from ingest.delivery.incident_rules import GITHUB
 from ingest.github.models import Label, Node, Row, Text
 
-# Lines such as "Started: 2026-03-02T10:00Z", also as list items or in bold. Bodies that were
-# written on GitHub's pages have \r\n.
+# Lines such as "Started: 2026-03-02T10:00Z", also as list items or in bold. Bodies written on
+# GitHub's website have \r\n.
 _LINE = re.compile(
     r"^[ \t>*_-]*(started|caused by|service|severity)[ \t*_]*:[ \t*_]*(\S.*?)[ \t*_\r]*$",
     re.IGNORECASE | re.MULTILINE,
@@ -25,7 +25,7 @@ _REPOSITORY = re.compile(r"(?:https?://[^/\s]+/)?([\w-]+/[\w.-]+?)/?")
 
 
 def _without_nulls(nodes: Any) -> Any:
-    """Leave out what the token may not see, such as a pull request of another repository."""
+    """Leave out nulls: objects that the token may not see, such as another repository's."""
     return [node for node in nodes if node] if isinstance(nodes, list) else nodes
 
 
@@ -86,8 +86,8 @@ class Issue(Node):
     def is_incident(self, labels: set[str], listed_by: str | None = None) -> bool:
         """Whether it has one of these labels (in lower case) and was not discarded.
 
-        `listed_by` is a label in whose list GitHub showed it, so that it has it.
-        `ValueError` if it cannot be said, because GitHub was asked for fewer labels than it has.
+        It also has the label `listed_by`, in whose list GitHub returned it. Raises `ValueError` if
+        this is unknown, because it has more labels than were requested.
         """
         shown = self.labels.nodes if self.labels else []
         found = {label.name.casefold() for label in shown} | {(listed_by or "").casefold()}
@@ -99,8 +99,8 @@ class Issue(Node):
     def row(self, repository: str, *, is_deployed: bool) -> Row:
         """Return the row of `raw.incidents`.
 
-        An issue of a repository that is ingested (`is_deployed`) is about that repository, unless
-        a line says otherwise; one of another, such as a repository for incidents alone, is not.
+        An issue in an ingested repository (`is_deployed`) is about that repository, unless a line
+        says otherwise; an issue in another one, such as a repository only for incidents, is not.
         """
         said = {name.lower(): value for name, value in _LINE.findall(self.body)}
         about, target = repository if is_deployed else None, None
@@ -125,7 +125,7 @@ class Issue(Node):
         }
 
     def _fixed_by(self) -> str | None:
-        """Return what closed it last: a pull request or a commit; else a merged linked one."""
+        """Return the last pull request or commit that closed it, or a merged linked one."""
         closer = self.closings.nodes[-1].closer if self.closings.nodes else None
         if closer and closer.number and closer.repository:
             return f"{closer.repository.name_with_owner}#{closer.number}"
@@ -139,7 +139,7 @@ class Issue(Node):
 
 
 def _cause(text: str, repository: str) -> Row:
-    """Read a "Caused by" line; a number is one of the issue's repository."""
+    """Read a "Caused by" line; a plain number is a pull request of the issue's repository."""
     cause: dict[str, Any] = dict.fromkeys(
         ("deployment_id", "commit_sha", "pull_request", "caused_by_change")
     )
@@ -156,7 +156,7 @@ def _cause(text: str, repository: str) -> Row:
 
 
 def _instant(text: str | None) -> datetime | None:
-    """Read an instant; without a zone it is UTC; what is none is passed over."""
+    """Read an instant, in UTC if it has no zone; return None if the text is not an instant."""
     if not text:
         return None
     try:

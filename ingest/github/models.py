@@ -1,4 +1,4 @@
-"""GitHub's answers, validated, and the rows of `raw` that they become.
+"""Models that validate GitHub's answers and make rows of `raw`.
 
 Names and nullability: the types PullRequest, PullRequestReview and Actor of GitHub's schema.
 """
@@ -29,12 +29,12 @@ _EVENTS = {
 }
 
 
-# By them dlt marks types: see ingest/__init__.py. Unicode keeps them for such uses.
+# dlt marks types with these noncharacters: see ingest/__init__.py.
 _NO_CHARACTERS = re.compile("[\ufdd0-\ufdef]")
 
 
 def _storable(value: Any) -> Any:
-    """Postgres knows neither NUL nor half a surrogate pair; JSON knows both."""
+    """Remove NUL and replace half surrogate pairs: JSON allows them, Postgres does not."""
     if not isinstance(value, str):
         return value
     if not value.isascii():
@@ -47,13 +47,13 @@ Text = Annotated[str, BeforeValidator(_storable)]
 
 
 class Node(BaseModel):
-    """A part of an answer: GitHub's names, and only the fields that are used."""
+    """A part of an answer, with GitHub's names; unused fields are ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
 
 class Actor(Node):
-    """Who did it: a user, a bot, a mannequin…; GitHub gives null for somebody deleted."""
+    """An account: a user, a bot, a mannequin…; GitHub returns null for a deleted one."""
 
     typename: str = Field(alias="__typename")
     login: Text
@@ -105,14 +105,14 @@ _Identified = TypeVar("_Identified", bound=_HasId)
 
 
 class PageInfo(Node):
-    """Where a connection goes on; `end_cursor` is null on an empty page."""
+    """Where a connection continues; `end_cursor` is null on an empty page."""
 
     has_next_page: bool
     end_cursor: str | None
 
 
 def each_once(nodes: list[_Identified]) -> list[_Identified]:
-    """Return each node once, by its id."""
+    """Return the nodes without duplicate ids."""
     return list({node.id: node for node in nodes}.values())
 
 
@@ -123,14 +123,14 @@ class Label(Node):
 
 
 class Reviews(Node):
-    """Pages of a pull request's reviews, each once, however often GitHub gives it."""
+    """Pages of a pull request's reviews, without duplicates."""
 
     total_count: int
     page_info: PageInfo
     nodes: Annotated[list[Review], AfterValidator(each_once)]
 
     def restart(self) -> None:
-        """Forget what is here, so that it is read again from the start."""
+        """Remove all reviews, so that they are read again from the start."""
         self.nodes, self.page_info = [], PageInfo(has_next_page=True, end_cursor=None)
 
 
@@ -152,7 +152,7 @@ Connection = Reviews | DraftEvents | Labels
 
 
 class PullRequest(Node):
-    """A pull request as a walk's page carries it, with the beginning of its connections."""
+    """A pull request as on a page of a walk, with the first pages of its connections."""
 
     id: str
     reviews: Reviews
@@ -173,7 +173,7 @@ class PullRequest(Node):
     base_ref: Text = Field(alias="baseRefName")
     head_ref: Text = Field(alias="headRefName")
     head_sha: str | None = Field(default=None, alias="headRefOid")
-    # Read for what it says that it reverts; it does not land.
+    # Only to find reverts; it is not loaded.
     body: Text = ""
     author: Actor | None
     merged_by: Actor | None
@@ -188,7 +188,7 @@ class PullRequest(Node):
 
     @property
     def unfinished(self) -> dict[str, Connection]:
-        """The connections, by GitHub's name, that go on behind what is here."""
+        """The connections that have further pages, by GitHub's name."""
         connections: dict[str, Connection | None] = {
             "reviews": self.reviews,
             "timelineItems": self.draft_events,
@@ -202,7 +202,7 @@ class PullRequest(Node):
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing is left behind a next page."""
+        """Whether no connection has a further page."""
         return not self.unfinished
 
     @property
@@ -253,7 +253,7 @@ class PullRequest(Node):
 
 
 class Probed(Node):
-    """A repository as the probe sees it: `newest` is its latest `updatedAt`, null without any."""
+    """A repository as a probe returns it; `newest` is its latest `updatedAt`, if it has any."""
 
     id: str
     repository: str = Field(alias="nameWithOwner")
@@ -265,7 +265,7 @@ class Probed(Node):
     default_branch: str | None = Field(
         default=None, validation_alias=AliasPath("defaultBranchRef", "name")
     )
-    # The tip of the default branch; null without any commit.
+    # The tip of the default branch; None without commits.
     tip: str | None = Field(
         default=None, validation_alias=AliasPath("defaultBranchRef", "target", "oid")
     )
@@ -273,7 +273,7 @@ class Probed(Node):
 
     @property
     def is_unclear(self) -> bool:
-        """Whether there are pull requests but GitHub does not give the newest one."""
+        """Whether there are pull requests but GitHub did not return the newest one."""
         return self.newest is None and self.pull_requests > 0
 
 

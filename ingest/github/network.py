@@ -1,7 +1,7 @@
-"""The way to GitHub: proxies and certificate authorities from the environment, checked at once.
+"""Proxies and certificate authorities from the environment, checked before the first request.
 
-httpx reads the same variables, but checks all of them, also those that GitHub's address does not
-need, and fails with a traceback.
+httpx reads the same variables, but it also checks those that GitHub's address does not need, and
+fails with a traceback.
 """
 
 import ipaddress
@@ -19,11 +19,11 @@ PROXY_SCHEMES = "http://, https://, socks5:// or socks5h://"
 
 
 def trusted(url: str, ca_bundle: Path | None) -> ssl.SSLContext | bool:
-    """Return what TLS is verified against: one's own authorities, else (True) the public ones.
+    """Return the authorities for TLS: private ones, or True for the public ones.
 
-    One's own are `GITHUB_CA_BUNDLE`, else `SSL_CERT_FILE` or `SSL_CERT_DIR`. They are checked
+    Private ones come from `GITHUB_CA_BUNDLE`, else `SSL_CERT_FILE` or `SSL_CERT_DIR`. They are used
     without the strict flag, which Python sets from 3.13 on: it refuses certificates without an
-    Authority Key Identifier, as companies' authorities make them.
+    Authority Key Identifier, which companies' authorities often issue.
     """
     if ca_bundle is not None:
         return _context("GITHUB_CA_BUNDLE", ca_bundle.expanduser())
@@ -44,16 +44,16 @@ def _context(variable: str, path: Path) -> ssl.SSLContext:
             context = ssl.create_default_context(cafile=path)
     except OSError as error:
         is_no_pem = isinstance(error, ssl.SSLError)
-        reason = "it holds no certificate in PEM" if is_no_pem else error.strerror
+        reason = "it contains no certificate in PEM" if is_no_pem else error.strerror
         raise ConfigurationError(f"{variable} '{path}' cannot be read: {reason}") from None
     context.verify_flags &= ~ssl.VERIFY_X509_STRICT
     return context
 
 
 def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for this address, if any.
+    """Return the proxy for this address from the environment, if there is one.
 
-    Its value stays out of messages: it may hold a password.
+    Messages do not show its value: it may contain a password.
     """
     address = httpx.URL(url)
     proxies = urllib.request.getproxies()
@@ -69,8 +69,8 @@ def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
         if proxy.url.host and (proxy.url.port or 1) in range(1, 65536):
             return proxy
     raise ConfigurationError(
-        f"{_variable(scheme)} is not a valid proxy address: give {PROXY_SCHEMES}, then HOST:PORT; "
-        "or name GitHub's host in NO_PROXY"
+        f"{_variable(scheme)} is not a valid proxy address: use {PROXY_SCHEMES}, then HOST:PORT; "
+        "or add GitHub's host to NO_PROXY"
     )
 
 

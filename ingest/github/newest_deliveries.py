@@ -1,6 +1,6 @@
-"""How many deployments, releases and tags a repository has, and which is the newest.
+"""The count and the newest of each repository's deployments, releases and tags.
 
-Probes ask it beside their own question, of the repositories whose rules need it.
+Probes also request these for repositories whose rules need them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,7 +16,7 @@ from ingest.github.responses import REFUSED, Answer
 
 
 class Shown(BaseModel):
-    """What GitHub shows of a repository's list: equal again, nothing came and nothing went."""
+    """GitHub's count and newest item of a list; if both are the same, the list did not change."""
 
     count: int
     newest: str | None = None
@@ -24,9 +24,9 @@ class Shown(BaseModel):
 
 @dataclass
 class Listed:
-    """The lists that are still to be asked for, and those that GitHub showed, `at` when.
+    """The lists still to request (`waiting`), and those that GitHub returned, `at` an instant.
 
-    `refused` says why the token may not see one, `unclear` why GitHub did not show one.
+    `refused` are GitHub's reasons for refusing a list to the token, `unclear` for not returning it.
     """
 
     waiting: dict[Kind, list[str]] = field(default_factory=lambda: {kind: [] for kind in KINDS})
@@ -37,7 +37,7 @@ class Listed:
     _asked: set[tuple[Kind, str]] = field(default_factory=set)
 
     def want(self, repository_id: str, kinds: Sequence[Kind]) -> None:
-        """Have these lists of a repository asked for, once in a run."""
+        """Request these lists of a repository, once in a run."""
         for kind in kinds:
             if (kind, repository_id) not in self._asked:
                 self._asked.add((kind, repository_id))
@@ -45,15 +45,15 @@ class Listed:
 
     @property
     def is_waiting(self) -> bool:
-        """Whether something is still to be asked for."""
+        """Whether lists are still to be requested."""
         return any(self.waiting.values())
 
     def variables(self) -> Mapping[str, list[str]]:
-        """Return what the next probe asks for."""
+        """Return the lists to request in the next probe."""
         return {kind: ids[:LONGEST] for kind, ids in self.waiting.items()}
 
     def read(self, answer: Answer) -> None:
-        """Take in what a probe showed; what it did not ask for goes on waiting."""
+        """Read a probe's answer; lists that it did not request continue to wait."""
         for kind in KINDS:
             nodes = answer.data.get(kind) or []
             ids, self.waiting[kind] = (
@@ -72,7 +72,7 @@ class Listed:
             self.at[key] = answer.at
             return
         error = answer.error_about(kind, index) or {}
-        message = str(error.get("message", "GitHub gives nothing for it"))
+        message = str(error.get("message", "GitHub returned nothing for it"))
         if error.get("type") in REFUSED and error.get("path") != [kind, index]:
             self.refused[kind, repository_id] = message
         elif error.get("type") not in {"NOT_FOUND", *REFUSED}:
@@ -80,7 +80,7 @@ class Listed:
 
 
 def name_newest(nodes: Sequence[Any]) -> str | None:
-    """Name the newest, the first of these: a moved tag is another one."""
+    """Return a name for the first node; it changes if a tag is moved."""
     if not nodes or not nodes[0]:
         return None
     target = (nodes[0].get("target") or {}).get("oid")

@@ -1,8 +1,8 @@
-"""Newest-first pages of a repository's pull requests, read and validated.
+"""Reads and validates pages of a repository's pull requests, newest change first.
 
 A walk pages through `pullRequests(orderBy: UPDATED_AT DESC)`. GitHub's cursors are predicates on
-(updatedAt, id), so a pull request that changes during a walk moves above the cursor and hides no
-other; the next walk from the top finds it.
+(updatedAt, id), so a pull request that changes during a walk moves above the cursor without hiding
+another; the next walk from the top finds it.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -22,25 +22,25 @@ from ingest.github.responses import Answer, refused_token
 Kind = Literal["head", "backfill", "repair"]
 # The fields of a pull request that need the permission to read contents.
 _CONTENTS = {"commits", "mergeCommit"}
-# Deleted or not for us; blocked: by SAML, by a list of addresses, by GitHub.
+# Deleted, not visible to the token, or blocked by SAML, by an IP allow list or by GitHub.
 AWAY = {"NOT_FOUND", "FORBIDDEN"}
-# The first pages of so many repositories are asked for at once.
+# How many repositories' first pages one request asks for.
 HEADS = 5
-# How often a page is asked for that GitHub gives as null.
+# Attempts for a page that GitHub returns as null.
 TRIES = 3
 
 
 class RepositoryAway(Exception):
-    """A repository that the probe still saw is not there any more, or not for us."""
+    """A repository that the probe saw is now deleted or not visible to the token."""
 
 
 class PageUnclear(Exception):
-    """GitHub gives no page and no good reason: that says nothing of the repository."""
+    """GitHub returned no page without a clear reason, which says nothing about the repository."""
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """A pull request that cannot be, or that GitHub does not give us, and why."""
+    """A pull request that is invalid or that GitHub did not return, and the reason."""
 
     id: str | None
     number: int | None
@@ -49,13 +49,13 @@ class Rejected:
 
 @dataclass
 class Page:
-    """Pull requests of one repository, and its progress once they have landed.
+    """Pull requests of one repository, and its progress after they have been loaded.
 
-    `asked_after` is the cursor that it was asked with, `last_id` the last pull request in it that
-    is not null; behind that come `nulls_at_end`. `nulls` says why each of its nulls is one.
-    `suspects` came, but not as they can be used; they are `rejected` once they have been asked for
-    singly. A page `is_short` where GitHub says that nothing comes after it, above the floor of the
-    walk, and counts more than it has given.
+    `asked_after` is the cursor of the request, `last_id` the last pull request that is not null,
+    `nulls_at_end` the number of nulls after it. `nulls` are the reasons of its nulls. `suspects`
+    are unusable; they become `rejected` after they were requested singly without success. A page
+    `is_short` if GitHub calls it the last one above the floor of the walk, but counts more pull
+    requests than it has returned.
     """
 
     repository_id: str
@@ -73,7 +73,7 @@ class Page:
 
     @property
     def is_whole(self) -> bool:
-        """Whether nothing of it is left to be fetched."""
+        """Whether every part of it has been fetched."""
         whole = all(pr.is_whole for pr in self.pull_requests)
         return whole and not self.nulls and not self.suspects
 
@@ -81,7 +81,7 @@ class Page:
 def read_page(
     answer: Answer, index: int, repository_id: str, progress: Progress, walk: Walk, kind: Kind
 ) -> tuple[Page, Walk]:
-    """Read one repository's page of an answer; return it and the walk after it."""
+    """Read one repository's page in an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
     if not node or not node.get("pullRequests"):
         if node and (refusal := answer.refusal_below("nodes", index)):
@@ -89,21 +89,21 @@ def read_page(
                 f"the pull requests of {node['nameWithOwner']}", refusal, "Pull requests: read"
             )
         error = answer.error_about("nodes", index) or {}
-        reason = str(error.get("message", "GitHub gives null for it"))
+        reason = str(error.get("message", "GitHub returned null for it"))
         raise (RepositoryAway if not node and error.get("type") in AWAY else PageUnclear)(reason)
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]
     if nodes is None:
-        raise PageUnclear("GitHub gives null for its pull requests")
+        raise PageUnclear("GitHub returned null for its pull requests")
     if info.has_next_page and info.end_cursor in {None, walk.cursor}:
-        raise PageUnclear("GitHub says that there is more, and not where")
+        raise PageUnclear("GitHub says that there is more, but gives no cursor")
     given = [found for found in nodes if found is not None]
     path = ("nodes", index, "pullRequests", "nodes")
     _check_permissions(answer, node["nameWithOwner"], len(nodes), *path)
     pull_requests, rejected = read_pull_requests(answer, nodes, *path)
     updated = [pr.updated_at for pr in pull_requests]
-    # Where the walk began with less than was probed, another replica answered: no more is claimed.
+    # If the first page is older than the probe's target, another replica answered: lower it.
     newest = max(updated, default=None) if walk.cursor is None else None
     after = walk.model_copy(
         update={
@@ -144,9 +144,9 @@ def read_page(
 def read_pull_requests(
     answer: Answer, nodes: Sequence[Any], *path: str | int
 ) -> tuple[list[PullRequest], list[Rejected]]:
-    """Validate the pull requests at a path of an answer; what is null is passed over here.
+    """Validate the pull requests at a path of an answer; skip nulls.
 
-    An error beside one of them makes its nulls doubtful: they may not be so.
+    A pull request with an error is rejected, because its null fields may have values.
     """
     pull_requests, rejected = [], []
     for position, node in enumerate(nodes):
@@ -165,9 +165,9 @@ def read_pull_requests(
 
 
 def _check_permissions(answer: Answer, name: str, count: int, *path: str | int) -> None:
-    """Raise `TokenRefused` if GitHub refuses something of most of a page's pull requests.
+    """Raise `TokenRefused` if GitHub refuses fields of most pull requests on a page.
 
-    Of a single one it may be a fault of GitHub's; of most it is the token's missing permission.
+    For a single one, GitHub may have failed; for most, the token lacks a permission.
     """
     refusals = [found for i in range(count) if (found := answer.refusal_below(*path, i))]
     if len(refusals) * 2 > count:
@@ -182,7 +182,7 @@ def _check_permissions(answer: Answer, name: str, count: int, *path: str | int) 
 
 def _null_reason(answer: Answer, index: int, position: int) -> str:
     error = answer.error_at("nodes", index, "pullRequests", "nodes", position) or {}
-    return str(error.get("message", "GitHub gives null for it"))
+    return str(error.get("message", "GitHub returned null for it"))
 
 
 def _fault(fault: Any) -> str:
@@ -195,8 +195,8 @@ def _fault(fault: Any) -> str:
 class Walker:
     """Reads pages.
 
-    `lost` are the repositories that went out of reach since they were probed, and why; `unclear`
-    those of which GitHub failed to give a page, which says nothing of them.
+    `lost` are the repositories that became unreachable after the probe, with the reason; `unclear`
+    those of which GitHub failed to return a page, which says nothing about the repository.
     """
 
     github: GitHub
@@ -206,7 +206,7 @@ class Walker:
     async def go_on(
         self, repository_id: str, progress: Progress, kind: Kind
     ) -> AsyncIterator[Page]:
-        """Walk on from where the progress says that this kind of walk stands, to its end."""
+        """Continue this kind of walk from its state in `progress` to its end."""
         walk: Walk | None = getattr(progress, kind)
         if walk is not None:
             async for page in self._walk(repository_id, progress, walk, kind):
@@ -235,7 +235,7 @@ class Walker:
             except PageUnclear:
                 is_clear = False
             if not is_clear:
-                # By itself, from the top.
+                # Walk it separately, from the top.
                 async for again in self._walk(repository_id, progress, walk, "head"):
                     yield again
                 continue
@@ -248,13 +248,13 @@ class Walker:
         self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
         in_vain, is_anew = 0, False
-        # A page that cannot be completed ends the walk in this run: nothing behind it may land.
+        # A page that cannot be completed ends the walk in this run: no later page may be loaded.
         while repository_id not in self.unclear:
             try:
                 asked = {"ids": [repository_id], "after": walk.cursor}
                 answer = await self.github.query("walk", asked)
             except Unanswerable:
-                # The one that GitHub stumbles over, by its id alone: it is then asked for singly.
+                # Request only the id of the next pull request; it is then requested singly.
                 alone = {"ids": [repository_id], "first": 1, "after": walk.cursor}
                 answer = await self.github.query("ids", alone)
             try:
@@ -263,7 +263,7 @@ class Walker:
                 self.lost[repository_id] = str(error)
                 return
             except PageUnclear as error:
-                # It may be too much for GitHub, which does not always say so.
+                # The page may be too big; GitHub does not always say so.
                 sizes = self.github.sizes["walk"]
                 sizes.refuse(sizes.fitted({}))
                 in_vain += 1
@@ -272,13 +272,13 @@ class Walker:
                 if walk.cursor is None or is_anew:
                     self.unclear[repository_id] = str(error)
                     return
-                # It may be the cursor: the walk begins again, once.
+                # The cursor may be invalid: restart the walk, once.
                 walk, is_anew, in_vain = walk.model_copy(update={"cursor": None}), True, 0
                 continue
             in_vain += page.is_short
             if page.is_short and in_vain < TRIES:
                 continue
-            # Where it stays so, what is missing is GitHub's own.
+            # If it stays short, GitHub's count is wrong.
             in_vain, walk, progress = 0, after, page.progress
             yield page
             if page.is_last:

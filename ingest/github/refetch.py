@@ -1,4 +1,4 @@
-"""Completes pages: what a page could not hold, or GitHub did not give, is fetched apart."""
+"""Completes pages: fetches separately what a page cannot hold or GitHub did not return."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,17 +16,17 @@ from ingest.github.pagination import Page, Rejected, read_pull_requests
 from ingest.github.queries import details_document
 from ingest.github.responses import Answer
 
-# How many of a page are asked for singly after they could not be used.
+# At most this many unusable pull requests of a page are requested singly.
 SINGLY = 5
-# A request for details asks for no more nodes than a page may hold.
+# The most nodes in a request for details, as many as on a page.
 MOST_NODES = 2500
-# How often a connection is asked for that GitHub gives with a null or an error in it.
+# Attempts for a connection that GitHub returns with a null or an error in it.
 TRIES = 3
 
 
 @dataclass
 class Fetched:
-    """Pull requests asked for by id: those that came, those we cannot use, those that are gone."""
+    """Pull requests requested by id: the usable, the unusable and the deleted ones."""
 
     pull_requests: list[PullRequest]
     rejected: list[Rejected]
@@ -35,19 +35,19 @@ class Fetched:
 
 @dataclass
 class Mender:
-    """Completes pages before they land, in place."""
+    """Completes pages in place, before they are loaded."""
 
     github: GitHub
 
     async def complete(self, pages: Sequence[Page]) -> None:
-        """Fetch what is missing in these pages; what stays unreadable is in their `rejected`."""
+        """Fetch the missing parts of these pages; add unreadable pull requests to `rejected`."""
         for page in pages:
             if page.nulls or page.suspects:
                 await self._fetch_singly(page)
         pull_requests = [pr for page in pages for pr in page.pull_requests]
         read_anew: set[str] = set()
         for _ in range(2):
-            # One was deleted or added between two pages, or GitHub miscounts: once from the start.
+            # A review was added or deleted between pages, or GitHub miscounts: read all once more.
             for pr in pull_requests:
                 if pr.is_whole and not pr.is_as_counted and pr.id not in read_anew:
                     read_anew.add(pr.id)
@@ -57,7 +57,7 @@ class Mender:
             _reject_incomplete(page)
 
     async def pull_requests(self, ids: Sequence[str]) -> Fetched:
-        """Fetch pull requests by node id, each with as much as a page would hold of it."""
+        """Fetch pull requests by node id, each with the same fields as on a page."""
         fetched = Fetched([], [], [])
         async for part, answer in in_parts(self.github, "pull_requests", ids):
             if isinstance(answer, Unanswerable):
@@ -73,7 +73,7 @@ class Mender:
                 if error.get("type") == "NOT_FOUND":
                     fetched.gone.append(key)
                 else:
-                    reason = str(error.get("message", "GitHub gives null for it"))
+                    reason = str(error.get("message", "GitHub returned null for it"))
                     fetched.rejected.append(Rejected(key, None, reason))
         return fetched
 
@@ -86,7 +86,7 @@ class Mender:
             page.nulls = []
         fetched = await self.pull_requests([each.id for each in page.suspects if each.id])
         if len(page.suspects) > 1 and len(fetched.rejected) <= SINGLY:
-            # Beside others it may have been too much. Where it is many, something else is wrong.
+            # Together they may have been too big. If many fail, the cause is something else.
             for rejected in list(fetched.rejected):
                 fetched.rejected.remove(rejected)
                 alone = await self.pull_requests([str(rejected.id)])
@@ -96,16 +96,16 @@ class Mender:
         page.rejected += [each for each in page.suspects if each.id is None]
         page.rejected += fetched.rejected
         if len(page.rejected) > SINGLY and not page.pull_requests:
-            # An outage, or a token that may not see some of it: another run asks again.
+            # An outage, or missing access: another run tries again.
             page.nulls = [page.rejected[0].reason]
             return
-        # Only now: a page with suspects left does not land.
+        # Only now, because a page with suspects is not loaded.
         page.suspects = []
 
     async def _behind_nulls(self, page: Page) -> list[Rejected] | None:
-        """Ask for the page again, ids alone, down to where it ended: what moved is above it now.
+        """Request the ids on the page again, up to its end; changed pull requests have moved above.
 
-        None if GitHub does not give it this time: the page then waits for another run.
+        Return None if GitHub fails to return them: the page then waits for another run.
         """
         ids: list[str | None] = []
         after = page.asked_after
@@ -127,7 +127,7 @@ class Mender:
         return [Rejected(key, None, page.nulls[0]) for key in ids if key not in known]
 
     async def _read_on(self, pull_requests: Sequence[PullRequest]) -> None:
-        """Read unfinished connections to their end, those of many pull requests in a request."""
+        """Read unfinished connections to their end, many per request."""
         failed: Counter[tuple[str, str]] = Counter()
         while rest := [part for part in _parts(pull_requests) if failed[part.key] < TRIES]:
             for parts in _within_budget(rest):
@@ -157,14 +157,14 @@ class _Part:
 
     @property
     def first(self) -> int:
-        """How many are left, as far as GitHub counts them."""
+        """How many nodes are left; the longest page if GitHub does not count them."""
         if isinstance(self.connection, Reviews):
             left = self.connection.total_count - len(self.connection.nodes)
             return min(LONGEST, max(1, left))
         return LONGEST
 
     def take(self, answer: Answer, alias: str) -> bool:
-        """Append what an answer holds of it; return whether that is whole and new."""
+        """Append the part from an answer; return whether it is complete and new."""
         node = answer.data.get(alias)
         if not node or answer.error_about(alias):
             return False
@@ -182,7 +182,7 @@ def _parts(pull_requests: Iterable[PullRequest]) -> Iterator[_Part]:
 
 
 def _within_budget(parts: Sequence[_Part]) -> Iterator[list[_Part]]:
-    """Cut the parts into requests of at most `MOST_NODES` nodes."""
+    """Group the parts into requests of at most `MOST_NODES` nodes."""
     taken: list[_Part] = []
     nodes = 0
     for part in parts:
@@ -206,7 +206,7 @@ def _details(asked: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 
 def _append(connection: Connection, further: Connection) -> bool:
-    """Add a page to a connection; return whether that leads anywhere."""
+    """Add a page to a connection; return whether that makes progress."""
     known = {_identity(node) for node in connection.nodes}
     new: list[Any] = [node for node in further.nodes if _identity(node) not in known]
     if not new and further.page_info.has_next_page:
@@ -223,7 +223,7 @@ def _identity(node: Review | DraftEvent | Label) -> str:
 
 
 def _end_of(page: Page, ids: Sequence[str | None]) -> int:
-    """Return how many ids from the cursor on belong to a page that ended with `last_id`."""
+    """Return how many ids after the cursor belong to the page, which ended with `last_id`."""
     if page.last_id in ids:
         return ids.index(page.last_id) + 1 + page.nulls_at_end
     return LONGEST
@@ -231,6 +231,6 @@ def _end_of(page: Page, ids: Sequence[str | None]) -> int:
 
 def _reject_incomplete(page: Page) -> None:
     incomplete = [pr for pr in page.pull_requests if not pr.is_whole]
-    reason = "GitHub gives only a part of its reviews, labels or draft events"
+    reason = "GitHub returned only a part of its reviews, labels or draft events"
     page.rejected += [Rejected(pr.id, pr.number, reason) for pr in incomplete]
     page.pull_requests = [pr for pr in page.pull_requests if pr.is_whole]

@@ -1,4 +1,4 @@
-"""What GitHub's status, headers and body say, told apart: an answer, a limit, a fault, a refusal.
+"""Classifies GitHub's responses: an answer, a rate limit, a temporary failure or a refusal.
 
 Limits: https://docs.github.com/en/graphql/overview/rate-limits-and-query-limits-for-the-graphql-api
 """
@@ -17,20 +17,20 @@ _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
 _SCOPES = "INSUFFICIENT_SCOPES"
 REFUSED = {"FORBIDDEN", _SCOPES}
 _TOO_BIG = {"RESOURCE_LIMITS_EXCEEDED", "MAX_NODE_LIMIT_EXCEEDED"}
-# Errors that stay when the same question is asked again.
+# Errors that a retry does not change.
 _LASTING = {"NOT_FOUND", "FORBIDDEN", _SCOPES, "INVALID_CURSOR_ARGUMENTS", "ARGUMENT_LIMIT"}
 NEEDED = "Metadata: read, Contents: read and Pull requests: read"
-# How GitHub words a limit where its status and headers do not say so.
+# Words of a rate limit in GitHub's message if status and headers do not indicate it.
 _LIMIT_WORDS = ("rate limit", "abuse detection", "temporarily blocked")
-# GitHub's limits last an hour; a header that says more than a day says nothing.
+# GitHub's limits last an hour; a header with more than a day is wrong.
 LONGEST_WAIT = timedelta(days=1).total_seconds()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The data of one request, the errors beside it and, by GitHub's clock, when it was asked.
+    """The data and the errors of one request; `at` is when it was sent, by GitHub's clock.
 
-    `asked` is for how many ids, where it was asked by ids; `cost` is in points.
+    `asked` is the number of ids in the request, if it has ids; `cost` is in points.
     """
 
     data: dict[str, Any]
@@ -40,17 +40,17 @@ class Answer:
     asked: int = 0
 
     def may_be_better(self) -> bool:
-        """Whether some of it failed in a way that may pass."""
+        """Whether some of its errors are temporary."""
         return any(error.get("type") not in _LASTING for error in self.errors)
 
     def error_at(self, *path: str | int) -> dict[str, Any] | None:
-        """Return the error that GitHub gives for this path, if there is one."""
+        """Return the error with exactly this path, if there is one."""
         return next((error for error in self.errors if error.get("path") == list(path)), None)
 
     def error_about(self, *path: str | int) -> dict[str, Any] | None:
-        """Return the first error that may be about what is at this path.
+        """Return the first error that may concern the object at this path.
 
-        It is for that, for anything below it or for what it is in; one without a path is for all.
+        Its path is the same, below or above; an error without a path concerns everything.
         """
         for error in self.errors:
             place = error.get("path") or []
@@ -60,7 +60,7 @@ class Answer:
         return None
 
     def refusal_below(self, *path: str | int) -> dict[str, Any] | None:
-        """Return the first refusal of what is at this path, or of something in it."""
+        """Return the first refusal of the object at this path, or of a part of it."""
         for error in self.errors:
             place = error.get("path") or []
             if error.get("type") in REFUSED and place[: len(path)] == list(path):
@@ -69,7 +69,7 @@ class Answer:
 
 
 def refused_token(what: str, error: dict[str, Any], permission: str = NEEDED) -> TokenRefused:
-    """Return the error to raise if the token may not read something, with what to do about it."""
+    """Return the error for an object that the token may not read, with a way to fix it."""
     message = str(error.get("message"))
     is_sso = "SAML" in message or (error.get("extensions") or {}).get("saml_failure")
     todo = (
@@ -83,10 +83,7 @@ def refused_token(what: str, error: dict[str, Any], permission: str = NEEDED) ->
 
 @dataclass(frozen=True)
 class Quota:
-    """The hour's points that `x-ratelimit-…` speaks of: how many, how many left, until when.
-
-    `reset_at` is by our clock.
-    """
+    """The hour's points in the headers `x-ratelimit-…`; `reset_at` is by our clock."""
 
     limit: int | None
     remaining: int | None
@@ -94,7 +91,7 @@ class Quota:
 
 
 def read_answer(response: httpx.Response, now: datetime) -> Answer:
-    """Return what GitHub answered; `now` is by our clock.
+    """Return GitHub's answer; `now` is by our clock.
 
     Raises `RateLimited`, another `Transient`, `TokenRefused` or `GitHubAway`.
     """
@@ -102,10 +99,10 @@ def read_answer(response: httpx.Response, now: datetime) -> Answer:
     try:
         body = response.json()
     except ValueError as error:
-        raise Transient("an answer that is no JSON", kind="body") from error
+        raise Transient("the answer is not valid JSON", kind="body") from error
     errors = body.get("errors") or [] if isinstance(body, dict) else None
     if not isinstance(errors, list) or not all(isinstance(error, dict) for error in errors):
-        raise Transient("an answer of no known shape", kind="body")
+        raise Transient("the answer has an unknown format", kind="body")
     types = {error.get("type") for error in errors}
     message = str(errors[0].get("message")) if errors else str(body.get("message", "no data"))
     if types & _RATE_LIMITS:
@@ -123,7 +120,7 @@ def read_answer(response: httpx.Response, now: datetime) -> Answer:
 
 
 def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
-    """Raise what a status other than 2xx stands for."""
+    """Raise the error for a status other than 2xx."""
     if response.is_success:
         return
     status, message = response.status_code, message_of(response)
@@ -131,7 +128,7 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
         raise TokenRefused(f"GitHub refused the token: {message}")
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
         raise ConfigurationError(
-            "the proxy in HTTP_PROXY or ALL_PROXY asks for a name and a password: put them into "
+            "the proxy in HTTP_PROXY or ALL_PROXY requires a name and a password: put them into "
             "its address, as in http://NAME:PASSWORD@HOST:PORT"
         )
     if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
@@ -140,7 +137,7 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
         is_said = any(words in message.lower() for words in _LIMIT_WORDS)
         if limited or status == httpx.codes.TOO_MANY_REQUESTS or is_said:
             raise RateLimited(f"rate limit: {message}", wait=_limit_wait(headers, now))
-        raise refused_token("what it was asked for", {"message": message})
+        raise refused_token("the requested data", {"message": message})
     if status >= httpx.codes.INTERNAL_SERVER_ERROR or status == httpx.codes.REQUEST_TIMEOUT:
         too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
         kind = "timeout" if status == httpx.codes.REQUEST_TIMEOUT else "http_5xx"
@@ -149,7 +146,7 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
 
 
 def read_quota(headers: httpx.Headers, now: datetime, resource: str = "graphql") -> Quota | None:
-    """Return what the headers say of the hour's points (REST: `core`), if anything."""
+    """Return the quota from the headers, if they have one for the resource (REST: `core`)."""
     if headers.get("x-ratelimit-resource", resource) != resource:
         return None
     reset = _number(headers, "x-ratelimit-reset")
@@ -162,7 +159,7 @@ def read_quota(headers: httpx.Headers, now: datetime, resource: str = "graphql")
 
 
 def _limit_wait(headers: httpx.Headers, now: datetime) -> float | None:
-    """Seconds that GitHub asks to wait: Retry-After, else the reset where nothing remains."""
+    """Seconds that GitHub asks to wait: Retry-After, or until the reset if no points remain."""
     after = _number(headers, "retry-after")
     if after is not None:
         return min(LONGEST_WAIT, float(after))
@@ -173,7 +170,7 @@ def _limit_wait(headers: httpx.Headers, now: datetime) -> float | None:
 
 
 def _until(reset: int, headers: httpx.Headers, now: datetime) -> float:
-    """Seconds until an instant (since the epoch) of GitHub's clock."""
+    """Seconds until `reset` (seconds since the epoch), by GitHub's clock."""
     return min(LONGEST_WAIT, reset - (_date(headers) or now).timestamp())
 
 
@@ -183,7 +180,7 @@ def _number(headers: httpx.Headers, name: str) -> int | None:
 
 
 def message_of(response: httpx.Response) -> str:
-    """Return what GitHub says in an answer that is no success."""
+    """Return GitHub's message in an error response."""
     try:
         return str(response.json()["message"])[:300]
     except (ValueError, KeyError, TypeError):
@@ -191,7 +188,7 @@ def message_of(response: httpx.Response) -> str:
 
 
 def _date(headers: httpx.Headers) -> datetime | None:
-    """GitHub's own time from the `Date` header: what is covered is told by its clock, not ours."""
+    """Return GitHub's time from the `Date` header; coverage is measured by its clock, not ours."""
     try:
         return email.utils.parsedate_to_datetime(headers["date"]).astimezone(UTC)
     except (KeyError, ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""What a pull request says that it reverts, by its title, its body and its branch."""
+"""Finds the pull requests and commits that a pull request reverts: by title, body and branch."""
 
 import re
 
@@ -12,15 +12,15 @@ _REFERENCE = re.compile(
     r"(?P<number>\d+)\b"
 )
 _SEPARATOR = re.compile(r"[\s,]*(?:and\b|&)?[\s,]*")
-# git writes this line; it may be the middle of one in a squashed commit's message.
+# git writes this line; in a squashed commit's message it may be in the middle of a line.
 _COMMIT = re.compile(r"\bThis reverts commit ([0-9a-f]{7,40})\b", re.IGNORECASE)
 
 
 def find_reverts(repository: str, title: str, body: str, branch: str) -> str | None:
-    """Return what is reverted, `#12` or a commit, separated by spaces; null if nothing is.
+    """Return the reverted pull requests (`#12`) and commits, separated by spaces, or None.
 
-    Pull requests of other repositories are left out. A title that reverts a revert names the
-    pull request that was reverted first, and is passed over.
+    Pull requests of other repositories are left out. The title of a reverted revert is ignored: it
+    names the pull request that was reverted first.
     """
     found: dict[str, None] = {}
     if branched := _BRANCH.match(branch):
@@ -37,7 +37,7 @@ def find_reverts(repository: str, title: str, body: str, branch: str) -> str | N
 
 
 def _numbers(text: str, repository: str) -> list[str]:
-    """Return the pull requests that a line begins with: `#12, #13 and acme/web#14`."""
+    """Return the pull request numbers at the start of a line: `#12, #13 and acme/web#14`."""
     numbers, position = [], 0
     while reference := _REFERENCE.match(text, position):
         name = reference["address"] or reference["name"] or repository

@@ -1,4 +1,4 @@
-"""The dlt source: one landing's rows, and the state that belongs to them."""
+"""The dlt source: the rows of one load and the state that belongs to them."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -16,7 +16,7 @@ NAME = "github"
 
 @dataclass
 class Batch:
-    """What lands together: rows for the tables of `raw`, and dlt's state once they are there."""
+    """The content of one load: rows for the tables of `raw`, and dlt's state after them."""
 
     pull_requests: list[Row] = field(default_factory=list)
     repositories: list[Row] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Batch:
     state: dict[str, Any] = field(default_factory=dict)
 
     def split(self) -> "tuple[Batch, Batch]":
-        """Return what is loaded with the state that belongs to it, and the rows that say so."""
+        """Return the data with its state, and the rows that record that it is loaded."""
         said = Batch(
             repositories=self.repositories,
             delivery_coverage=self.delivery_coverage,
@@ -45,7 +45,7 @@ class Batch:
         return replace(self, repositories=[], delivery_coverage=[], ingest_runs=[]), said
 
     def saying(self, said: "Batch") -> "Batch":
-        """Return it with rows that say what had been loaded before; its own replace these."""
+        """Return a copy with rows that record earlier loads, unless it has the same rows newer."""
         rows = {row["id"]: row for row in (*said.repositories, *self.repositories)}
         coverage = {
             (row["repository_id"], row["kind"]): row
@@ -59,7 +59,7 @@ class Batch:
         )
 
     def has_data(self) -> bool:
-        """Whether it holds more than the rows that say what is loaded."""
+        """Whether it has other rows than those that record loaded data."""
         said = {"repositories", "delivery_coverage", "ingest_runs", "state"}
         return any(rows for name, rows in vars(self).items() if name not in said)
 
@@ -72,7 +72,7 @@ def _resource(
     key: list[str],
     nested: dict[str, TTableSchemaColumns] | None = None,
 ) -> DltResource:
-    """Declare a table: merged on `key`, or replaced as a whole where there is none."""
+    """Declare a table: merged on `key`, or replaced as a whole if the key is empty."""
     hints: dict[str | Sequence[str], Any] = {
         path: dlt.mark.make_nested_hints(columns=nested_columns)
         for path, nested_columns in (nested or {}).items()
@@ -91,7 +91,7 @@ def _resource(
 
 
 def resources(batch: Batch) -> list[DltResource]:
-    """Return the table of every kind of row that a batch may hold."""
+    """Return a resource for every table that a batch may have rows for."""
     return [
         _resource(
             "pull_requests",
@@ -134,7 +134,7 @@ def resources(batch: Batch) -> list[DltResource]:
 
 
 def _remember(state: dict[str, Any]) -> DltResource:
-    """Put the state into the landing: dlt keeps it in a table of its own, beside the data."""
+    """Add the state to the load: dlt stores it in a separate table, next to the data."""
 
     @dlt.resource(name="progress")
     def progress() -> Iterator[Row]:
@@ -146,12 +146,12 @@ def _remember(state: dict[str, Any]) -> DltResource:
 
 @dlt.source(name=NAME)
 def github(batch: Batch) -> Any:
-    """All that lands of one batch: the tables that it has rows for, and the state."""
+    """The tables that a batch has rows for, and its state."""
     held = [made for made in resources(batch) if getattr(batch, made.name)]
     return [*held, _remember(batch.state)]
 
 
 @dlt.source(name=NAME)
 def every_table() -> Any:
-    """Every table, without a row."""
+    """Every table, without rows."""
     return resources(Batch())

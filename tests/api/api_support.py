@@ -1,4 +1,4 @@
-"""Marts made by hand from INTERFACES.md and METRICS.md, and the API over them."""
+"""Hand-made marts with the worked example of docs/metrics.md, and a client of the API."""
 
 import asyncio
 import json
@@ -110,11 +110,11 @@ create table marts.fct_incidents (
 );
 """
 
-# The worked example of METRICS.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
+# The worked example of docs/metrics.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
 ROWS = """
 insert into marts.dim_build values
 ('b1', '2026-01-20T00:05Z', '2026-01-20T00:00Z', '2026-01-05T00:00Z', null, 'UTC', 'merged_at');
-insert into marts.dim_teams values ('core', 'Core', 'What all stand on'), ('web', 'Web', null);
+insert into marts.dim_teams values ('core', 'Core', 'Shared services'), ('web', 'Web', null);
 insert into marts.dim_team_memberships values
 ('core', 'ada', 0.5, '2026-01-01T00:00Z', '2026-01-12T00:00Z'),
 ('core', 'ada', 1.0, '2026-01-12T00:00Z', null),
@@ -182,14 +182,14 @@ insert into marts.fct_pull_requests values
 
 ALL_KEY, _ALL = new_key("all")
 WEB_KEY, _WEB = new_key("web-only", ["web"])
-# Seconds that tests wait for what never comes.
+# Seconds that tests wait for a response that never comes.
 SOON = 0.5
 API_KEYS = json.dumps([_ALL, _WEB])
 
 
 @dataclass
 class Marts:
-    """The hand-made marts: where they are, and a way to change them."""
+    """The hand-made marts: their URL, and a connection to change them."""
 
     url: str = field(repr=False)
     owner: Connection[Any]
@@ -207,7 +207,7 @@ def settings_for(url: str, api_keys: str | None = API_KEYS) -> Settings:
 
 
 class Client:
-    """Asks an app as a caller of a chosen key and address would; an error inside is an answer."""
+    """Calls an app with a key and from an address; an exception in the app becomes a response."""
 
     def __init__(
         self,
@@ -238,7 +238,7 @@ class Client:
 
 
 class Gate:
-    """A TCP way to a database: open, closed (refused, cut) or stuck (taken in, never answered)."""
+    """A TCP proxy to a database: open, closed (refuses connections) or stuck (forwards nothing)."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -261,7 +261,7 @@ class Gate:
     def close(self) -> None:
         self._flowing.set()
         if self._listener is not None:
-            # Only a shutdown wakes the thread that accepts.
+            # Only a shutdown wakes the accepting thread.
             self._listener.shutdown(socket.SHUT_RDWR)
             self._listener.close()
             self._listener = None

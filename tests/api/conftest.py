@@ -18,14 +18,14 @@ SHARED = "marts_of_tests"
 
 @pytest.fixture
 def bare(database: Database) -> Iterator[Marts]:
-    """A database as it is before the first `dbt build`."""
+    """A database before the first `dbt build`."""
     with database.connect("dora_transform", autocommit=True) as owner:
         yield Marts(database.url, owner)
 
 
 @pytest.fixture
 def marts(bare: Marts) -> Marts:
-    """The marts with the worked example of METRICS.md in them."""
+    """The marts with the worked example of docs/metrics.md."""
     bare.run(TABLES)
     bare.run(ROWS)
     return bare
@@ -33,7 +33,7 @@ def marts(bare: Marts) -> Marts:
 
 @pytest.fixture(scope="session")
 def shared_marts(server: Embedded) -> Database:
-    """The same marts, made once for all workers; to be read, not written to."""
+    """The same marts, created once for all workers; tests must not change them."""
 
     def make(database: Database) -> None:
         initialise(database)
@@ -47,7 +47,7 @@ def shared_marts(server: Embedded) -> Database:
 
 @pytest.fixture
 def app(request: pytest.FixtureRequest, shared_marts: Database) -> Iterator[FastAPI]:
-    """An app over the marts of the test's own where it asks for them, else over the shared ones."""
+    """An app that reads the fixture `marts` if the test uses it, else the shared marts."""
     url = shared_marts.url
     if "marts" in request.fixturenames:
         url = request.getfixturevalue("marts").url
@@ -68,14 +68,14 @@ def anonymous(app: FastAPI) -> Client:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waiting is the same for shorter times."""
+    """Shorten the database timeouts."""
     monkeypatch.setattr(api.database, "CONNECTION_SECONDS", SOON)
     monkeypatch.setattr(api.database, "ANSWER_SECONDS", SOON)
 
 
 @pytest.fixture
 def nowhere(hurried: None) -> FastAPI:
-    """An app whose database is nowhere: what needs it is a 503, what does not is answered."""
+    """An app with an unreachable database: requests that need it return 503."""
     return create_app(settings_for("postgresql://127.0.0.1:1/nowhere"))
 
 
@@ -86,7 +86,7 @@ def no_database(nowhere: FastAPI) -> Client:
 
 @pytest.fixture
 def serve() -> Iterator[Callable[[FastAPI], str]]:
-    """Start apps as `dora serve` does, each on a port of its own; gives their addresses."""
+    """Start apps as `dora serve` does, each on a separate port; return the URL of each."""
     running: list[tuple[uvicorn.Server, threading.Thread]] = []
 
     def start(app: FastAPI) -> str:
@@ -108,7 +108,7 @@ def serve() -> Iterator[Callable[[FastAPI], str]]:
 
 @pytest.fixture
 def gate(marts: Marts) -> Iterator[Gate]:
-    """A way to the database of the marts that can be closed."""
+    """A TCP proxy to the database of the marts."""
     gate = Gate(marts.url)
     yield gate
     gate.close()

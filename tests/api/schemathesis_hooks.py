@@ -1,4 +1,4 @@
-"""What schemathesis asks of an answer beyond its own checks; it imports this file."""
+"""An additional check for schemathesis, which imports this file."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import schemathesis
 
 @schemathesis.check
 def valid_is_refused_only_where_openapi_cannot_say_why(ctx: Any, response: Any, case: Any) -> None:
-    """A document has no words for two dates that belong together, nor for "a cursor of ours"."""
+    """OpenAPI cannot express that `from` precedes `to`, or that a cursor comes from the API."""
     if response.status_code != 422 or not case.meta.generation.mode.is_positive:
         return
     query = case.query or {}

@@ -44,26 +44,26 @@ def keyless(marts):
     [None, "", BAD, ALL_KEY[:-1], ALL_KEY + "x", "ключ".encode()],
     ids=["none", "empty", "unknown", "too short", "too long", "not ascii"],
 )
-def test_without_a_known_key_everything_but_health_is_refused(nowhere, path, key):
+def test_missing_or_unknown_key_returns_401(nowhere, path, key):
     headers = {} if key is None else {"X-API-Key": key}
     answer = Client(nowhere, key=None).get(path, headers=headers)
     assert_refused(answer, 401)
     assert "www-authenticate" in answer.headers
 
 
-def test_the_digest_of_a_key_is_no_key(app):
+def test_digest_of_a_key_is_not_accepted_as_key(app):
     digest = json.loads(API_KEYS)[0]["sha256"]
     assert_refused(Client(app, key=digest).get("/teams"), 401)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
-def test_a_key_of_other_teams_is_refused(app, figure):
+def test_key_of_other_teams_returns_403(app, figure):
     limited = Client(app, key=WEB_KEY)
     assert limited.get(WEB.format(figure)).status_code == 200
     assert_refused(limited.get(CORE.format(figure)), 403)
 
 
-def test_a_limited_key_does_not_learn_which_other_teams_there_are(app):
+def test_limited_key_cannot_tell_other_teams_from_unknown_ones(app):
     limited = Client(app, key=WEB_KEY)
     there, not_there = (limited.get(f"/metrics/team/{team}/velocity") for team in ("core", "cord"))
     assert_refused(not_there, 403)
@@ -71,11 +71,11 @@ def test_a_limited_key_does_not_learn_which_other_teams_there_are(app):
 
 
 @pytest.mark.parametrize("parameters", [{"from": "x"}, {"limit": "0"}, {"cursor": "x"}])
-def test_a_key_is_asked_for_before_parameters_are_looked_at(anonymous, parameters):
+def test_missing_key_is_reported_before_invalid_parameters(anonymous, parameters):
     assert_refused(anonymous.get(WEB.format("pull-requests"), params=parameters), 401)
 
 
-def test_after_ten_bad_keys_in_a_minute_an_address_has_to_wait(app):
+def test_ten_bad_keys_in_a_minute_block_their_address(app):
     guessing = Client(app, key=BAD)
     for _ in range(BAD_KEYS):
         assert_refused(guessing.get("/teams"), 401)
@@ -94,7 +94,7 @@ def test_good_key_is_answered_after_ten_bad_keys_from_the_same_address(app):
     assert_refused(stale.get("/teams"), 429)
 
 
-def test_no_key_is_not_a_bad_key(app):
+def test_missing_key_does_not_count_as_bad_key(app):
     for _ in range(3 * BAD_KEYS):
         assert_refused(Client(app, key=None).get("/teams"), 401)
     assert Client(app).get("/teams").status_code == 200
@@ -119,7 +119,7 @@ def test_bad_keys_are_forgotten_after_a_minute():
     assert bad_keys.wait_seconds("a") == 0
 
 
-def test_addresses_beyond_count_are_forgotten_the_quietest_first(monkeypatch):
+def test_too_many_addresses_drop_the_least_recently_seen(monkeypatch):
     monkeypatch.setattr("api.auth.MAX_ADDRESSES", 2)
     bad_keys = BadKeys(Clock())
     for address in ["a", *["b"] * BAD_KEYS, "a", "c"]:
@@ -138,21 +138,21 @@ def test_without_keys_loopback_is_answered(keyless, address):
 
 
 @pytest.mark.parametrize("address", ["192.0.2.1", "10.0.0.1", "::ffff:192.0.2.1", "::2", ""])
-def test_without_keys_other_addresses_get_health_alone(keyless, address):
+def test_without_keys_other_addresses_get_only_health(keyless, address):
     for key in (None, ALL_KEY):
         client = Client(keyless, key=key, address=address)
         assert_refused(client.get("/teams"), 401)
         assert client.get("/health").status_code == 200
 
 
-def test_without_keys_a_name_that_only_points_here_is_not_answered(keyless):
-    """As a page elsewhere would ask for through its reader's browser."""
+def test_without_keys_foreign_host_name_is_refused(keyless):
+    """DNS rebinding: a website sends requests through the user's browser."""
     client = Client(keyless, key=None, address="127.0.0.1")
     for host in ["dora.example", "localhost.example", "192.0.2.1", "[::2]", "[oops", ""]:
         assert_refused(client.get("/teams", headers={"Host": host}), 401)
 
 
-def test_without_keys_a_proxy_on_this_machine_does_not_lend_its_address(keyless, serve):
+def test_without_keys_request_through_local_proxy_is_refused(keyless, serve):
     base = serve(keyless)
     assert httpx.get(base + "/teams").status_code == 200
     assert_refused(httpx.get(base + "/teams", headers={"X-Forwarded-For": "192.0.2.1"}), 401)
@@ -165,7 +165,7 @@ def test_without_keys_in_lambda_only_health_is_answered(keyless, monkeypatch):
     assert client.get("/health").status_code == 200
 
 
-def test_no_keys_in_the_list_lets_nobody_in(marts):
+def test_empty_list_of_keys_refuses_everyone(marts):
     app = create_app(settings_for(marts.url, api_keys="[]"))
     assert_refused(Client(app, key=None, address="127.0.0.1").get("/teams"), 401)
 
@@ -193,8 +193,10 @@ def test_keys_are_replaced_without_a_restart(marts, monkeypatch):
     assert_refused(Client(app).get("/teams"), 401)
 
 
-@pytest.mark.parametrize("fault", [ConfigurationError("[0] is bad"), UnavailableError("away")])
-def test_keys_that_cannot_be_read_again_leave_the_ones_before(fault, caplog):
+@pytest.mark.parametrize(
+    "fault", [ConfigurationError("[0] is bad"), UnavailableError("unavailable")]
+)
+def test_failed_reload_keeps_the_previous_keys(fault, caplog):
     clock = Clock()
 
     def source():
@@ -215,7 +217,7 @@ def test_malformed_keys_are_refused_at_start_up():
     assert len(refused.value.faults) == 2
 
 
-def test_no_key_shows_in_a_log_or_an_answer(marts, serve, caplog):
+def test_keys_appear_in_no_log_and_no_response(marts, serve, caplog):
     caplog.set_level(logging.DEBUG)
     app = create_app(settings_for(marts.url))
     base = serve(app)

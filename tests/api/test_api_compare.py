@@ -8,7 +8,7 @@ PATH = "/metrics/compare"
 AS_CSV = {"Accept": "text/csv"}
 
 
-def test_several_teams_in_the_order_asked_for_with_their_own_figures(client):
+def test_teams_are_returned_in_requested_order_with_their_figures(client):
     answer = client.get(PATH, params={"team": ["web", "core", "web"]}).json()
     assert answer["as_of"] == "2026-01-20T00:00:00Z"
     assert [each["team"] for each in answer["data"]] == [
@@ -22,7 +22,7 @@ def test_several_teams_in_the_order_asked_for_with_their_own_figures(client):
     assert [len(each["velocity"]) for each in answer["data"]] == [1, 3]
 
 
-def test_dates_hold_for_weeks_and_months(client):
+def test_dates_limit_weeks_and_months(client):
     asked = {"team": ["web", "core"], "from": "2026-01-02", "to": "2026-01-12"}
     web, core = client.get(PATH, params=asked).json()["data"]
     assert (len(web["velocity"]), web["lead_time"]) == (1, [])
@@ -34,7 +34,7 @@ def lines(answer) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(answer.text, newline="")))
 
 
-def test_csv_holds_rows_of_the_unit_that_was_asked_for(client):
+def test_csv_contains_rows_of_the_requested_unit(client):
     weeks, months = (
         lines(client.get(PATH, params={"team": ["web", "core"], "unit": unit}, headers=AS_CSV))
         for unit in ("week", "month")
@@ -51,7 +51,7 @@ def test_csv_holds_rows_of_the_unit_that_was_asked_for(client):
     assert "week" not in months[0]
 
 
-def test_deliveries_are_compared_if_asked_for(client: Client) -> None:
+def test_delivery_figures_are_compared_on_request(client: Client) -> None:
     asked = {"team": ["web", "core"], "figures": "delivery"}
     for each in client.get(PATH, params=asked).json()["data"]:
         path = f"/metrics/team/{each['team']['id']}/delivery"
@@ -63,20 +63,20 @@ def test_deliveries_are_compared_if_asked_for(client: Client) -> None:
     assert (line["team_id"], line["month"], line["deployments"]) == ("web", "2026-01-01", "2")
 
 
-def test_csv_of_weeks_and_months_at_once_is_refused(client):
+def test_csv_without_unit_is_refused(client):
     answer = client.get(PATH, params={"team": "web"}, headers=AS_CSV)
     assert answer.status_code == 422
     assert answer.json()["parameter"] == "unit"
 
 
 @pytest.mark.parametrize(("unit", "figure"), [("week", "velocity"), ("month", "lead_time")])
-def test_json_of_a_unit_holds_that_alone(client, unit, figure):
+def test_json_with_unit_contains_only_that_unit(client, unit, figure):
     (web,) = client.get(PATH, params={"team": "web", "unit": unit}).json()["data"]
     (both,) = client.get(PATH, params={"team": "web"}).json()["data"]
     assert web == {"team": both["team"], figure: both[figure]}
 
 
-def test_one_team_of_others_refuses_it_all(app):
+def test_one_forbidden_team_refuses_the_whole_request(app):
     limited = Client(app, key=WEB_KEY)
     assert limited.get(PATH, params={"team": "web"}).status_code == 200
     for other in ("core", "nobody"):
@@ -84,7 +84,7 @@ def test_one_team_of_others_refuses_it_all(app):
 
 
 @pytest.mark.parametrize("team", ["nobody", "unassigned", "w\x00b", "web' or '1'='1"])
-def test_an_unknown_team_is_named(client, team):
+def test_unknown_team_is_named_in_the_problem(client, team):
     answer = client.get(PATH, params={"team": ["web", team]})
     assert answer.status_code == 404
     assert repr(team) in answer.json()["detail"]

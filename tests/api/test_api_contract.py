@@ -1,4 +1,4 @@
-"""The API against the contracts of the marts that it reads."""
+"""The API matches the contracts of the marts that it reads."""
 
 import functools
 import json
@@ -30,7 +30,7 @@ PYTHON = {
     "timestamp with time zone": datetime,
 }
 KEYS = {"team_id", "pull_request_id"}
-# For every pull request a team has, merged or not; the API shows the merged ones.
+# Null in the marts for unmerged pull requests; the API returns only merged ones.
 NULL_UNLESS_MERGED = {"merged_at", "cycle_time_hours", "total_hours"}
 NULL_UNLESS_MERGED |= {"coding_hours", "draft_hours", "pickup_hours", "review_hours"}
 
@@ -42,7 +42,7 @@ def contracts() -> dict[str, Any]:
 
 
 def contract(*marts: str) -> dict[str, dict[str, Any]]:
-    """Each column of some marts by its name."""
+    """Return the columns of some marts by name."""
     return {column["name"]: column for mart in marts for column in contracts()[mart]["columns"]}
 
 
@@ -60,7 +60,7 @@ def may_be_null(column: dict[str, Any]) -> bool:
         (DeliveryMonth, ["fct_team_delivery_monthly"]),
     ],
 )
-def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
+def test_rollup_response_has_every_column_of_its_mart(model, marts):
     assert list(model.model_fields) == [name for name in contract(*marts) if name not in KEYS]
 
 
@@ -75,7 +75,7 @@ def test_a_rollup_is_answered_with_every_column_of_its_mart(model, marts):
         (DeployedChange, ["fct_pull_requests", "fct_team_pull_requests"]),
     ],
 )
-def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: list[str]):
+def test_types_and_nullability_match_the_mart(model: type[BaseModel], marts: list[str]):
     columns = contract(*marts)
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -101,15 +101,15 @@ def test_types_and_nulls_are_those_of_the_mart(model: type[BaseModel], marts: li
         ("/metrics/compare?team=web&team=core&figures=delivery", Comparison),
     ],
 )
-def test_an_answer_is_its_model_no_more_and_no_less(client, path: str, model: type[BaseModel]):
-    """Postgres makes the JSON of the rows, which nothing looks at on the way out."""
+def test_response_matches_its_model_exactly(client, path: str, model: type[BaseModel]):
+    """Postgres builds the JSON of the rows, and the API does not validate it."""
     answer = client.get(path)
     assert answer.json()["data"]
     read = model.model_validate_json(answer.content)
     assert json.loads(read.model_dump_json(exclude_unset=True)) == answer.json()
 
 
-def test_the_marts_that_tests_make_by_hand_are_those_of_the_contracts(marts):
+def test_hand_made_marts_match_the_contracts(marts):
     rows = marts.owner.execute(
         "select attrelid::regclass::text, attname, format_type(atttypid, atttypmod)"
         " from pg_attribute where attnum > 0 and attrelid in"

@@ -41,13 +41,13 @@ def test_a_browser_gets_the_dashboard_without_a_key_or_a_database(nowhere):
     assert "unsafe" not in answer.headers["content-security-policy"]
 
 
-def test_a_program_gets_addresses(nowhere):
+def test_program_gets_links_at_the_root(nowhere):
     answer = Client(nowhere, key=None).get("/", headers={"Accept": "*/*"})
     assert answer.json()["teams"] == "/teams"
     assert "Accept" in answer.headers["vary"]
 
 
-def test_without_a_build_the_page_says_how_to_make_one(nowhere, tmp_path, monkeypatch):
+def test_missing_dashboard_build_shows_build_instructions(nowhere, tmp_path, monkeypatch):
     monkeypatch.setattr(dashboard.page, "__defaults__", (tmp_path,))
     answer = Client(nowhere, key=None).get("/", headers=HTML)
     assert answer.status_code == 200
@@ -65,7 +65,7 @@ def test_without_a_build_the_page_says_how_to_make_one(nowhere, tmp_path, monkey
         pytest.param("/", None, id="the front page itself"),
     ],
 )
-def test_a_browser_at_an_unknown_address_gets_a_page_with_a_way_home(
+def test_browser_at_unknown_path_gets_404_page_with_link_home(
     nowhere, tmp_path, monkeypatch, path, home
 ):
     monkeypatch.setattr(dashboard.page, "__defaults__", (tmp_path,))
@@ -83,21 +83,21 @@ def test_a_browser_at_an_unknown_address_gets_a_page_with_a_way_home(
     assert policy(answer)["default-src"] == "'none'"
 
 
-def test_a_program_at_an_unknown_address_gets_a_problem(nowhere):
+def test_program_at_unknown_path_gets_a_problem(nowhere):
     for accept in ("*/*", "application/json", "text/csv"):
         answer = Client(nowhere, key=None).get("/nowhere", headers={"Accept": accept})
         assert answer.headers["content-type"] == "application/problem+json"
         assert "Accept" in answer.headers["vary"]
 
 
-def test_without_a_build_an_unknown_address_is_a_page_too(nowhere, tmp_path, monkeypatch):
+def test_missing_dashboard_build_still_gives_404_page(nowhere, tmp_path, monkeypatch):
     monkeypatch.setattr(dashboard.page, "__defaults__", (tmp_path,))
     answer = Client(nowhere, key=None).get("/no/where", headers=HTML)
     assert answer.status_code == 404
     assert 'href="./../health"' in answer.text
 
 
-def test_assets_are_kept_for_good_and_nothing_else_is_served(built):
+def test_assets_are_immutable_and_other_files_are_not_served(built):
     client = Client(built)
     answer = client.get("/assets/index-Ab12Cd34.js")
     assert answer.status_code == 200

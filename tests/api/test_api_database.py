@@ -31,7 +31,7 @@ def assert_away(answer: httpx.Response) -> None:
 
 
 def assert_back(base: str) -> None:
-    """Within a time that is only long because a machine may have much else to do."""
+    """Wait until a request succeeds; the limit is long because the machine may be busy."""
     until = time.monotonic() + 30
     while (answer := ask(base)).status_code != 200:
         assert_away(answer)
@@ -39,11 +39,11 @@ def assert_back(base: str) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_a_database_that_is_nowhere_is_a_503(hurried, path):
+def test_unreachable_database_returns_503(hurried, path):
     assert_away(Client(create_app(settings_for("postgresql://127.0.0.1:1/nowhere"))).get(path))
 
 
-def test_start_up_needs_no_database_and_health_recovers_with_it(hurried, gate, serve):
+def test_app_starts_without_database_and_health_recovers(hurried, gate, serve):
     gate.close()
     base = serve(create_app(settings_for(gate.url)))
     assert_away(ask(base, "/health"))
@@ -52,7 +52,7 @@ def test_start_up_needs_no_database_and_health_recovers_with_it(hurried, gate, s
     assert ask(base, "/health").json()["status"] == "ok"
 
 
-def test_a_database_that_goes_away_and_comes_back_needs_no_restart(hurried, gate, serve):
+def test_api_recovers_from_database_outage_without_restart(hurried, gate, serve):
     base = serve(create_app(settings_for(gate.url)))
     assert_back(base)
     with ThreadPoolExecutor(8) as several:
@@ -64,8 +64,8 @@ def test_a_database_that_goes_away_and_comes_back_needs_no_restart(hurried, gate
         assert_back(base)
 
 
-def test_of_many_callers_none_waits_for_all_the_others_while_it_is_away(hurried, gate, serve):
-    """Each is told after `SOON`, four at a time; in turn, 96 would take 24 times as long."""
+def test_many_requests_fail_fast_during_database_outage(hurried, gate, serve):
+    """If 96 requests waited for the timeouts of 4 threads in turn, they would take 24 `SOON`."""
     base = serve(create_app(settings_for(gate.url)))
     assert_back(base)
     gate.close()
@@ -78,7 +78,7 @@ def test_of_many_callers_none_waits_for_all_the_others_while_it_is_away(hurried,
     assert_back(base)
 
 
-def test_a_database_that_was_restarted_between_two_requests_is_not_noticed(gate):
+def test_database_restart_between_queries_causes_no_error(gate):
     reader = api.database.Marts(lambda: gate.url)
     with ThreadPoolExecutor(8) as several:
         list(several.map(reader.rows, ["select pg_sleep(0.5)"] * 8))
@@ -90,7 +90,7 @@ def test_a_database_that_was_restarted_between_two_requests_is_not_noticed(gate)
     reader.close()
 
 
-def test_a_database_that_hangs_is_given_up_and_taken_up_again(hurried, gate, serve):
+def test_hanging_database_returns_503_and_recovers(hurried, gate, serve):
     base = serve(create_app(settings_for(gate.url)))
     assert_back(base)
     gate.stick()
@@ -99,13 +99,13 @@ def test_a_database_that_hangs_is_given_up_and_taken_up_again(hurried, gate, ser
     assert_back(base)
 
 
-def test_a_database_that_hangs_in_the_middle_of_a_query_is_given_up(gate, monkeypatch):
+def test_database_hanging_during_query_raises_unavailable(gate, monkeypatch):
     reader = api.database.Marts(lambda: gate.url)
     assert reader.rows("select 1 as one") == [{"one": 1}]
     monkeypatch.setattr(api.database, "ANSWER_SECONDS", SOON)
     hang = threading.Timer(SOON / 5, gate.stick)
     hang.start()
-    with pytest.raises(UnavailableError, match="out of reach"):
+    with pytest.raises(UnavailableError, match="unavailable"):
         reader.rows("select pg_sleep(%(seconds)s)", {"seconds": 2 * SOON / 5})
     hang.join()
     gate.open()
@@ -114,7 +114,7 @@ def test_a_database_that_hangs_in_the_middle_of_a_query_is_given_up(gate, monkey
     reader.close()
 
 
-def test_a_query_that_takes_too_long_is_ended_by_the_server(marts, monkeypatch):
+def test_slow_query_is_cancelled_by_the_server(marts, monkeypatch):
     monkeypatch.setattr(api.database, "STATEMENT_SECONDS", 0.1)
     reader = api.database.Marts(lambda: marts.url)
     with pytest.raises(UnavailableError, match="too slow"):
@@ -123,7 +123,7 @@ def test_a_query_that_takes_too_long_is_ended_by_the_server(marts, monkeypatch):
     reader.close()
 
 
-def test_a_table_that_is_locked_is_a_503_and_then_an_answer(marts, monkeypatch):
+def test_locked_table_returns_503_until_unlocked(marts, monkeypatch):
     monkeypatch.setattr(api.database, "STATEMENT_SECONDS", 0.1)
     client = Client(create_app(settings_for(marts.url)))
     with marts.owner.transaction():
@@ -132,7 +132,7 @@ def test_a_table_that_is_locked_is_a_503_and_then_an_answer(marts, monkeypatch):
     assert client.get(VELOCITY).status_code == 200
 
 
-def test_the_reader_reads_the_marts_and_writes_nothing(database, marts):
+def test_reader_role_can_read_but_not_write(database, marts):
     reader = api.database.Marts(lambda: marts.url)
     assert reader.rows("select current_user::text as role") == [{"role": "dora_reader"}]
     with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
@@ -140,7 +140,7 @@ def test_the_reader_reads_the_marts_and_writes_nothing(database, marts):
     reader.close()
 
 
-def test_a_login_that_may_not_become_the_reader_reads_as_itself(database, marts, caplog):
+def test_login_without_the_reader_role_reads_as_itself(database, marts, caplog):
     login = f"reader_{secrets.token_hex(6)}"
     url = urlsplit(marts.url)
     with database.connect(autocommit=True) as admin:
@@ -156,13 +156,13 @@ def test_a_login_that_may_not_become_the_reader_reads_as_itself(database, marts,
     assert "may not become dora_reader" in caplog.text
 
 
-def test_tables_that_may_not_be_read_are_a_503(client, marts, caplog):
+def test_missing_table_privilege_returns_503(client, marts, caplog):
     marts.run("revoke select on marts.dim_teams from dora_reader")
     assert_away(client.get("/teams"))
     assert "dim_teams" in caplog.text
 
 
-def test_shutting_down_leaves_no_connection(marts):
+def test_shutdown_closes_all_connections(marts):
     app = create_app(settings_for(marts.url))
     connections = (
         "select count(*) from pg_stat_activity"
@@ -186,21 +186,21 @@ def test_shutting_down_leaves_no_connection(marts):
 
 
 @pytest.mark.parametrize("path", PATHS[1:])
-def test_before_the_first_build_there_is_none(bare, path):
+def test_missing_marts_return_503(bare, path):
     answer = Client(create_app(settings_for(bare.url))).get(path)
     assert_away(answer)
     assert "run `dora build`" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", PATHS[1:])
-def test_a_build_without_a_row_is_none(client, marts, path):
+def test_empty_dim_build_returns_503(client, marts, path):
     marts.run("delete from marts.dim_build")
     answer = client.get(path)
     assert_away(answer)
     assert "run `dora build`" in answer.json()["detail"]
 
 
-def test_health_is_well_before_the_first_build_and_after(bare):
+def test_health_is_ok_before_and_after_the_first_build(bare):
     client = Client(create_app(settings_for(bare.url)))
     assert client.get("/health").json() == {"status": "ok", "as_of": None}
     bare.run(TABLES)
@@ -209,8 +209,8 @@ def test_health_is_well_before_the_first_build_and_after(bare):
     assert client.get("/health").json() == {"status": "ok", "as_of": "2026-01-20T00:00:00Z"}
 
 
-def test_a_rebuild_while_requests_run_breaks_none(marts, serve):
-    """Tables are replaced as dbt replaces them, one of them with a column of another type."""
+def test_rebuild_during_requests_causes_no_error(marts, serve):
+    """Replace a table as dbt does, each time with another type of a column."""
     base = serve(create_app(settings_for(marts.url)))
     done = threading.Event()
 
@@ -241,7 +241,7 @@ def test_a_rebuild_while_requests_run_breaks_none(marts, serve):
     assert all(answer.json() == expected for answer in answers)
 
 
-def test_a_build_that_changes_a_columns_type_is_not_noticed(client, marts):
+def test_changed_column_type_causes_no_error(client, marts):
     for day in range(1, 10):
         if day == 5:
             table = "marts.fct_team_velocity_weekly"

@@ -75,7 +75,7 @@ def test_a_failed_deployment_has_its_changes_causes_and_incidents(client: Client
     }
 
 
-def test_a_rollback_lists_what_it_withdrew(client: Client) -> None:
+def test_rollback_lists_its_withdrawn_changes(client: Client) -> None:
     rollback = deployments(client, "web")[0]
     assert rollback["kind"] == "rollback"
     assert (rollback["changes_withdrawn"], rollback["share"]) == (2, 0.75)
@@ -93,13 +93,13 @@ def test_a_rollback_lists_what_it_withdrew(client: Client) -> None:
     ],
     ids=["all", "later", "a day", "none"],
 )
-def test_days_are_those_of_the_deployment(
+def test_dates_are_compared_with_the_day_of_the_deployment(
     client: Client, days: dict[str, str], expected: list[str]
 ) -> None:
     assert ids(deployments(client, "core", **days)) == expected
 
 
-def test_pages_follow_each_other(client: Client) -> None:
+def test_cursors_lead_through_all_pages(client: Client) -> None:
     seen: list[str] = []
     following: dict[str, str] = {}
     while True:

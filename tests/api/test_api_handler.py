@@ -62,7 +62,7 @@ CONTEXT = SimpleNamespace(function_name="api", aws_request_id="1", memory_limit_
 
 @pytest.fixture
 def lambda_environment(marts: Marts, monkeypatch, tmp_path):
-    """The environment of the function, read at the first request as a cold start does."""
+    """The environment of the function, read at the first request as in a cold start."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "api")
     monkeypatch.setenv("DB_URL", marts.url)
@@ -81,7 +81,7 @@ def invoke(*parameters: str, **options: str | None) -> tuple[dict, dict]:
 
 @pytest.mark.usefixtures("lambda_environment")
 @pytest.mark.parametrize("stage", ["$default", "prod", "teams"])
-def test_an_event_is_answered_behind_any_stage(stage):
+def test_event_is_answered_at_any_stage(stage):
     answer, body = invoke("/metrics/team/core/velocity", "from=2026-01-12", stage=stage)
     assert answer["statusCode"] == 200
     assert answer["headers"]["content-type"] == "application/json"
@@ -104,14 +104,14 @@ def test_one_container_answers_one_event_after_another():
         pytest.param("/metrics/team/core/velocity", "to=x", ALL_KEY, 422, id="no date"),
     ],
 )
-def test_a_problem_is_text_in_an_event_too(path, query, key, status):
+def test_problem_is_returned_as_text(path, query, key, status):
     answer, body = invoke(path, query, key=key)
     assert answer["statusCode"] == body["status"] == status
     assert answer["headers"]["content-type"] == "application/problem+json"
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_a_named_stage_shows_in_links_and_openapi():
+def test_links_and_openapi_contain_a_named_stage():
     _, links = invoke("/", stage="prod")
     assert links["health"] == "/prod/health"
     _, document = invoke("/openapi.json", stage="prod")
@@ -120,8 +120,8 @@ def test_a_named_stage_shows_in_links_and_openapi():
 
 @pytest.mark.usefixtures("lambda_environment")
 @pytest.mark.parametrize("stage", ["$default", "prod"])
-def test_an_answer_without_a_body_has_no_type_of_one(stage):
-    """Mangum gives every answer under payload 2.0 a type, JSON where the app gave none."""
+def test_response_without_body_has_no_content_type(stage):
+    """With payload 2.0, Mangum sets the content type to JSON if the app sets none."""
     asked = event("/teams", stage=stage)
     asked["headers"]["if-none-match"] = handler(asked, CONTEXT)["headers"]["etag"]
     kept = handler(asked, CONTEXT)
@@ -134,7 +134,7 @@ def test_an_answer_without_a_body_has_no_type_of_one(stage):
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_the_answer_to_a_head_has_the_type_of_its_body():
+def test_head_response_has_the_content_type_of_get():
     asked = event("/teams")
     asked["requestContext"]["http"]["method"] = "HEAD"
     answer = handler(asked, CONTEXT)
@@ -144,7 +144,7 @@ def test_the_answer_to_a_head_has_the_type_of_its_body():
 
 @pytest.mark.usefixtures("lambda_environment")
 @pytest.mark.parametrize("stage", ["$default", "prod"])
-def test_a_browser_at_an_unknown_address_behind_a_stage_is_led_home(stage):
+def test_browser_at_unknown_path_of_a_stage_gets_link_home(stage):
     asked = event("/no/where", stage=stage)
     asked["headers"]["accept"] = "text/html"
     answer = handler(asked, CONTEXT)
@@ -154,14 +154,14 @@ def test_a_browser_at_an_unknown_address_behind_a_stage_is_led_home(stage):
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_without_keys_a_function_answers_health_alone(monkeypatch):
+def test_function_without_keys_answers_only_health(monkeypatch):
     monkeypatch.delenv("API_KEYS")
     assert invoke("/teams", key=None)[0]["statusCode"] == 401
     assert invoke("/health", key=None)[0]["statusCode"] == 200
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_an_event_loop_that_somebody_else_ran_is_not_missed():
+def test_missing_event_loop_is_created():
     asyncio.run(asyncio.sleep(0))
     assert invoke("/health")[0]["statusCode"] == 200
 
@@ -177,7 +177,7 @@ def test_an_event_with_an_oversized_header_is_answered(name):
 
 
 @pytest.mark.usefixtures("lambda_environment")
-def test_a_path_in_percent_signs_is_read_as_text():
+def test_percent_encoded_path_is_decoded():
     answer = handler(event("/metrics/team/c%6Fre/velocity"), CONTEXT)
     assert answer["statusCode"] == 200
 

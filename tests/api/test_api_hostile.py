@@ -1,4 +1,4 @@
-"""What nobody asks who means well; more of it is in the tests of dates, cursors and keys."""
+"""Malicious requests; the tests of dates, cursors and keys contain more of them."""
 
 import socket
 
@@ -33,7 +33,7 @@ def path_of(figure: str, team: str = "web") -> str:
 
 @pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS)
 @pytest.mark.parametrize("parameter", ["from", "to", "team"])
-def test_sql_in_a_comparison_is_a_team_or_a_date_that_is_not_there(client, parameter, text):
+def test_sql_in_compare_parameters_is_refused(client, parameter, text):
     asked = {"team": "web", "from": "2026-01-01", parameter: text}
     answer = client.get("/metrics/compare", params=asked)
     assert answer.status_code == (404 if parameter == "team" else 422)
@@ -43,14 +43,14 @@ def test_sql_in_a_comparison_is_a_team_or_a_date_that_is_not_there(client, param
 
 @pytest.mark.parametrize("header", ["If-None-Match", "X-Request-ID", "Accept", "X-API-Key"])
 @pytest.mark.parametrize("text", [v for v in TEXTS.values() if v.isprintable() and v.isascii()])
-def test_sql_in_a_header_is_not_looked_at(client, header, text):
+def test_sql_in_a_header_is_ignored(client, header, text):
     answer = client.get("/teams", headers={header: text})
     assert answer.status_code == (401 if header == "X-API-Key" else 200)
 
 
 @pytest.mark.parametrize("figure", [*FIGURES, "compare"])
 @pytest.mark.parametrize("day", ["0001-01-01", "1582-10-10", "2024-02-29", "9999-12-31"])
-def test_a_day_however_far_away_is_a_day(client, figure, day):
+def test_extreme_dates_are_accepted(client, figure, day):
     path = path_of(figure)
     for parameter in ("from", "to"):
         query = f"{'&' if '?' in path else '?'}{parameter}={day}"
@@ -62,7 +62,7 @@ def test_a_day_however_far_away_is_a_day(client, figure, day):
     "team",
     ["core", "CORE", "co%72e", "core%20", "core%00", "web%2Fcore", "web,core", "*", "%2e%2e"],
 )
-def test_a_limited_key_reads_no_other_team_however_it_is_spelt(app, figure, team):
+def test_limited_key_reads_no_other_team_in_any_spelling(app, figure, team):
     answer = Client(app, key=WEB_KEY).get(path_of(figure, team))
     assert answer.status_code in {403, 404}
     assert "data" not in answer.json()
@@ -82,7 +82,7 @@ def port(marts, serve):
 
 
 def said_to(port: int, request: bytes) -> bytes:
-    """What the server answers to these bytes, until it closes."""
+    """Send bytes to the server and return its response."""
     with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
         answer = b""
         try:
@@ -90,7 +90,7 @@ def said_to(port: int, request: bytes) -> bytes:
             while data := connection.recv(65536):
                 answer += data
         except ConnectionError:
-            # It has closed with some of our bytes unread.
+            # The server closed the connection before it had read all bytes.
             pass
         return answer
 
@@ -112,7 +112,7 @@ def test_oversized_headers_are_refused_and_the_next_caller_is_answered(port, lin
 
 
 @pytest.mark.parametrize("line", [b"GET /" + b"x" * 1_000_000, b"GET /teams HTTP/1.1\r\nNo colon"])
-def test_what_is_no_request_is_refused(port, line):
+def test_malformed_request_is_refused(port, line):
     assert said_to(port, line + b" HTTP/1.1\r\n\r\n")[:12] in {b"HTTP/1.1 400", b""}
     assert httpx.get(f"http://127.0.0.1:{port}/health").status_code == 200
 
@@ -132,7 +132,7 @@ LARGE = 60_000
     ],
     ids=["Accept", "semicolons", "quotes", "tags", "id", "junk"],
 )
-def test_a_header_as_large_as_a_server_takes_in_is_read(client, headers):
+def test_header_of_the_largest_accepted_size_is_handled(client, headers):
     answer = client.get("/teams", headers=headers)
     assert answer.status_code == 200
     assert len(answer.headers["x-request-id"]) <= 128

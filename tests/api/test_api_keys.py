@@ -13,7 +13,7 @@ def entry(**changes: object) -> dict[str, object]:
     return {"name": "ci", "sha256": DIGEST, "teams": "*"} | changes
 
 
-def test_a_new_key_is_found_by_its_entry_and_is_not_in_it():
+def test_new_key_matches_its_entry_without_appearing_in_it():
     key, made = new_key("ci", ["core", "web"])
     assert key not in json.dumps(made)
     assert len(key) == 43
@@ -23,11 +23,11 @@ def test_a_new_key_is_found_by_its_entry_and_is_not_in_it():
     assert find_key([parsed], key + "x") is None
 
 
-def test_no_two_keys_are_alike():
+def test_new_keys_are_unique():
     assert len({new_key("ci")[0] for _ in range(50)}) == 50
 
 
-def test_a_key_is_for_its_teams_alone_and_a_star_is_for_all():
+def test_key_reads_only_its_teams_and_star_reads_all():
     some, every = parse_keys(
         json.dumps([entry(teams=["web"]), entry(sha256=DIGEST[::-1], teams="*")])
     )
@@ -35,16 +35,16 @@ def test_a_key_is_for_its_teams_alone_and_a_star_is_for_all():
     assert [every.may_read("web"), every.may_read("core")] == [True, True]
 
 
-def test_a_digest_may_be_in_capitals():
+def test_upper_case_digest_is_accepted():
     (parsed,) = parse_keys(json.dumps([entry(sha256=DIGEST.upper())]))
     assert find_key([parsed], "secret") == parsed
 
 
-def test_the_same_name_may_hold_two_keys_while_one_replaces_the_other():
+def test_two_keys_may_share_a_name_during_rotation():
     assert len(parse_keys(json.dumps([entry(), entry(sha256=DIGEST[::-1])]))) == 2
 
 
-def test_a_key_that_is_not_ascii_is_compared_by_the_bytes_of_its_header():
+def test_non_ascii_key_is_compared_by_its_header_bytes():
     digest = hashlib.sha256("schlüssel".encode()).hexdigest()
     (parsed,) = parse_keys(json.dumps([entry(sha256=digest)]))
     assert find_key([parsed], "schlüssel".encode().decode("latin-1")) == parsed
@@ -53,11 +53,11 @@ def test_a_key_that_is_not_ascii_is_compared_by_the_bytes_of_its_header():
 @pytest.mark.parametrize(
     ("text", "faults"),
     [
-        pytest.param("", ["is no JSON array"], id="empty"),
-        pytest.param("hunter2", ["is no JSON array"], id="a key itself"),
-        pytest.param("[" * 100_000, ["is no JSON array"], id="deep"),
-        pytest.param('{"hunter2": "*"}', ["is no JSON array"], id="an object"),
-        pytest.param('["hunter2"]', ["[0] is no object"], id="a list of keys"),
+        pytest.param("", ["is not a JSON array"], id="empty"),
+        pytest.param("hunter2", ["is not a JSON array"], id="a key itself"),
+        pytest.param("[" * 100_000, ["is not a JSON array"], id="deep"),
+        pytest.param('{"hunter2": "*"}', ["is not a JSON array"], id="an object"),
+        pytest.param('["hunter2"]', ["[0] is not an object"], id="a list of keys"),
         pytest.param("[{}]", ["[0] lacks name", "lacks sha256", "lacks teams"], id="all missing"),
         pytest.param([entry(hunter2=1)], ["[0] has a field besides"], id="unknown field"),
         pytest.param([entry(name="")], ["[0].name"], id="no name"),
@@ -74,12 +74,12 @@ def test_a_key_that_is_not_ascii_is_compared_by_the_bytes_of_its_header():
         ),
         pytest.param(
             [entry(sha256="hunter2"), 5, entry(teams=[], name="")],
-            ["[0].sha256", "[1] is no object", "[2].name", "[2].teams"],
+            ["[0].sha256", "[1] is not an object", "[2].name", "[2].teams"],
             id="every fault at once",
         ),
     ],
 )
-def test_malformed_keys_are_refused_with_every_fault_and_no_value(text, faults):
+def test_malformed_keys_report_every_fault_but_no_value(text, faults):
     with pytest.raises(ConfigurationError) as refused:
         parse_keys(text if isinstance(text, str) else json.dumps(text))
     assert len(refused.value.faults) == len(faults)
@@ -91,6 +91,6 @@ def test_malformed_keys_are_refused_with_every_fault_and_no_value(text, faults):
 
 
 @pytest.mark.parametrize(("name", "teams"), [("", "*"), ("ci", []), ("ci", ["a b"])])
-def test_a_new_key_that_would_be_refused_later_is_refused_now(name, teams):
+def test_new_key_with_invalid_name_or_teams_is_refused(name, teams):
     with pytest.raises(ConfigurationError, match="should be"):
         new_key(name, teams)

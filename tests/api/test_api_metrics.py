@@ -13,7 +13,7 @@ def weeks(client: Client, **parameters: str) -> list[str]:
     return [row["week"] for row in answer.json()["data"]]
 
 
-def test_velocity_answers_each_week_in_order(client):
+def test_velocity_returns_weeks_in_order(client):
     answer = client.get(VELOCITY.format("core"))
     assert answer.headers["content-type"] == "application/json"
     assert answer.json() == {
@@ -59,7 +59,7 @@ def test_figures_are_not_rounded(client):
     assert math.isclose(week["weighted_avg_cycle_time_hours"], 44 / 3, rel_tol=1e-15)
 
 
-def test_lead_time_answers_each_month(client):
+def test_lead_time_returns_each_month(client):
     assert client.get(LEAD_TIME.format("web")).json() == {
         "team": {"id": "web", "name": "Web"},
         "as_of": "2026-01-20T00:00:00Z",
@@ -100,7 +100,7 @@ def test_lead_time_answers_each_month(client):
         ),
     ],
 )
-def test_velocity_holds_to_the_dates_asked_for(client, parameters, expected):
+def test_velocity_returns_only_weeks_within_the_dates(client, parameters, expected):
     assert weeks(client, **parameters) == expected
 
 
@@ -111,7 +111,7 @@ def test_lead_time_compares_dates_with_the_first_of_the_month(client):
     assert len(client.get(path, params=only).json()["data"]) == 1
 
 
-def test_a_team_without_rows_is_a_team_without_data(client, marts):
+def test_team_without_rows_returns_empty_data(client, marts):
     marts.run("insert into marts.dim_teams values ('new', 'New', null)")
     assert client.get(VELOCITY.format("new")).json() == {
         "team": {"id": "new", "name": "New"},
@@ -135,6 +135,6 @@ def test_as_of_is_null_before_anything_is_loaded(client, marts):
     }
 
 
-def test_weights_kept_as_exact_decimals_are_numbers(client, marts):
+def test_decimal_weights_are_json_numbers(client, marts):
     marts.run("update marts.fct_team_velocity_weekly set weighted_prs_merged = 3.07")
     assert '"weighted_prs_merged":3.07,' in client.get(VELOCITY.format("web")).text

@@ -23,13 +23,13 @@ def assert_problem(answer, status: int) -> dict:
 @pytest.mark.parametrize(
     "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
 )
-def test_an_unknown_team_is_not_found(client, figure):
+def test_unknown_team_returns_404(client, figure):
     for team in ["nobody", "unassigned", "WEB", "w%00b", "%F0%9F%9A%80", "x" * 5000]:
         assert_problem(client.get(f"/metrics/team/{team}/{figure}"), 404)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/metrics/team/web", "/assets/nothing.js"])
-def test_an_unknown_path_is_not_found(no_database, path):
+def test_unknown_path_returns_404(no_database, path):
     answer = no_database.get(path)
     assert_problem(answer, 404)
     assert answer.headers["vary"] == "Accept"
@@ -46,25 +46,25 @@ def test_an_unknown_path_is_not_found(no_database, path):
         pytest.param("/teams//", "../", id="two slashes"),
     ],
 )
-def test_a_slash_at_the_end_redirects_to_the_path_without_it(no_database, path, location):
+def test_trailing_slash_redirects_to_the_path_without_it(no_database, path, location):
     answer = no_database.get(f"http://127.0.0.1{path}")
-    # Relative: behind a proxy, scheme, host and prefix may be others than those that the API sees.
+    # Relative, because a proxy may change the scheme, host and prefix that the API sees.
     assert (answer.status_code, answer.headers["location"]) == (307, location)
 
 
-def test_a_redirected_path_is_answered_with_its_query(client):
+def test_redirect_keeps_the_query(client):
     answer = client.get("/metrics/team/web/velocity/?from=2026-01-05", follow_redirects=True)
     assert answer.status_code == 200
     assert answer.json()["from"] == "2026-01-05"
 
 
-def test_a_path_that_is_unknown_without_its_slash_too_is_not_found(no_database):
+def test_unknown_path_with_trailing_slash_returns_404(no_database):
     assert_problem(no_database.get("/nowhere/", follow_redirects=True), 404)
 
 
 @pytest.mark.parametrize("path", ["/teams", VELOCITY, "/health"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
-def test_a_method_that_is_not_there_is_refused(no_database, method, path):
+def test_unsupported_method_returns_405(no_database, method, path):
     answer = no_database.request(method, path)
     assert_problem(answer, 405)
     assert answer.headers["allow"] == "GET"
@@ -87,7 +87,7 @@ BAD_DATES += [
 @pytest.mark.parametrize(
     "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
 )
-def test_a_bad_date_is_refused_by_name(no_database, figure, parameter, value):
+def test_bad_date_is_refused_and_named(no_database, figure, parameter, value):
     answer = no_database.get(f"/metrics/team/web/{figure}", params={parameter: value})
     problem = assert_problem(answer, 422)
     assert problem["parameter"] == parameter
@@ -96,12 +96,12 @@ def test_a_bad_date_is_refused_by_name(no_database, figure, parameter, value):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "1001", "ten", "1.5", "", "1e9", "9" * 100, "1;drop"])
-def test_a_bad_limit_is_refused_by_name(no_database, value):
+def test_bad_limit_is_refused_and_named(no_database, value):
     problem = assert_problem(no_database.get(PULL_REQUESTS, params={"limit": value}), 422)
     assert problem["parameter"] == "limit"
 
 
-def test_dates_the_wrong_way_round_are_refused(no_database):
+def test_from_after_to_is_refused(no_database):
     answer = no_database.get(VELOCITY, params={"from": "2026-02-01", "to": "2026-01-01"})
     problem = assert_problem(answer, 422)
     assert problem["parameter"] == "from"
@@ -109,7 +109,7 @@ def test_dates_the_wrong_way_round_are_refused(no_database):
     assert "2026-01-01" in problem["detail"]
 
 
-def test_every_parameter_at_fault_is_named(no_database):
+def test_every_invalid_parameter_is_named(no_database):
     parameters = {"from": "x", "to": "y", "limit": "z"}
     problem = assert_problem(no_database.get(PULL_REQUESTS, params=parameters), 422)
     assert {fault["parameter"] for fault in problem["errors"]} == {"from", "to", "limit"}
@@ -130,7 +130,7 @@ INJECTIONS = [
 @pytest.mark.parametrize(
     "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
 )
-def test_sql_in_a_team_id_is_a_team_that_is_not_there(client, figure):
+def test_sql_in_a_team_id_returns_404(client, figure):
     for text in INJECTIONS:
         quoted = text.replace("%", "%25")
         assert_problem(client.get(f"/metrics/team/{quoted}/{figure}"), 404)
@@ -143,7 +143,7 @@ def test_sql_in_a_parameter_is_refused(no_database, parameter, text):
     assert_problem(no_database.get(PULL_REQUESTS, params={parameter: text}), 422)
 
 
-def test_an_error_inside_tells_nothing_of_the_inside(no_database, monkeypatch):
+def test_unexpected_error_reveals_no_internals(no_database, monkeypatch):
     def broken(*_: object) -> None:
         raise RuntimeError("password=hunter2")
 
@@ -153,7 +153,7 @@ def test_an_error_inside_tells_nothing_of_the_inside(no_database, monkeypatch):
     assert "RuntimeError" not in str(problem)
 
 
-def test_a_configuration_at_fault_is_told_to_the_log_alone(monkeypatch, caplog, tmp_path):
+def test_configuration_fault_appears_only_in_the_log(monkeypatch, caplog, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("API_KEYS", '[{"name": "ci", "sha256": "not-a-digest", "teams": "*"}]')
     problem = assert_problem(Client(create_app()).get("/teams"), 500)
@@ -180,7 +180,7 @@ def asked(path: str, query: str) -> str:
 
 @pytest.mark.parametrize("name", ["repository", "state", "since", "format", "x" * 5000, ""])
 @pytest.mark.parametrize("path", PATHS)
-def test_unknown_parameter_is_refused_by_name(no_database, path, name):
+def test_unknown_parameter_is_refused_and_named(no_database, path, name):
     problem = assert_problem(no_database.get(asked(path, f"{name}=csv")), 422)
     assert problem["parameter"] == name
     assert "is unknown" in problem["detail"]
@@ -188,7 +188,7 @@ def test_unknown_parameter_is_refused_by_name(no_database, path, name):
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_unknown_parameter_is_answered_with_what_the_path_takes(no_database, path):
+def test_unknown_parameter_lists_the_known_parameters(no_database, path):
     problem = assert_problem(no_database.get(asked(path, "repository=acme/web")), 422)
     takes = ", ".join(PATHS[path]) or "no parameters"
     assert problem["detail"] == f"repository: is unknown; this path takes {takes}"
@@ -205,12 +205,12 @@ def test_unknown_parameter_is_answered_with_what_the_path_takes(no_database, pat
         ("/metrics/compare?team=web", "team_id", "team"),
     ],
 )
-def test_unknown_parameter_is_answered_with_the_nearest_known_one(no_database, path, name, nearest):
+def test_unknown_parameter_suggests_the_nearest_known_one(no_database, path, name, nearest):
     problem = assert_problem(no_database.get(asked(path, f"{name}=1")), 422)
     assert problem["detail"] == f"{name}: is unknown; did you mean {nearest}?"
 
 
-def test_who_asks_for_a_format_is_told_of_the_header(no_database):
+def test_format_parameter_suggests_the_accept_header(no_database):
     problem = assert_problem(no_database.get(f"{VELOCITY}?format=csv"), 422)
     assert problem["detail"].endswith("for CSV, send the header Accept: text/csv")
 
@@ -219,13 +219,13 @@ def test_who_asks_for_a_format_is_told_of_the_header(no_database):
     "query",
     ["from=2026-01-01&from=2026-01-01", "limit=1&limit=2&from=2026-01-01", "cursor=&cursor="],
 )
-def test_repeated_parameter_is_refused_by_name(no_database, query):
+def test_repeated_parameter_is_refused_and_named(no_database, query):
     problem = assert_problem(no_database.get(f"{PULL_REQUESTS}?{query}"), 422)
     assert problem["parameter"] == query.partition("=")[0]
     assert "is given 2 times; give it once" in problem["detail"]
 
 
-def test_bad_values_and_unknown_names_are_told_together(no_database):
+def test_bad_values_and_unknown_names_are_reported_together(no_database):
     problem = assert_problem(no_database.get(f"{PULL_REQUESTS}?From=x&to=y&limit=z&limit=z"), 422)
     assert [fault["parameter"] for fault in problem["errors"]] == ["to", "limit", "From", "limit"]
     wrong_way_round = "from=2026-02-01&to=2026-01-01&since=1"
@@ -233,7 +233,7 @@ def test_bad_values_and_unknown_names_are_told_together(no_database):
     assert [fault["parameter"] for fault in problem["errors"]] == ["from", "since"]
 
 
-def test_only_the_first_of_thousands_of_unknown_names_are_told(no_database):
+def test_at_most_ten_unknown_names_are_reported(no_database):
     names = "&".join(f"n{number}" for number in range(5000))
     problem = assert_problem(no_database.get(f"/health?{names}"), 422)
     assert len(problem["errors"]) == 10
@@ -243,11 +243,11 @@ def test_key_is_checked_before_parameters(anonymous):
     assert_problem(anonymous.get("/teams?x=1"), 401)
 
 
-def test_unknown_parameter_of_the_document_is_refused(no_database):
+def test_unknown_parameter_of_openapi_json_is_refused(no_database):
     problem = assert_problem(no_database.get("/openapi.json?format=yaml"), 422)
     assert problem["parameter"] == "format"
 
 
 @pytest.mark.parametrize("path", ["/?team=web&week=2026-01-05&utm_source=x", "/docs?x=1"])
-def test_query_of_a_page_is_the_dashboard_s_own(no_database, path):
+def test_pages_accept_any_query(no_database, path):
     assert no_database.get(path, headers={"Accept": "text/html"}).status_code == 200

@@ -18,7 +18,7 @@ def numbers(client: Client, team: str = "web", **parameters: object) -> list[int
 
 
 def add_merged(marts, count: int, merged_at: str = "2026-01-10T00:00Z") -> None:
-    """So many more of Bob's, numbered from 100, all merged in the same instant."""
+    """Add `count` pull requests of Bob, numbered from 100, all merged at the same instant."""
     marts.run(
         "insert into marts.fct_pull_requests (pull_request_id, repository, number, title, url,"
         " author, state, work_started_at, created_at, merged_at) select 'PR_' || n, 'acme/app', n,"
@@ -86,7 +86,7 @@ def test_merged_pull_requests_of_the_team_newest_first(client):
     }
 
 
-def test_instants_are_utc_whatever_the_session_begins_with(client, monkeypatch):
+def test_instants_are_utc_in_any_session_time_zone(client, monkeypatch):
     monkeypatch.setenv("PGTZ", "Asia/Tokyo")
     answer = client.get(PATH)
     assert answer.json()["data"][0]["merged_at"] == "2026-01-06T09:00:00Z"
@@ -112,7 +112,7 @@ def test_dates_are_the_day_of_the_merge_in_the_reporting_timezone(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, 8, 1000])
-def test_pages_hold_each_pull_request_once_even_among_equals(client, marts, limit):
+def test_pages_contain_each_pull_request_once_despite_ties(client, marts, limit):
     add_merged(marts, 5)
     found: list[int] = []
     answer = client.get(PATH, params={"limit": limit}).json()
@@ -125,7 +125,7 @@ def test_pages_hold_each_pull_request_once_even_among_equals(client, marts, limi
     assert found == [104, 103, 102, 101, 100, 1, 2]
 
 
-def test_a_merge_between_two_pages_moves_nothing(client, marts):
+def test_merge_between_two_pages_does_not_shift_rows(client, marts):
     add_merged(marts, 3)
     first = client.get(PATH, params={"limit": 2}).json()
     marts.run(
@@ -141,20 +141,20 @@ def test_a_merge_between_two_pages_moves_nothing(client, marts):
     assert numbers(client, limit=10, cursor=first["next_cursor"]) == [100, 1, 2]
 
 
-def test_a_hundred_rows_unless_told(client, marts):
+def test_default_limit_is_100_rows(client, marts):
     add_merged(marts, 150)
     assert len(numbers(client)) == 100
     assert len(numbers(client, limit=1000)) == 152
 
 
-def test_pages_hold_to_the_dates(client, marts):
+def test_next_page_respects_the_dates(client, marts):
     add_merged(marts, 3)
     first = client.get(PATH, params={"limit": 1, "from": "2026-01-06"}).json()
     cursor = first["next_cursor"]
     assert numbers(client, cursor=cursor, **{"from": "2026-01-06"}) == [101, 100, 1]
 
 
-def test_a_title_of_any_text_arrives_as_it_is(client, marts):
+def test_title_is_returned_unchanged(client, marts):
     title = 'ünïcode 🚀 "quotes" \\ new\nline </script> ' + "x" * 10_000
     marts.run("update marts.fct_pull_requests set title = %s", title)
     assert client.get(PATH).json()["data"][0]["title"] == title
@@ -186,13 +186,13 @@ BAD_CURSORS = {
 
 
 @pytest.mark.parametrize("cursor", BAD_CURSORS.values(), ids=BAD_CURSORS)
-def test_a_cursor_that_is_not_ours_is_refused_by_name(no_database, cursor):
+def test_foreign_cursor_is_refused_and_named(no_database, cursor):
     answer = no_database.get(PATH, params={"cursor": cursor})
     assert answer.status_code == 422
     assert answer.json()["parameter"] == "cursor"
 
 
-def test_a_cursor_comes_back_as_it_was():
+def test_cursor_round_trip_returns_the_position():
     position = cursors.Position(datetime(2026, 1, 5, 1, 2, 3, 4, UTC), "MDExOlB1bGw=é")
     assert cursors.decode(cursors.encode(position)) == position
     with pytest.raises(ParameterError):

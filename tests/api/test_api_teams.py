@@ -18,7 +18,7 @@ def test_teams_are_listed_with_their_members_at_as_of(client):
             {
                 "id": "core",
                 "name": "Core",
-                "description": "What all stand on",
+                "description": "Shared services",
                 "members": [{"github_username": "ada", "allocation_weight": 1.0}],
             },
             {
@@ -41,13 +41,13 @@ def test_teams_are_listed_with_their_members_at_as_of(client):
         pytest.param(None, [], [], id="nothing loaded"),
     ],
 )
-def test_membership_holds_from_joining_up_to_leaving(client, marts, as_of, core, web):
+def test_membership_includes_joining_and_excludes_leaving(client, marts, as_of, core, web):
     marts.run("update marts.dim_build set as_of = %s", as_of)
     assert members(client, "core") == core
     assert members(client, "web") == web
 
 
-def test_members_are_sorted_by_username_whatever_its_case(client, marts):
+def test_members_are_sorted_by_username_ignoring_case(client, marts):
     marts.run(
         "insert into marts.dim_team_memberships values"
         " ('web', 'Amy', 0.25, '2026-01-01', null), ('web', 'zoe', 0, '2026-01-01', null)"
@@ -55,7 +55,7 @@ def test_members_are_sorted_by_username_whatever_its_case(client, marts):
     assert members(client, "web") == [("Amy", 0.25), ("bob", 1.0), ("zoe", 0.0)]
 
 
-def test_a_key_sees_its_teams_alone(app):
+def test_key_sees_only_its_teams(app):
     answer = Client(app, key=WEB_KEY).get("/teams")
     assert [team["id"] for team in answer.json()["data"]] == ["web"]
 
@@ -65,12 +65,12 @@ def test_no_teams_is_an_empty_list(client, marts):
     assert client.get("/teams").json()["data"] == []
 
 
-def test_health_tells_how_fresh_the_figures_are_and_needs_no_key(anonymous):
+def test_health_returns_as_of_without_a_key(anonymous):
     answer = anonymous.get("/health")
     assert answer.status_code == 200
     assert answer.json() == {"status": "ok", "as_of": "2026-01-20T00:00:00Z"}
 
 
-def test_the_root_leads_on(anonymous):
+def test_root_links_to_the_openapi_document(anonymous):
     links = anonymous.get("/").json()
     assert anonymous.get(links["openapi"]).status_code == 200

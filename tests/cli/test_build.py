@@ -1,4 +1,4 @@
-"""What `dora build` says of dbt's events."""
+"""`dora build`: counts and warnings from dbt's events."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -16,14 +16,14 @@ def event(name: str, status: str) -> Any:
 
 
 @pytest.mark.parametrize("tag", ["INSERT 0 5", "DELETE 3", "CREATE VIEW", "COMMIT", "UPDATE 1"])
-def test_model_counts_as_built_whatever_its_last_statement_was(tag: str) -> None:
+def test_model_with_any_command_tag_counts_as_built(tag: str) -> None:
     with bars() as progress:
         watch = Watch(progress, "dbt build")
         watch.on_event(event("LogModelResult", tag))
     assert dict(watch.statuses) == {"model": 1}
 
 
-def test_other_results_keep_their_status() -> None:
+def test_dbt_test_results_are_counted_by_their_status() -> None:
     with bars() as progress:
         watch = Watch(progress, "dbt build")
         for status in ("pass", "warn", "fail", "error", "skip"):

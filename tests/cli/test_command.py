@@ -1,4 +1,4 @@
-"""The `dora` command as a user meets it: exit codes, what goes where, all faults at once."""
+"""The `dora` command as a user sees it: exit codes, stdout and stderr, all faults at once."""
 
 import json
 import os
@@ -66,7 +66,7 @@ def dora(database: Database, hub: Server, organisation: Organisation, tmp_path: 
     return run
 
 
-def test_from_nothing_to_the_last_weeks_of_every_team(dora: Dora) -> None:
+def test_run_in_an_empty_database_prints_every_teams_last_weeks(dora: Dora) -> None:
     done = dora("run", "--no-serve")
     assert done.returncode == 0, done.stderr
     assert "200 pull requests" in done.stdout
@@ -77,13 +77,13 @@ def test_from_nothing_to_the_last_weeks_of_every_team(dora: Dora) -> None:
         assert json.loads(line)["message"]
     done = dora("build", "--select", "weights_of_a_person_stay_within_one")
     assert done.stdout == "dbt build: 1 test warns\n"
-    # Without the configuration, the marts know the teams.
+    # Without the configuration, the teams come from the marts.
     done = dora("keys", "new", "bi", "--team", "paymnts", TEAM_CONFIG_JSON=None)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == "dora: --team 'paymnts' is not a team; did you mean payments?\n"
 
 
-def test_settings_of_other_projects_change_nothing(dora: Dora, tmp_path: Path) -> None:
+def test_settings_of_other_dlt_and_dbt_projects_are_ignored(dora: Dora, tmp_path: Path) -> None:
     (tmp_path / ".dlt").mkdir()
     (tmp_path / ".dlt" / "config.toml").write_text(
         '[load]\nworkers = "many"\n[schema]\nnaming = "direct"\n'
@@ -110,7 +110,7 @@ def test_settings_of_other_projects_change_nothing(dora: Dora, tmp_path: Path) -
     assert "unit test" not in done.stdout
 
 
-def test_every_fault_of_the_configuration_is_told_in_one_message(dora: Dora) -> None:
+def test_every_configuration_fault_is_reported_at_once(dora: Dora) -> None:
     done = dora(
         "ingest",
         GITHUB_PAT=None,
@@ -126,7 +126,7 @@ def test_every_fault_of_the_configuration_is_told_in_one_message(dora: Dora) -> 
 
 
 @pytest.mark.parametrize("missing", ["GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"])
-def test_run_with_a_part_of_the_configuration_is_two_and_names_the_rest(
+def test_run_with_an_incomplete_configuration_exits_with_2_and_names_the_missing_setting(
     dora: Dora, missing: str
 ) -> None:
     done = dora("run", "--no-serve", **{missing: None})
@@ -138,16 +138,16 @@ def test_run_with_a_part_of_the_configuration_is_two_and_names_the_rest(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({"DB_URL": "mysql://a/b"}, "DB_URL is not a Postgres URL", id="no Postgres"),
+        pytest.param({"DB_URL": "mysql://a/b"}, "DB_URL is not a Postgres URL", id="not Postgres"),
         pytest.param(
             {"DB_URL": "postgresql://me:secret@127.0.0.1:99999/none"},
             "DB_URL is not a valid Postgres URL: port 99999 is out of range (1-65535)",
-            id="no such port of the database",
+            id="invalid port of the database",
         ),
         pytest.param(
             {"DB_URL": "postgresql://me:secret@127.0.0.1/none?sslmod=require"},
             "DB_URL is not a valid Postgres URL: the parameter sslmod is not known",
-            id="no such parameter of the database",
+            id="unknown parameter of the database",
         ),
         pytest.param(
             {"DB_URL": "postgresql://me:a/b?secret=c@127.0.0.1/none"},
@@ -156,29 +156,29 @@ def test_run_with_a_part_of_the_configuration_is_two_and_names_the_rest(
         ),
         pytest.param({"GITHUB_PAT": "wrong"}, "GitHub refused the token", id="refused token"),
         pytest.param(
-            {"GITHUB_PAT": "two words"}, "GITHUB_PAT is not a GitHub token", id="no token"
+            {"GITHUB_PAT": "two words"}, "GITHUB_PAT is not a GitHub token", id="not a token"
         ),
         pytest.param(
             {"GITHUB_API_URL": "http://me:secret@127.0.0.1"},
             "contains a user",
             id="password in address",
         ),
-        pytest.param({"GITHUB_API_URL": "http://x:99999"}, "GITHUB_API_URL", id="no such port"),
-        pytest.param({"GITHUB_API_URL": "ftp://x"}, "GITHUB_API_URL", id="no http address"),
+        pytest.param({"GITHUB_API_URL": "http://x:99999"}, "GITHUB_API_URL", id="invalid port"),
+        pytest.param({"GITHUB_API_URL": "ftp://x"}, "GITHUB_API_URL", id="not an http address"),
         pytest.param(
             {"REPORTING_TIMEZONE": "Europe/Berln"},
             "REPORTING_TIMEZONE 'Europe/Berln' is not a time zone",
-            id="no time zone",
+            id="unknown time zone",
         ),
         pytest.param(
             {"ATTRIBUTION_INSTANT": "closed_at"},
             "ATTRIBUTION_INSTANT 'closed_at' is not known: use merged_at or created_at",
-            id="no attribution instant",
+            id="unknown attribution instant",
         ),
-        pytest.param({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL", id="no log level"),
+        pytest.param({"LOG_LEVEL": "LOUD"}, "LOG_LEVEL", id="unknown log level"),
     ],
 )
-def test_a_bad_setting_is_refused_in_one_line(
+def test_bad_setting_exits_with_2_without_showing_secrets(
     dora: Dora, changes: dict[str, str], said: str
 ) -> None:
     done = dora("ingest", **changes)
@@ -189,7 +189,7 @@ def test_a_bad_setting_is_refused_in_one_line(
     assert "secret" not in done.stderr
 
 
-def test_a_database_that_is_away_is_said_in_one_line(dora: Dora) -> None:
+def test_unavailable_database_exits_with_69_and_one_line(dora: Dora) -> None:
     done = dora("ingest", DB_URL="postgresql://me:a-password@127.0.0.1:1/none")
     assert done.returncode == 69
     assert len(done.stderr.splitlines()) == 1
@@ -197,7 +197,7 @@ def test_a_database_that_is_away_is_said_in_one_line(dora: Dora) -> None:
     assert "a-password" not in done.stderr
 
 
-def test_a_home_that_cannot_be_written_is_said(dora: Dora, tmp_path: Path) -> None:
+def test_home_that_cannot_be_written_exits_with_2(dora: Dora, tmp_path: Path) -> None:
     (tmp_path / "a-file").write_text("", "utf-8")
     done = dora("ingest", DORA_HOME=str(tmp_path / "a-file"))
     assert done.returncode == 2
@@ -205,7 +205,7 @@ def test_a_home_that_cannot_be_written_is_said(dora: Dora, tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
-def test_github_away_is_69(dora: Dora, tmp_path: Path) -> None:
+def test_unavailable_github_exits_with_69(dora: Dora, tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import ingest.github.client as client\nclient.ATTEMPTS = 1\n", "utf-8"
     )
@@ -214,7 +214,7 @@ def test_github_away_is_69(dora: Dora, tmp_path: Path) -> None:
     assert "127.0.0.1:9" in done.stderr
 
 
-def test_a_repository_out_of_reach_makes_one_and_is_named(dora: Dora, hub: Server) -> None:
+def test_inaccessible_repository_exits_with_1_and_is_named(dora: Dora, hub: Server) -> None:
     names = [found.name_with_owner for found in hub.github.repositories()]
     done = dora("ingest", REPOSITORIES=",".join([*names, "acme/none"]))
     assert done.returncode == 1
@@ -222,7 +222,7 @@ def test_a_repository_out_of_reach_makes_one_and_is_named(dora: Dora, hub: Serve
     assert "200 pull requests" in done.stdout
 
 
-def test_a_refresh_reads_everything_again(dora: Dora) -> None:
+def test_refresh_reads_everything_again(dora: Dora) -> None:
     assert "200 pull requests" in dora("ingest").stdout
     assert "nothing has changed" in dora("ingest").stdout
     refreshed = dora("ingest", "--refresh")
@@ -230,14 +230,14 @@ def test_a_refresh_reads_everything_again(dora: Dora) -> None:
     assert "200 pull requests" in refreshed.stdout
 
 
-def test_dbt_that_fails_is_three_and_says_why(dora: Dora) -> None:
+def test_failed_dbt_build_exits_with_3_and_shows_the_reason(dora: Dora) -> None:
     done = dora("build", "--vars", '{"attribution_instant": "sometimes"}')
     assert done.returncode == 3
     assert "attribution_instant" in done.stderr
     assert "Traceback" not in done.stderr
 
 
-def test_settings_of_the_marts_hold_in_each_build_and_are_not_changed_by_their_absence(
+def test_build_without_the_settings_of_the_marts_is_refused(
     dora: Dora, database: Database, tmp_path: Path
 ) -> None:
     env_file = tmp_path / ".env"
@@ -285,13 +285,11 @@ def test_a_second_build_waits_for_the_first(dora: Dora, database: Database) -> N
                 time.sleep(0.1)
         done = second.result()
     assert done.returncode == 0, done.stderr
-    assert "another build is under way" in done.stderr
+    assert "another build is running" in done.stderr
     assert done.stdout == "dbt build: 1 model built\n"
 
 
-def test_a_bare_dbt_build_works_in_any_folder_with_what_db_env_prints(
-    dora: Dora, tmp_path: Path
-) -> None:
+def test_bare_dbt_build_works_in_any_folder_after_db_env(dora: Dora, tmp_path: Path) -> None:
     exports = dora("db", "env")
     assert exports.returncode == 0
     assert all(line.startswith(("export ", "unset ")) for line in exports.stdout.splitlines())
@@ -314,11 +312,11 @@ def test_a_team_configuration_can_be_checked(
     good, bad = tmp_path / "good.json", tmp_path / "bad.json"
     good.write_text(json.dumps(organisation.team_config()), "utf-8")
     bad.write_text('[{"name": "A", "members": [{"github_username": "x"}]}]', "utf-8")
-    assert "good: 7 teams" in dora("teams", "check", str(good)).stdout
+    assert "is valid: 7 teams" in dora("teams", "check", str(good)).stdout
     member = {"github_username": "octocat", "joined_at": "2026-01-01"}
     good.write_text(json.dumps([{"name": "A", "members": [member]}]), "utf-8")
     checked = dora("teams", "check", str(good))
-    assert checked.stdout == f"{good}: good: 1 team, 1 person, 1 window\n"
+    assert checked.stdout == f"{good} is valid: 1 team, 1 person, 1 window\n"
     refused = dora("teams", "check", str(bad))
     assert refused.returncode == 2
     assert "joined_at" in refused.stderr
@@ -333,34 +331,36 @@ def test_a_new_key_is_shown_once_with_its_entry(dora: Dora) -> None:
     assert key not in done.stderr
 
 
-def test_a_key_of_teams_that_do_not_exist_is_refused_with_the_nearest(dora: Dora) -> None:
+def test_key_for_unknown_teams_is_refused_with_suggestions(dora: Dora) -> None:
     done = dora("keys", "new", "bi", "--team", "mobil", "--team", "payments", "--team", "zzz")
     assert (done.returncode, done.stdout) == (2, "")
     first, second = done.stderr.splitlines()
     assert first == "dora: --team 'mobil' is not a team; did you mean mobile?"
-    assert second.startswith("dora: --team 'zzz' is not a team; there are ")
+    assert second.startswith("dora: --team 'zzz' is not a team; the teams are ")
     assert "payments" in second
 
 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        pytest.param({"DB_URL": None}, "there is no database yet", id="nothing set up"),
-        pytest.param({"DB_URL": "postgresql://127.0.0.1:1/none"}, "unavailable", id="away"),
+        pytest.param({"DB_URL": None}, "there is no database yet", id="no database yet"),
+        pytest.param(
+            {"DB_URL": "postgresql://127.0.0.1:1/none"}, "unavailable", id="database unavailable"
+        ),
         pytest.param({}, "dim_teams", id="no build"),
         pytest.param({"TEAM_CONFIG_JSON": "nowhere.json"}, "cannot be read", id="no file"),
     ],
 )
-def test_a_key_is_made_with_a_warning_if_nothing_knows_the_teams(
+def test_key_is_made_with_a_warning_if_teams_cannot_be_checked(
     dora: Dora, changes: dict[str, str | None], said: str, tmp_path: Path
 ) -> None:
     done = dora("keys", "new", "bi", "--team", "payments", **{"TEAM_CONFIG_JSON": None, **changes})
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[1])["teams"] == ["payments"]
-    assert "whether these teams exist was not checked" in done.stderr
+    assert "could not check whether these teams exist" in done.stderr
     assert said in done.stderr
     assert not (tmp_path / "home").exists()
 
 
-def test_a_word_that_is_no_command_is_two(dora: Dora) -> None:
+def test_unknown_command_exits_with_2(dora: Dora) -> None:
     assert dora("frobnicate").returncode == 2

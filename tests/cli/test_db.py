@@ -16,7 +16,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def db(tmp_path: Path) -> Command:
-    """`dora db …` in an empty folder, with these variables."""
+    """Run `dora db …` in an empty folder, with these environment variables."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
@@ -33,7 +33,7 @@ def db(tmp_path: Path) -> Command:
     return run
 
 
-def test_init_says_where_and_what(db: Command, database: Database) -> None:
+def test_init_prints_the_database_and_its_schemas(db: Command, database: Database) -> None:
     done = db("init", DB_URL=database.url)
     assert done.returncode == 0, done.stderr
     schemas = "raw, raw_staging, staging, intermediate, marts, snapshots"
@@ -42,7 +42,7 @@ def test_init_says_where_and_what(db: Command, database: Database) -> None:
         assert connection.execute("select count(*) from raw.pull_requests").fetchone() == (0,)
 
 
-def test_env_is_for_a_shell_and_nothing_but_that(db: Command, database: Database) -> None:
+def test_env_prints_lines_that_a_shell_can_evaluate(db: Command, database: Database) -> None:
     db("init", DB_URL=database.url)
     done = db("env", DB_URL=f"{database.url}?application_name=it's%20here")
     names = [line.partition("=")[0] for line in done.stdout.splitlines()]
@@ -62,7 +62,7 @@ def test_env_is_for_a_shell_and_nothing_but_that(db: Command, database: Database
     assert shell.stdout == f"{TRANSFORM}|it's here\n"
 
 
-def test_env_as_run_leads_to_the_database_that_a_run_fills(
+def test_env_as_run_names_the_database_that_run_fills(
     db: Command, database: Database, home: Path
 ) -> None:
     unset = dict.fromkeys(("GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"), "")
@@ -86,10 +86,10 @@ def test_psql_is_opened_as_the_login_or_as_a_role(db: Command, database: Databas
     assert db("psql", "--", "-Xc", "select nonsense", **stale).returncode == 1
 
 
-def test_psql_takes_on_a_role_by_its_name_with_and_without_the_prefix(
+def test_psql_accepts_a_role_name_with_and_without_the_prefix(
     db: Command, database: Database
 ) -> None:
-    """The prefix that README suggests is also how the names of the roles begin."""
+    """The suggested prefix, `dora_`, is also the beginning of the roles' names."""
     where = {"DB_URL": database.url, "DORA_SCHEMA_PREFIX": "dora_"}
     assert db("init", **where).returncode == 0
     for role in (READER, f"dora_{READER}"):
@@ -97,7 +97,7 @@ def test_psql_takes_on_a_role_by_its_name_with_and_without_the_prefix(
         assert done.stdout == f"dora_{READER}\n", done.stderr
 
 
-def test_env_takes_back_what_another_project_has_set_for_dbt(
+def test_env_unsets_another_projects_dbt_target_and_profile(
     db: Command, database: Database
 ) -> None:
     theirs = {"DBT_TARGET": "prod", "DBT_PROFILE": "theirs", "DBT_TARGET_PATH": "elsewhere"}
@@ -106,10 +106,10 @@ def test_env_takes_back_what_another_project_has_set_for_dbt(
     assert "DBT_TARGET_PATH" not in done.stdout
 
 
-def test_env_says_that_ones_own_database_is_not_the_demos(db: Command, home: Path) -> None:
+def test_env_without_configuration_hints_at_the_demo_database(db: Command, home: Path) -> None:
     unset = dict.fromkeys(("GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"), "")
     where = unset | {"DORA_HOME": str(home)}
-    hint = "this is your own, empty database; the demo's: --demo"
+    hint = "this is your own, empty database; --demo gives the demo's"
     assert hint not in db("env", **where).stderr
     assert hint not in db("env", "--demo", **where).stderr
     done = db("env", **where)
@@ -117,9 +117,7 @@ def test_env_says_that_ones_own_database_is_not_the_demos(db: Command, home: Pat
     assert hint in done.stderr
 
 
-def test_the_embedded_server_is_started_told_and_stopped(
-    db: Command, home: Path, tmp_path: Path
-) -> None:
+def test_embedded_server_is_started_and_stopped(db: Command, home: Path, tmp_path: Path) -> None:
     where = {"DORA_HOME": str(home)}
     started = db("start", **where)
     assert started.returncode == 0, started.stderr
@@ -130,7 +128,7 @@ def test_the_embedded_server_is_started_told_and_stopped(
 
 
 @pytest.mark.parametrize("command", ["start", "stop"])
-def test_somebody_elses_server_is_neither_started_nor_stopped(
+def test_start_and_stop_refuse_a_configured_database(
     db: Command, command: str, tmp_path: Path
 ) -> None:
     done = db(command, DB_URL="postgresql://user:secret@host/name")

@@ -1,4 +1,4 @@
-"""What `dora run` prints at its end."""
+"""The summary at the end of `dora run`."""
 
 import pytest
 

@@ -34,12 +34,12 @@ def _missing(what: str) -> None:
 
 @pytest.fixture(scope="session")
 def built() -> Path:
-    """The dashboard, built unless it is there and up to date; by one worker while others wait."""
+    """The built dashboard. One worker builds it if it is missing or outdated; others wait."""
     with (ROOT / "dashboard" / "package.json").open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         done = subprocess.run(["make", "dashboard"], cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        _missing(f"the dashboard cannot be built here: {done.stderr[-300:]}")
+        _missing(f"`make dashboard` failed: {done.stderr[-300:]}")
     return ROOT / "dashboard" / "dist"
 
 
@@ -49,7 +49,9 @@ def chromium() -> str:
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
     program = next(filter(None, map(shutil.which, names)), None)
     if program is None:
-        _missing("no Chromium on this machine; `apt-get install chromium` or Google Chrome will do")
+        _missing(
+            "Chromium is not installed; run `apt-get install chromium` or install Google Chrome"
+        )
     return str(program)
 
 
@@ -81,7 +83,7 @@ def site(built: Path, chromium: str, demo: Database) -> Iterator[Site]:
     gate.close()
 
 
-# Not for the session: while it is there, no other test of this process may start an event loop.
+# Module scope, because other tests in this process cannot start an event loop while it exists.
 @pytest.fixture(scope="module")
 def browser(site: Site, chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
@@ -94,9 +96,9 @@ def browser(site: Site, chromium: str) -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(site: Site, browser: Browser) -> Iterator[Visit]:
-    """Open a page an hour after the data were loaded; what the browser complains of fails the test.
+    """Open a page one hour after the data was loaded; browser errors fail the test.
 
-    `complaints` are those a test expects, such as the browser's line about a 401.
+    `complaints` are expected errors, such as the browser's message about a 401.
     """
     contexts = []
     seen: list[str] = []
@@ -122,7 +124,7 @@ def visit(site: Site, browser: Browser) -> Iterator[Visit]:
         page.on(
             "request",
             lambda asked: (
-                seen.append(f"asks {asked.url}")
+                seen.append(f"requests {asked.url}")
                 if not asked.url.startswith((site.url, "blob:"))
                 else None
             ),

@@ -1,4 +1,4 @@
-"""What the tests of the dashboard share: keys, places, the served site."""
+"""Keys, paths and the served site for the dashboard tests."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ Visit = Callable[..., Page]
 
 @dataclass
 class Site:
-    """The served dashboard, what its API says, and the way to its database."""
+    """The served dashboard, its API, and the TCP proxy to its database."""
 
     url: str
     gate: Gate
@@ -40,8 +40,8 @@ class Site:
 
 
 def violations(page: Page) -> list[str]:
-    """What axe finds that is serious or worse."""
-    # Past the page's own policy, which lets nobody else's script in.
+    """Return the serious and critical violations that axe finds."""
+    # `evaluate` is not subject to the Content-Security-Policy, which blocks other scripts.
     page.evaluate(AXE.read_text("utf-8") + "; undefined")
     found: Any = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

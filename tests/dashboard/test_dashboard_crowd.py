@@ -1,4 +1,4 @@
-"""More than fits: teams, pull requests, names; marts made by hand."""
+"""Many teams, many pull requests and long names, in hand-made marts."""
 
 import csv
 import io
@@ -22,8 +22,8 @@ from tests.conftest import make_once
 
 TEAMS, MERGED = 25, 1_050
 LONG = "The team that keeps everything else from falling apart again"
-# Beside the worked example's core and web, which gets a week of many. In Berlin, core's Z_1 was
-# merged on a Monday, in UTC on the Sunday before.
+# In addition to the worked example: a week with many pull requests of web, and Z_1 of core, merged
+# on a Monday in Berlin and on the Sunday before in UTC.
 CROWD = f"""
 update marts.dim_build set reporting_timezone = 'Europe/Berlin';
 insert into marts.fct_pull_requests (
@@ -76,7 +76,7 @@ def site(built: Path, chromium: str, server: Embedded) -> Iterator[Site]:
     gate.close()
 
 
-def test_more_teams_than_the_api_compares_at_once_are_all_there(visit: Visit) -> None:
+def test_more_teams_than_one_comparison_allows_are_all_shown(visit: Visit) -> None:
     page = visit()
     expect(page.locator("tr[data-team]")).to_have_count(TEAMS + 2)
     row = page.locator(f"tr[data-team=team-{TEAMS}]")
@@ -91,9 +91,7 @@ def test_long_names_fit_a_phone(visit: Visit, path: str) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") == 375
 
 
-def test_every_one_of_more_than_a_page_is_listed_and_taken_away_as_text(
-    visit: Visit, tmp_path: Path
-) -> None:
+def test_list_and_csv_contain_more_rows_than_one_page(visit: Visit, tmp_path: Path) -> None:
     page = visit("?team=web&week=2026-01-12")
     expect(page.locator(".pulls li")).to_have_count(MERGED)
     with page.expect_download() as file:
@@ -101,11 +99,11 @@ def test_every_one_of_more_than_a_page_is_listed_and_taken_away_as_text(
     file.value.save_as(tmp_path / "pulls.csv")
     text = (tmp_path / "pulls.csv").read_text("utf-8-sig")
     titles = {row["title"] for row in csv.DictReader(io.StringIO(text, newline=""))}
-    # Whoever opens a pull request chooses its title, and a spreadsheet would reckon it.
+    # Anyone who opens a pull request chooses its title, which a spreadsheet might evaluate.
     assert titles == {f'\'=SUM(A1:A9) "{number}"' for number in range(1, MERGED + 1)}
 
 
-def test_days_are_those_of_the_reporting_time_zone_and_say_so(visit: Visit) -> None:
+def test_days_use_and_name_the_reporting_time_zone(visit: Visit) -> None:
     page = visit("?team=core&week=2026-01-12")
     line = page.locator(".pulls li", has_text="One line")
     expect(line).to_contain_text("merged 12 Jan")
@@ -121,7 +119,7 @@ def test_days_are_those_of_the_reporting_time_zone_and_say_so(visit: Visit) -> N
     )
 
 
-def test_a_count_of_one_has_an_axis_of_whole_numbers_and_words_for_one(visit: Visit) -> None:
+def test_count_of_one_has_whole_number_axis_and_singular_nouns(visit: Visit) -> None:
     page = visit("?team=team-1")
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
     ticks = chart.locator(".scroll .axis[text-anchor=end]")

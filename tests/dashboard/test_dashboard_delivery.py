@@ -1,4 +1,4 @@
-"""The Delivery view: what it shows is what the API says, in both themes and without a mouse."""
+"""The Delivery view shows the figures of the API, in both themes and by keyboard."""
 
 import re
 from collections.abc import Callable
@@ -23,7 +23,7 @@ def last_whole(site: Site, team: str = "payments") -> dict[str, Any]:
 
 
 def shown(row: dict[str, Any]) -> dict[str, str]:
-    """The five figures in words."""
+    """Return the five figures as the dashboard formats them."""
     nothing = "nothing deployed"
     hours = {
         name: f"{row[name]:,.1f} h"
@@ -39,7 +39,7 @@ def shown(row: dict[str, Any]) -> dict[str, str]:
         "median_change_lead_time_hours": nothing,
         "deployments": str(row["deployments"]),
         "change_fail_rate": nothing,
-        "median_recovery_hours": "nothing to recover from",
+        "median_recovery_hours": "no recoveries",
         "deployment_rework_rate": nothing,
         **hours,
         **rates,
@@ -50,7 +50,7 @@ def text_of(text: str | None) -> str:
     return re.sub(r"\s+", " ", (text or "").replace("\u00a0", " ")).strip()
 
 
-def test_a_team_has_the_five_metrics_of_its_last_whole_month(site: Site, visit: Visit) -> None:
+def test_team_page_shows_the_metrics_of_the_last_complete_month(site: Site, visit: Visit) -> None:
     page = visit(TEAM)
     expect(page.locator(".tile")).to_have_count(5)
     for name, expected in shown(last_whole(site)).items():
@@ -58,7 +58,7 @@ def test_a_team_has_the_five_metrics_of_its_last_whole_month(site: Site, visit: 
         assert tile.startswith(expected), name
 
 
-def test_the_front_page_has_a_line_per_team(site: Site, visit: Visit) -> None:
+def test_front_page_has_a_row_per_team(site: Site, visit: Visit) -> None:
     page = visit()
     page.get_by_role("link", name="Delivery", exact=True).click()
     expect(page).to_have_url(f"{site.url}?view=delivery")
@@ -93,14 +93,14 @@ def test_not_measured_nothing_deployed_and_figures_look_different(site: Site, vi
     expect(chart.locator("a.column rect.nothing")).to_have_count(len(without))
 
 
-def test_the_stages_add_up_to_the_whole(site: Site, visit: Visit) -> None:
+def test_stages_add_up_to_the_total(site: Site, visit: Visit) -> None:
     page = visit(TEAM)
     chart = page.get_by_role("region", name="Monthly change lead time by stage", exact=True)
     row = last_whole(site)
     stages = ("coding", "draft", "pickup", "review", "deploy")
     whole = sum(row[f"avg_{stage}_hours"] for stage in stages)
     column = chart.locator("a.column").nth(-2)
-    expect(column).to_have_attribute("aria-label", re.compile(f"Together: {whole:,.1f}.h"))
+    expect(column).to_have_attribute("aria-label", re.compile(f"Total: {whole:,.1f}.h"))
 
 
 def test_a_bar_lists_its_deployments_with_changes_causes_and_incidents(
@@ -132,7 +132,7 @@ def test_a_bar_lists_its_deployments_with_changes_causes_and_incidents(
     expect(sheet.locator(".chip.worse").first).to_contain_text("Failed: ")
 
 
-def test_a_keyboard_goes_from_bar_to_deployments_and_back(visit: Visit) -> None:
+def test_keyboard_opens_and_closes_the_deployments_of_a_bar(visit: Visit) -> None:
     page = visit(TEAM)
     bars = page.get_by_role("region", name="Weekly deployments", exact=True).locator("a.column")
     bars.last.focus()
@@ -144,7 +144,7 @@ def test_a_keyboard_goes_from_bar_to_deployments_and_back(visit: Visit) -> None:
     expect(bars.nth(24)).to_be_focused()
 
 
-def test_a_merge_that_stands_for_a_deployment_says_so(site: Site, visit: Visit) -> None:
+def test_merge_that_counts_as_deployment_is_marked_as_proxy(site: Site, visit: Visit) -> None:
     found = site.api("metrics/team/platform/deployments?limit=200")["data"]
     proxy = next(row for row in found if row["is_proxy"])
     week = proxy["deployed_at"][:10]

@@ -1,4 +1,4 @@
-"""The page of the API: what openapi.json says, for people."""
+"""The API page, which shows openapi.json to people."""
 
 import json
 from collections.abc import Callable
@@ -12,7 +12,7 @@ VELOCITY = "/metrics/team/{team_id}/velocity"
 Shot = Callable[[Page, str], None]
 
 
-def test_every_path_is_there_with_its_example(site: Site, visit: Visit) -> None:
+def test_every_path_is_shown_with_its_example(site: Site, visit: Visit) -> None:
     paths = httpx.get(f"{site.url}openapi.json").json()["paths"]
     page = visit("docs", key=None)
     expect(page.locator(".operation")).to_have_count(len(paths))
@@ -31,7 +31,7 @@ def test_every_path_is_there_with_its_example(site: Site, visit: Visit) -> None:
     expect(section.locator("dt", has_text="ETag")).to_be_visible()
 
 
-def test_an_address_within_the_page_leads_there(visit: Visit) -> None:
+def test_url_with_anchor_scrolls_to_the_operation(visit: Visit) -> None:
     page = visit("docs#pull_requests")
     expect(page.locator("#pull_requests")).to_be_in_viewport()
     assert page.evaluate("scrollY") > 500
@@ -52,13 +52,13 @@ def test_a_path_can_be_tried_with_the_key_of_the_tab(site: Site, visit: Visit) -
     asked = "metrics/team/payments/velocity?from=2026-05-01"
     assert json.loads(shown or "") == site.api(asked)
     expect(section.locator(".asked")).to_have_text(f"GET {asked}")
-    section.get_by_label("form").select_option("text/csv")
+    section.get_by_label("format").select_option("text/csv")
     section.get_by_role("button", name="Send").click()
     expect(section.locator("pre.body")).to_contain_text("week,prs_merged,")
     section.get_by_label("from", exact=True).fill("soon")
     section.get_by_role("button", name="Send").click()
     expect(section.get_by_role("status")).to_contain_text("should be a date like 2026-01-31")
-    # The dashboard of the same tab has the key.
+    # The dashboard in the same tab uses the key.
     page.goto(site.url)
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
 

@@ -68,7 +68,7 @@ def test_from_the_front_page_to_the_pull_requests_behind_a_slow_week(
     expect(page.get_by_role("dialog").locator(".pulls li")).to_have_count(slow["prs_merged"])
 
 
-def test_the_longest_of_a_month_come_first_else_the_newest(site: Site, visit: Visit) -> None:
+def test_pull_requests_are_sorted_longest_first_or_newest_first(site: Site, visit: Visit) -> None:
     path = "metrics/team/payments/pull-requests?from=2026-05-01&to=2026-05-31"
     newest = [f"{pull['cycle_time_hours']:,.1f}\xa0h" for pull in site.api(path)["data"]]
     longest = sorted(newest, key=lambda text: -float(text[:-2].replace(",", "")))

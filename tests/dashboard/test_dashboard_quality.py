@@ -1,4 +1,4 @@
-"""Keyboard, screen reader, phone, downloads, weight."""
+"""Keyboard, screen reader, phone, downloads, page size."""
 
 import gzip
 import itertools
@@ -16,14 +16,14 @@ import pytest
 from dashboard_support import ROOT, Site, Visit, violations
 from playwright.sync_api import Page, expect
 
-# The colour of the background of an element, drawn as the browser has it: red, green, blue.
+# The background colour of an element as the browser draws it: red, green, blue.
 COLOUR_OF = """selector => {
     const context = new OffscreenCanvas(1, 1).getContext('2d')
     context.fillStyle = getComputedStyle(document.querySelector(selector)).backgroundColor
     context.fillRect(0, 0, 1, 1)
     return [...context.getImageData(0, 0, 1, 1).data].slice(0, 3)
 }"""
-# Every colour in the uppermost rows of a picture.
+# Every colour in the top rows of an image.
 COLOURS_ABOVE = """async ([bytes, rows]) => {
     const image = await createImageBitmap(new Blob([new Uint8Array(bytes)]))
     const context = new OffscreenCanvas(image.width, rows).getContext('2d')
@@ -65,14 +65,14 @@ def test_a_phone_scrolls_down_and_never_sideways(visit: Visit, shot: Shot, path:
     shot(page, "phone" + re.sub(r"\W+", "-", path))
 
 
-def test_a_phone_asks_for_the_key_within_its_width(visit: Visit, shot: Shot) -> None:
+def test_key_form_fits_a_phone(visit: Visit, shot: Shot) -> None:
     page = visit(key=None, width=320, complaints=("401 (Unauthorized)",))
     expect(page.get_by_label("API key", exact=True)).to_be_visible()
     assert page.evaluate("document.documentElement.scrollWidth") == 320
     shot(page, "phone-key")
 
 
-def test_a_keyboard_goes_from_bar_to_pull_requests_and_back(site: Site, visit: Visit) -> None:
+def test_keyboard_opens_and_closes_the_pull_requests_of_a_bar(site: Site, visit: Visit) -> None:
     weeks = site.api("metrics/team/payments/velocity")["data"]
     page = visit("?team=payments")
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
@@ -93,7 +93,7 @@ def test_a_keyboard_goes_from_bar_to_pull_requests_and_back(site: Site, visit: V
     expect(bars.nth(1)).to_be_focused()
 
 
-def test_a_view_is_in_its_address(site: Site, visit: Visit) -> None:
+def test_url_contains_the_state_of_the_view(site: Site, visit: Visit) -> None:
     page = visit("?team=payments")
     page.get_by_role("button", name="13 weeks").click()
     page.get_by_role("combobox", name="Team").select_option("mobile")
@@ -104,7 +104,7 @@ def test_a_view_is_in_its_address(site: Site, visit: Visit) -> None:
     )
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
     expect(chart.locator("a.column")).to_have_count(4)
-    # Both days belong to it: a fifth week, of which its Monday alone is asked for.
+    # Both dates are inclusive: a fifth week, of which only the Monday is selected.
     page.get_by_label("To", exact=True).fill(
         (date.fromisoformat(first) + timedelta(28)).isoformat()
     )
@@ -117,9 +117,7 @@ def test_a_view_is_in_its_address(site: Site, visit: Visit) -> None:
     expect(other.get_by_role("heading", name="Mobile", exact=True)).to_be_visible()
 
 
-def test_a_figure_says_what_it_means_in_the_words_of_the_definition(
-    site: Site, visit: Visit
-) -> None:
+def test_help_of_a_figure_shows_its_definition(site: Site, visit: Visit) -> None:
     page = visit("?team=payments")
     page.get_by_role("button", name="What is Average cycle time?").click()
     note = page.get_by_role("note").filter(visible=True)
@@ -129,18 +127,18 @@ def test_a_figure_says_what_it_means_in_the_words_of_the_definition(
     expect(note).to_contain_text(meaning[1].replace("`", ""))
     weeks = site.api("metrics/team/payments/velocity")["data"]
     prs = next(week for week in reversed(weeks) if week["is_complete"])["prs_merged"]
-    expect(note).to_contain_text(f"Rests on {prs} pull request")
+    expect(note).to_contain_text(f"Based on {prs} pull request")
     expect(note).to_contain_text(f"{site.as_of:%H:%M} UTC")
 
 
-def test_charts_can_be_taken_away_as_csv_and_png(site: Site, visit: Visit, tmp_path: Path) -> None:
+def test_charts_can_be_downloaded_as_csv_and_png(site: Site, visit: Visit, tmp_path: Path) -> None:
     page = visit("?team=payments")
     chart = page.get_by_role("region", name="Weekly cycle time", exact=True)
     with page.expect_download() as csv:
         chart.get_by_role("button", name="CSV").click()
     csv.value.save_as(tmp_path / "weeks.csv")
     text = (tmp_path / "weeks.csv").read_text("utf-8")
-    # By this mark a spreadsheet knows that it is UTF-8.
+    # The byte order mark tells a spreadsheet that the file is UTF-8.
     assert text[0] == "\ufeff"
     lines = text[1:].splitlines()
     row = site.api("metrics/team/payments/velocity")["data"][-1]
@@ -155,14 +153,12 @@ def test_charts_can_be_taken_away_as_csv_and_png(site: Site, visit: Visit, tmp_p
     assert len(picture) > 10_000
     accent = page.evaluate(COLOUR_OF, ".legend i.accent")
     height = chart.locator(".frame svg").first.bounding_box()["height"]  # type: ignore[index]
-    # Its legend stands above the chart, of which the picture has twice the pixels.
+    # The legend is above the chart; the image has twice the resolution of the chart.
     head = int.from_bytes(picture[20:24]) - 2 * int(height)
     assert accent in page.evaluate(COLOURS_ABOVE, [list(picture), head - 60])
 
 
-def test_a_picture_tells_all_that_is_written_about_it_however_narrow(
-    visit: Visit, tmp_path: Path
-) -> None:
+def test_png_contains_the_whole_description_at_any_width(visit: Visit, tmp_path: Path) -> None:
     heights = []
     for width in (1280, 375):
         page = visit("?team=payments", width=width)
@@ -174,7 +170,7 @@ def test_a_picture_tells_all_that_is_written_about_it_however_narrow(
     assert heights[1] > heights[0] + 40
 
 
-def test_a_list_is_printed_whole_and_alone(site: Site, visit: Visit, tmp_path: Path) -> None:
+def test_open_list_is_printed_alone_and_in_full(site: Site, visit: Visit, tmp_path: Path) -> None:
     months = site.api("metrics/team/payments/lead-time")["data"]
     month = max(months, key=lambda one: one["prs_merged"])["month"]
     page = visit(f"?team=payments&month={month}")
@@ -191,7 +187,7 @@ def test_a_list_is_printed_whole_and_alone(site: Site, visit: Visit, tmp_path: P
     assert pages <= height / 900 + 1
 
 
-def test_phases_are_told_apart_by_lightness(visit: Visit) -> None:
+def test_phases_differ_in_lightness(visit: Visit) -> None:
     for scheme in ("light", "dark"):
         page = visit("?team=payments", scheme=scheme)
         expect(page.locator("a.column").first).to_be_visible()
@@ -203,7 +199,7 @@ def test_phases_are_told_apart_by_lightness(visit: Visit) -> None:
 
 
 def luminance(colour: list[int]) -> float:
-    """As WCAG has it."""
+    """Return the relative luminance as WCAG defines it."""
     linear = [
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4
         for part in (one / 255 for one in colour)
@@ -211,7 +207,7 @@ def luminance(colour: list[int]) -> float:
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
 
-def test_the_axis_stays_where_a_chart_scrolls(visit: Visit) -> None:
+def test_axis_stays_visible_if_a_chart_scrolls(visit: Visit) -> None:
     page = visit("?team=payments&from=2024-12-23", width=375)
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
     scroll = chart.locator(".scroll")
@@ -229,7 +225,7 @@ def test_the_axis_stays_where_a_chart_scrolls(visit: Visit) -> None:
         assert box["x"] >= frame["x"] - 1
 
 
-def test_the_first_load_is_light_and_strictly_our_own(visit: Visit) -> None:
+def test_first_load_is_small_and_blocks_injected_html(visit: Visit) -> None:
     page = visit(key=None, complaints=("401 (Unauthorized)", "TrustedHTML"))
     loaded: set[str] = set()
     page.on("request", lambda asked: loaded.add(asked.url))
@@ -243,7 +239,7 @@ def test_the_first_load_is_light_and_strictly_our_own(visit: Visit) -> None:
     assert page.evaluate(injected) == "refused"
 
 
-def test_a_slow_build_has_nothing_to_say(built: Path, tmp_path: Path) -> None:
+def test_slow_build_prints_no_warning(built: Path, tmp_path: Path) -> None:
     slow = "transform() { const end = Date.now() + 60; while (Date.now() < end); return null }"
     configuration = tmp_path / "slow.mjs"
     configuration.write_text(

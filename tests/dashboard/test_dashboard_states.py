@@ -1,4 +1,4 @@
-"""What the dashboard shows when not all is well."""
+"""The dashboard with errors, missing data and unusual input."""
 
 import re
 import time
@@ -13,7 +13,7 @@ from api.database import RECONNECT_SECONDS
 Shot = Callable[[Page, str], None]
 
 
-def test_a_key_is_asked_for_once_and_kept_for_the_tab_alone(visit: Visit, shot: Shot) -> None:
+def test_key_is_requested_once_and_kept_only_for_the_tab(visit: Visit, shot: Shot) -> None:
     page = visit("?team=payments", key=None, complaints=("401 (Unauthorized)",))
     expect(page.get_by_role("heading", name="Your API key")).to_be_visible()
     field = page.get_by_label("API key", exact=True)
@@ -32,11 +32,11 @@ def test_a_key_is_asked_for_once_and_kept_for_the_tab_alone(visit: Visit, shot: 
     expect(page.get_by_label("API key", exact=True)).to_be_visible()
 
 
-def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit) -> None:
+def test_key_of_one_team_shows_no_other_team(visit: Visit) -> None:
     page = visit(key=PAYMENTS_KEY)
     expect(page.locator("tr[data-team]")).to_have_count(1)
     page = visit("?team=mobile", key=PAYMENTS_KEY, complaints=("403 (Forbidden)",))
-    expect(page.get_by_role("alert")).to_contain_text("This team is not yours to see")
+    expect(page.get_by_role("alert")).to_contain_text("You do not have access to this team")
     expect(page.get_by_role("button", name="Try again")).to_have_count(0)
     page = visit("?team=nobody", complaints=("404 (Not Found)",))
     expect(page.get_by_role("alert")).to_contain_text("There is no team 'nobody'")
@@ -44,11 +44,11 @@ def test_a_key_of_one_team_sees_that_team_and_is_told_so_of_others(visit: Visit)
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
 
 
-def test_an_address_without_a_page_leads_home(visit: Visit, shot: Shot) -> None:
+def test_unknown_address_links_to_the_front_page(visit: Visit, shot: Shot) -> None:
     for scheme in ("light", "dark"):
         page = visit("no/where/at-all", scheme=scheme, complaints=("404 (Not Found)",))
         expect(page.get_by_role("heading", name="There is no page at this address")).to_be_visible()
-        # Its style was found, however deep it stands.
+        # The style sheet loads at any depth.
         assert (
             page.locator("h1").evaluate("e => getComputedStyle(e).fontFamily").startswith("Inter")
         )
@@ -58,25 +58,25 @@ def test_an_address_without_a_page_leads_home(visit: Visit, shot: Shot) -> None:
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
 
 
-def test_a_key_that_no_browser_would_send_is_said_to_be_one(visit: Visit) -> None:
+def test_key_with_invalid_character_is_refused_with_a_hint(visit: Visit) -> None:
     page = visit(key=None, complaints=("401 (Unauthorized)",))
     field = page.get_by_label("API key", exact=True)
     field.fill("\u201cdora_key\u201d")
     field.press("Enter")
     expect(page.get_by_role("alert")).to_have_text(
-        "The API key has a character that no key has; copy it once more."
+        "The API key contains an invalid character. Copy it again."
     )
 
 
-def test_what_answers_in_the_api_s_place_is_not_taken_for_it(visit: Visit) -> None:
-    """A proxy's page, with the status of a good answer and with that of a bad one; then itself."""
+def test_response_of_a_proxy_is_not_taken_for_the_api(visit: Visit) -> None:
+    """A proxy responds with status 200, then with 502; then the API responds."""
     page = visit("docs", complaints=("502 (Bad Gateway)",))
     answers = [{"status": 200, "body": "<html>"}, {"status": 502, "body": "<html>"}]
     page.route(
         "**/teams", lambda route: route.fulfill(**answers.pop(0)) if answers else route.continue_()
     )
     page.goto(page.url.removesuffix("docs"))
-    expect(page.get_by_role("alert")).to_contain_text("The API is out of reach")
+    expect(page.get_by_role("alert")).to_contain_text("The API is unavailable")
     page.clock.run_for(6_000)
     expect(page.get_by_role("alert")).to_contain_text("status 502")
     page.clock.run_for(6_000)
@@ -84,7 +84,7 @@ def test_what_answers_in_the_api_s_place_is_not_taken_for_it(visit: Visit) -> No
     assert answers == []
 
 
-def test_a_list_says_of_its_period_what_it_is(site: Site, visit: Visit) -> None:
+def test_list_shows_if_its_period_is_incomplete_or_missing(site: Site, visit: Visit) -> None:
     weeks = site.api("metrics/team/payments/velocity")["data"]
     assert not weeks[-1]["is_complete"]
     page = visit(f"?team=payments&week={weeks[-1]['week']}")
@@ -92,14 +92,14 @@ def test_a_list_says_of_its_period_what_it_is(site: Site, visit: Visit) -> None:
     page = visit(f"?team=payments&week={weeks[-2]['week']}")
     expect(page.locator(".pulls li").first).to_be_visible()
     expect(page.get_by_text("not complete: loaded up to")).to_have_count(0)
-    # A day of the week does for the week.
+    # Any day of a week selects the week.
     day = date.fromisoformat(weeks[-2]["week"]) + timedelta(3)
     page = visit(f"?team=payments&week={day}")
     expect(page.locator(".pulls li")).to_have_count(weeks[-2]["prs_merged"])
     for empty in ("week=2030-01-07", "month=2001-01-01"):
         page = visit(f"?team=payments&{empty}")
         expect(page.get_by_role("dialog")).to_contain_text(
-            f"No data of this {empty[:5].strip('=')}"
+            f"No data for this {empty[:5].strip('=')}"
         )
 
 
@@ -111,60 +111,60 @@ def test_the_focus_stays_in_the_list_at_its_last_week(site: Site, visit: Visit) 
     expect(page.get_by_role("button", name="week before")).to_be_focused()
 
 
-def test_an_end_alone_shows_the_weeks_before_it(visit: Visit) -> None:
+def test_end_date_without_start_shows_the_weeks_before_it(visit: Visit) -> None:
     page = visit("?team=payments&to=2025-06-30")
     chart = page.get_by_role("region", name="Weekly throughput", exact=True)
     expect(chart.locator("a.column")).to_have_count(26)
 
 
-def test_a_database_that_was_away_comes_back_by_itself(
+def test_page_recovers_automatically_from_database_outage(
     site: Site, visit: Visit, shot: Shot
 ) -> None:
     site.gate.close()
     try:
         page = visit(complaints=("503 (Service Unavailable)",))
-        expect(page.get_by_role("alert")).to_contain_text("The database is out of reach")
+        expect(page.get_by_role("alert")).to_contain_text("The database is unavailable")
         expect(page.get_by_role("button", name="Try again")).to_be_visible()
-        expect(page.get_by_text(re.compile(r"Trying again by itself in \d s"))).to_be_visible()
+        expect(page.get_by_text(re.compile(r"Trying again automatically in \d s"))).to_be_visible()
         shot(page, "database-away")
     finally:
         site.gate.open()
-    # The page's clock is put on by hand, the API's is not.
+    # The test controls the clock of the page, but not the clock of the API.
     time.sleep(RECONNECT_SECONDS)
     page.clock.run_for(6_000)
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
 
 
-def test_data_older_than_twelve_hours_are_said_to_be_old(visit: Visit, site: Site) -> None:
+def test_data_older_than_twelve_hours_is_marked_as_old(visit: Visit, site: Site) -> None:
     page = visit(hours_later=11.9)
     expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
     expect(page.get_by_text("Not up to date.")).to_have_count(0)
     page.clock.run_for(timedelta(minutes=10) / timedelta(milliseconds=1))
     expect(page.get_by_text("Not up to date.")).to_be_visible()
     page = visit(hours_later=72)
-    expect(page.get_by_text("The newest data are 3 days old")).to_be_visible()
+    expect(page.get_by_text("The newest data is 3 days old")).to_be_visible()
 
 
-def test_the_demo_s_data_are_made_up_and_not_old(visit: Visit, site: Site) -> None:
-    # monkeypatch would leave no such attribute behind, and every later look at it a 500.
+def test_demo_data_is_marked_as_fictional_and_not_as_old(visit: Visit, site: Site) -> None:
+    # monkeypatch would remove the attribute afterwards, so that /health would return 500.
     site.app.state.is_demo = True
     try:
         page = visit(hours_later=72)
-        expect(page.get_by_text("A made-up organisation.")).to_be_visible()
+        expect(page.get_by_text("Demo data of a fictional organisation.")).to_be_visible()
         expect(page.get_by_role("heading", name="Teams at a glance")).to_be_visible()
         expect(page.get_by_text("Not up to date.")).to_have_count(0)
     finally:
         site.app.state.is_demo = False
 
 
-def test_a_dissolved_team_is_no_team_of_the_week(site: Site, visit: Visit) -> None:
+def test_dissolved_team_is_listed_separately(site: Site, visit: Visit) -> None:
     page = visit()
     others = page.locator(".others")
     expect(others.get_by_role("link", name="Growth")).to_be_visible()
     expect(page.locator("tr[data-team=growth]")).to_have_count(0)
 
 
-def test_no_data_is_not_zero_and_few_are_said_to_be_few(site: Site, visit: Visit) -> None:
+def test_weeks_without_data_or_with_few_merges_are_marked(site: Site, visit: Visit) -> None:
     weeks = site.api("metrics/team/payments/velocity")["data"]
     page = visit(f"?team=payments&from={weeks[0]['week']}")
     counts = page.get_by_role("region", name="Weekly throughput", exact=True)
@@ -184,7 +184,7 @@ def test_no_data_is_not_zero_and_few_are_said_to_be_few(site: Site, visit: Visit
     )
 
 
-def test_the_phases_of_a_month_stand_on_each_other(visit: Visit) -> None:
+def test_phases_of_a_month_are_stacked(visit: Visit) -> None:
     page = visit("?team=payments")
     chart = page.get_by_role("region", name="Monthly phases", exact=True)
     expect(chart.locator("a.column").first).to_be_visible()
@@ -196,7 +196,9 @@ def test_the_phases_of_a_month_stand_on_each_other(visit: Visit) -> None:
             floor = top
 
 
-def test_time_without_a_review_is_not_waiting_for_one(site: Site, visit: Visit, shot: Shot) -> None:
+def test_time_without_a_review_is_not_shown_as_waiting(
+    site: Site, visit: Visit, shot: Shot
+) -> None:
     months = site.api("metrics/team/payments/lead-time")["data"]
     for month in reversed(months):
         first = date.fromisoformat(month["month"])
@@ -218,16 +220,16 @@ def test_time_without_a_review_is_not_waiting_for_one(site: Site, visit: Visit, 
             sum(pull["pickup_hours"] > 0 for pull in pulls) - sum(waited)
         )
         shot(page, f"unreviewed-{scheme}")
-    # The median of all of them is neither the one nor the other.
+    # The median covers pull requests with and without a review.
     page.get_by_role("button", name="Close").click()
     chart = page.get_by_role("region", name="Monthly phases", exact=True)
     expect(chart.locator(".legend")).to_contain_text("Until review or merge")
     expect(chart.locator(".legend")).not_to_contain_text("Waiting for review")
 
 
-def test_the_footer_says_what_is_true(visit: Visit) -> None:
+def test_footer_states_scope_and_time_zone(visit: Visit) -> None:
     page = visit()
     expect(page.locator(".foot")).to_have_text(
-        "Figures are of teams; lists of pull requests name their authors. "
+        "All figures are per team; lists of pull requests name the authors. "
         "Days, weeks and months are in UTC. API"
     )

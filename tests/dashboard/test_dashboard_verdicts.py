@@ -1,4 +1,4 @@
-"""What the dashboard says of a figure beside those before it, worked out anew from the API's."""
+"""The dashboard compares each figure with earlier ones; recomputed here from the API's figures."""
 
 import re
 from datetime import date
@@ -24,7 +24,7 @@ MANY = {"above": "More", "below": "Fewer"}
 
 
 class Told(NamedTuple):
-    """What a chip says, in which tone, and what those before were."""
+    """The text and the tone of a badge, and the text about the earlier figures."""
 
     text: str
     tone: str
@@ -32,7 +32,7 @@ class Told(NamedTuple):
 
 
 def told(rows: list[dict[str, Any]], name: str) -> Told:
-    """As the dashboard's help has it: only above or below every one of those before counts."""
+    """Return the expected badge: a figure stands out if it is above or below all earlier ones."""
     kind, most = FIGURES[name]
     is_time = name != "prs_merged"
     *earlier, last = [row for row in rows if row["is_complete"]][-most - 1 :]
@@ -52,7 +52,7 @@ def told(rows: list[dict[str, Any]], name: str) -> Told:
 
 
 def year_before(months: list[dict[str, Any]], name: str) -> list[str]:
-    """What a tile says of the same month a year earlier: nothing where there is none."""
+    """Return the tile's text about the same month a year earlier; empty if there is none."""
     whole = {row["month"]: row for row in months if row["is_complete"]}
     last = date.fromisoformat(max(whole))
     earlier = whole.get(last.replace(year=last.year - 1).isoformat())
@@ -81,7 +81,7 @@ def expect_chip(place: Locator, expected: Told) -> None:
 
 
 @pytest.mark.parametrize("team", TEAMS)
-def test_a_team_s_page_says_how_each_figure_is_beside_those_before(
+def test_team_page_compares_each_figure_with_earlier_ones(
     site: Site, visit: Visit, team: str
 ) -> None:
     weeks = site.api(f"metrics/team/{team}/velocity")["data"]
@@ -96,7 +96,7 @@ def test_a_team_s_page_says_how_each_figure_is_beside_those_before(
         expect(tile.locator(".year")).to_have_text(year_before(months, name))
 
 
-def test_the_front_page_says_the_same_of_every_team(site: Site, visit: Visit) -> None:
+def test_front_page_compares_the_figures_of_every_team(site: Site, visit: Visit) -> None:
     page = visit()
     tones = set()
     for team in TEAMS:

@@ -1,4 +1,4 @@
-"""Raw rows made by hand, dbt over them, and the marts read back."""
+"""Insert hand-written raw rows, run dbt on them, and read the marts."""
 
 import os
 import secrets
@@ -22,6 +22,7 @@ from dora.roles import INGEST, READER, TRANSFORM
 from ingest import tables
 from ingest.ddl import CHANGES, INDEXES_OF_DBT
 from tests.conftest import TEMPLATE
+from transform.dbt_runner import garbage_collector_off
 
 ROOT = Path(__file__).resolve().parents[2]
 Row = dict[str, Any]
@@ -47,7 +48,7 @@ COLUMNS = {
     "ingest_runs": tables.INGEST_RUNS,
     "ingest_failures": tables.INGEST_FAILURES,
 }
-# What dlt makes of its types in Postgres.
+# The Postgres types that dlt uses for its own types.
 TYPES = {
     "text": "varchar",
     "bool": "boolean",
@@ -74,7 +75,7 @@ KEEP_LOGINS = """
 
 
 def create_raw(connection: Connection[Any]) -> None:
-    """Make the tables of `raw`, empty."""
+    """Create the empty tables of `raw`."""
     for table, columns in COLUMNS.items():
         declared = ", ".join(
             f"{name} {TYPES[hint['data_type']]}{'' if hint['nullable'] else ' not null'}"
@@ -102,7 +103,7 @@ def insert_raw(connection: Connection[Any], table: str, rows: Iterable[Mapping[s
 
 
 def repository(name: str = "acme/shop", **more: Any) -> Row:
-    """A repository that is wholly loaded up to 2026-01-20."""
+    """A repository whose whole history is loaded up to 2026-01-20."""
     return {
         "id": f"R_{name}",
         "repository": name,
@@ -173,11 +174,11 @@ def membership(
 
 
 DEPLOYED_AT = {0: "2026-01-05T08:00Z", 1: "2026-01-05T20:00Z", 2: "2026-01-06T10:00Z"}
-# METRICS.md's worked example, all but the people and phases that it adds below the table.
+# The worked example of docs/metrics.md, without the people and phases below its table.
 EXAMPLE: dict[str, list[Row]] = {
     "repositories": [repository()],
     "teams": [
-        {"team_id": "core", "name": "Core", "description": "What all stand on"},
+        {"team_id": "core", "name": "Core", "description": "Shared services"},
         {"team_id": "web", "name": "Web"},
     ],
     "team_memberships": [
@@ -192,7 +193,7 @@ EXAMPLE: dict[str, list[Row]] = {
         pull_request(3, "ada", "2026-01-11T00:00Z", "2026-01-12T00:00Z", merge_commit_sha="c3"),
         pull_request(4, "eve", "2026-01-05T00:00Z", "2026-01-05T01:00Z"),
     ],
-    # Deployments beside it: each merge of 5 and 6 January an hour later, that of 12 January not.
+    # Each merge of 5 and 6 January is deployed an hour later; that of 12 January is not deployed.
     "commits": [
         {
             "repository_id": "R_acme/shop",
@@ -233,12 +234,12 @@ EXAMPLE: dict[str, list[Row]] = {
 
 
 class HookError(Exception):
-    """A hook of dbt's failed; the text is the database's."""
+    """A dbt hook failed; the text is the database's message."""
 
 
 @dataclass(frozen=True)
 class Warehouse:
-    """A database with empty `raw` tables, and dbt over it as `dora_transform`."""
+    """A database with empty `raw` tables, on which dbt runs as `dora_transform`."""
 
     database: Database
     target: Path
@@ -246,8 +247,9 @@ class Warehouse:
     warnings: list[str] = field(default_factory=list)
 
     def insert(self, **rows: Iterable[Mapping[str, Any]]) -> None:
-        """Insert rows into tables of `raw`, each named by a keyword; and as the ingest does,
-        every login that is in them with a node id.
+        """Insert rows into tables of `raw`, each named by a keyword.
+
+        Like the ingest, also insert every login in them that has a node id.
         """
         with self.database.connect(INGEST) as connection:
             for table, of_table in rows.items():
@@ -255,17 +257,17 @@ class Warehouse:
             connection.execute(KEEP_LOGINS)
 
     def dbt(self, *arguments: str) -> dict[str, str]:
-        """Run dbt; return the status of each node by its name. Raise what stopped it short."""
+        """Run dbt; return the status of each node by its name. Raise the error that stopped it."""
         return {one.node.name: str(one.status) for one in self.results(*arguments)}
 
     def results(
         self, *arguments: str, after: Mapping[str, Callable[[], object]] | None = None
     ) -> list[Any]:
-        """Run dbt; return what it says of each node, without the hooks that end every run.
+        """Run dbt; return the result of each node, without the hooks.
 
-        `after` has functions to call once the model of that name is built. What the project warns
-        of is added to `warnings`. Raises `HookError` if a
-        hook fails, and what stopped dbt short.
+        `after` maps the name of a model to a function that is called once it is built. The
+        project's warnings are added to `warnings`. Raises `HookError` if a hook fails, or the
+        error that stopped dbt.
         """
         places = ["--project-dir", self.project, "--profiles-dir", ROOT]
         places += ["--target-path", self.target, "--log-path", self.target]
@@ -276,11 +278,12 @@ class Warehouse:
             if event.info.name == "NodeFinished" and after:
                 after.get(event.data.node_info.node_name, lambda: None)()
 
-        with patch.dict(os.environ, self.database.environment(TRANSFORM)):
+        environment = patch.dict(os.environ, self.database.environment(TRANSFORM))
+        with environment, garbage_collector_off():
             runner = dbtRunner(callbacks=[on_event])
             options = ["--quiet", "--log-level-file", "none"]
             if arguments[0] in {"build", "run"} and "--write-json" not in arguments:
-                # It takes a second, and nobody reads it.
+                # Saves a second; the files are not read.
                 options.append("--no-write-json")
             result = runner.invoke([*options, *arguments, *map(str, places)])
         if result.exception is not None:
@@ -294,7 +297,7 @@ class Warehouse:
     def build(
         self, *arguments: str, after: Mapping[str, Callable[[], object]] | None = None
     ) -> None:
-        """Build and publish; every model and test must come out well, or warn."""
+        """Build and publish; every model and test must succeed or warn."""
         results = self.results("build", *NO_UNIT_TESTS, *arguments, after=after)
         good = {"success", "pass", "warn", "no-op"}
         assert {one.node.name: one.message for one in results if one.status not in good} == {}
@@ -306,7 +309,7 @@ class Warehouse:
             return cursor.execute(query, parameters).fetchall()
 
     def execute(self, *statements: LiteralString) -> None:
-        """Change what dbt made behind its back."""
+        """Change tables that dbt has built, without dbt."""
         with self.database.connect(TRANSFORM) as connection:
             for statement in statements:
                 connection.execute(statement)
@@ -335,7 +338,7 @@ class Warehouse:
 
 @contextmanager
 def new_warehouse(server: Embedded, target: Path, *, has_raw: bool = True) -> Iterator[Warehouse]:
-    """A database of one's own; the tables of `raw` are there, or left to the ingest."""
+    """A separate database. With `has_raw`, its `raw` tables exist, else the ingest creates them."""
     name = f"test_{secrets.token_hex(6)}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create database {name} template {TEMPLATE} strategy file_copy")

@@ -1,4 +1,4 @@
-"""The worked examples as a GitHub, a team configuration and a file of incidents."""
+"""The worked examples as a simulated GitHub, a team configuration and a file of incidents."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ LOADED = datetime.fromisoformat("2026-03-31T00:00:00Z")
 
 
 class Example(Protocol):
-    """What of a worked example is needed here."""
+    """The parts of a worked example that are used here."""
 
     name: str
     repository_id: str
@@ -37,7 +37,7 @@ class Example(Protocol):
 def load(
     examples: Sequence[Example], rules: list[dict[str, Any]], database: Database, home: Path
 ) -> None:
-    """Have the ingest load the examples from a simulated GitHub."""
+    """Run the ingest to load the examples from a simulated GitHub."""
     github = GitHub()
     for example in examples:
         _add(github, example)

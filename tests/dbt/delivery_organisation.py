@@ -1,4 +1,4 @@
-"""The made-up organisation as facts for the reference, from what its simulated GitHub holds."""
+"""The data of the made-up organisation's simulated GitHub, as input for the reference."""
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -28,7 +28,7 @@ from tests.reference.delivery import (
 
 
 def world_of(github: GitHub, organisation: Organisation, loaded: datetime) -> World:
-    """Return everything there is, read completely at `loaded`."""
+    """Return all data of the organisation, completely loaded at `loaded`."""
     repositories = github.repositories()
     names = [one.name_with_owner for one in repositories]
     covered = dict.fromkeys(names, Coverage(None, loaded))

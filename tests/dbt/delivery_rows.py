@@ -1,4 +1,4 @@
-"""A world of the reference as rows of `raw`, and the marts as the reference names its rows."""
+"""Convert a world of the reference to rows of `raw`."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -16,7 +16,7 @@ Rows = dict[str, list[Row]]
 
 
 def rows_of(world: World) -> Rows:
-    """Return the rows that an ingest would land of a world."""
+    """Return the rows that an ingest would load for a world."""
     return {
         "repositories": list(_repositories(world)),
         "teams": [{"team_id": records.team_id(team), "name": team["name"]} for team in world.teams],
@@ -94,7 +94,7 @@ def _repositories(world: World) -> Iterator[Row]:
 
 
 def _coverage(world: World) -> Iterator[Row]:
-    """What is late in a world's `delivery_coverage` is late everywhere."""
+    """Yield coverage: the smallest end in `delivery_coverage` applies to all repositories."""
     late = [one.covered_to for one in world.delivery_coverage.values() if one.covered_to]
     for name in world.repositories:
         for kind in ("commits", "deployments", "releases", "tags", "workflow_runs"):
@@ -196,7 +196,7 @@ def _commits(world: World) -> Iterator[Row]:
 
 
 def tip_of(world: World, repository: str) -> str | None:
-    """Any commit will do for a trunk; the last merge into the default branch is a good one."""
+    """Return the tip of the trunk: the last merge into the default branch, or any commit."""
     merges = [
         one.merge_commit_sha
         for one in world.pull_requests
@@ -208,7 +208,7 @@ def tip_of(world: World, repository: str) -> str | None:
 
 
 def only_labels(world: World) -> World:
-    """Have rules narrow by label where they do by path, which is not supported."""
+    """Replace path filters in rules, which are not supported, by label filters."""
     rules = tuple(
         replace(rule, paths=(), labels=("svc:web",)) if rule.paths else rule for rule in world.rules
     )
@@ -216,7 +216,7 @@ def only_labels(world: World) -> World:
 
 
 def renamed(world: World, name: str) -> World:
-    """Return a world with names of its own, so that it can lie beside others."""
+    """Return a world with unique names, so that one database can hold several."""
 
     def own(text: str | None) -> str | None:
         return text and text.replace("acme/", f"{name}/")
@@ -278,7 +278,7 @@ def _incident(one: Incident, name: str, own: Any) -> Incident:
 
 
 def together(worlds: Sequence[World]) -> World:
-    """Return one world of several, each renamed; what they share is the first one's."""
+    """Merge several renamed worlds; settings that they share come from the first."""
     first = worlds[0]
     names = ("pull_requests", "commits", "deployments", "releases", "tags", "workflow_runs")
     names += ("issues", "incidents", "teams", "rules")
@@ -294,6 +294,6 @@ def together(worlds: Sequence[World]) -> World:
         **joined,
         repositories=repositories,
         coverage=dict.fromkeys(repositories, covered),
-        # Issues are found by what the first world says, or by nothing.
+        # The first incident rule, if any world has one.
         incident_rule=next((one.incident_rule for one in worlds if one.incident_rule), None),
     )

@@ -1,4 +1,4 @@
-"""What an ingest may do to `raw` between two builds, by chance."""
+"""Random changes that an ingest may make to `raw` between two builds."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -16,7 +16,7 @@ TEAMS = ("core", "web", "data")
 
 
 def written(number: int, rng: random.Random) -> tuple[Row, list[Row], list[Row]]:
-    """A pull request with reviews and draft events, all of it by chance."""
+    """A random pull request with reviews and draft events."""
     created = START + timedelta(minutes=rng.randrange(90 * 24 * 60))
     ended = created + timedelta(minutes=rng.randrange(20_000))
     fate = rng.choice(["open", "closed", "merged", "merged", "merged"])
@@ -54,7 +54,7 @@ def forget(connection: Connection[Any], number: int) -> None:
 
 
 def land(warehouse: Warehouse, numbers: Iterable[int], rng: random.Random) -> None:
-    """As dlt lands: what is there is deleted and inserted anew."""
+    """Load pull requests as dlt does: delete the old rows and insert new ones."""
     for number in numbers:
         with warehouse.database.connect(INGEST) as connection:
             forget(connection, number)
@@ -65,7 +65,7 @@ def land(warehouse: Warehouse, numbers: Iterable[int], rng: random.Random) -> No
 
 
 def configure(warehouse: Warehouse, rng: random.Random) -> None:
-    """Another team configuration, as dlt replaces it."""
+    """Replace the team configuration by a random one, as dlt does."""
     teams = rng.sample(TEAMS, rng.randrange(2, len(TEAMS) + 1))
     windows = []
     for team in teams:
@@ -85,7 +85,7 @@ def configure(warehouse: Warehouse, rng: random.Random) -> None:
 
 
 def vanish(warehouse: Warehouse, rng: random.Random) -> None:
-    """As `ingest.reconciliation` says that a pull request is gone."""
+    """Mark random pull requests as vanished, as `ingest.reconciliation` does."""
     with warehouse.database.connect(INGEST) as connection:
         connection.execute(
             """
@@ -106,7 +106,7 @@ def rename_repository(warehouse: Warehouse, rng: random.Random) -> None:
 
 
 def rename_somebody(warehouse: Warehouse, rng: random.Random) -> None:
-    """A login that a team names is seen with another person's id."""
+    """Record a configured login with another person's id."""
     person, login = rng.sample(PEOPLE, 2)
     warehouse.insert(user_logins=[{"user_id": f"U_{person}", "login": f"{login.upper()}"}])
 
@@ -123,7 +123,7 @@ def cover_more(warehouse: Warehouse, rng: random.Random) -> None:
 
 
 def history(repositories: int, commits: int) -> list[Row]:
-    """Rows of raw.commits: in each repository the same merges, one after the other."""
+    """Rows of raw.commits: the same sequence of merges in each repository."""
     return [
         {
             "repository_id": f"R_{repository}",
@@ -139,7 +139,7 @@ def history(repositories: int, commits: int) -> list[Row]:
 
 
 def deploy(warehouse: Warehouse, rng: random.Random) -> None:
-    """Some deployments, to any commit, and an incident."""
+    """Insert some deployments of random commits, and an incident."""
     for _ in range(5):
         repository, key = rng.randrange(3), f"{rng.getrandbits(64)}"
         requested = START + timedelta(minutes=rng.randrange(100 * 24 * 60))

@@ -1,8 +1,8 @@
-"""Random teams and pull requests, with the instants on purpose at which rules meet.
+"""Random teams and pull requests, with many events at the boundaries of rules.
 
-hypothesis draws many companies of a few people, teams and pull requests each. In a company all that
-happens does so at a handful of key instants, or next to them, so that merges fall on the ends of
-windows and periods. What each company is called keeps it apart from the others in one database.
+hypothesis draws many companies, each with a few people, teams and pull requests. All events of a
+company happen at or next to a few key instants, so that merges fall on the ends of windows and
+periods. The company's name keeps its rows apart from those of others in the same database.
 """
 
 import json
@@ -20,8 +20,8 @@ from tests.reference import Coverage
 
 Row = dict[str, Any]
 ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe")
-# ISO years of 53 weeks and their ends, a leap day, months that begin with a week, and the Sundays
-# of a change to or from summer time, in Lord Howe by half an hour.
+# Start and end of ISO years with 53 weeks, a leap day, months that begin on a Monday, and the
+# Sundays on which summer time begins or ends (by half an hour in Lord Howe).
 DAYS = (
     *("2020-12-28", "2021-01-01", "2021-01-04", "2024-02-29", "2024-03-01", "2024-03-31"),
     *("2024-04-01", "2024-04-07", "2024-04-08", "2024-10-06", "2024-10-07", "2024-10-27"),
@@ -54,14 +54,14 @@ def companies(draw: st.DrawFn) -> Row:
     keys = sorted(draw(st.sets(st.sampled_from(INSTANTS), min_size=2, max_size=6)))
     people = [draw(_people(number)) for number in range(draw(st.integers(1, 4)))]
     if len(people) > 1 and draw(st.booleans()):
-        # GitHub gives a login that is free again to somebody else.
+        # GitHub gives a login that became free to another account.
         people[0]["id"], people[1]["id"] = "U@0", "U@1"
         people[0]["type"] = people[1]["type"] = USER
         people[1]["former"] = people[0]["login"]
     teams = [draw(_teams(number, people, keys)) for number in range(draw(st.integers(1, 3)))]
     records = draw(st.lists(_pull_requests(people, keys), min_size=1, max_size=10))
     if draw(st.booleans()):
-        # The last of them is an account of the first one's.
+        # The last account belongs to the first person.
         _join(people, teams)
     return {"people": people, "teams": teams, "records": records}
 
@@ -100,7 +100,7 @@ def _teams(draw: st.DrawFn, number: int, people: list[Row], keys: list[datetime]
     }
     for login in sorted(logins):
         ends = sorted(draw(st.sets(st.sampled_from(keys), max_size=4)))
-        # Two windows that touch, or with a gap between them, and the last perhaps open.
+        # Windows that touch or have a gap between them; the last one may be open.
         for start, end in pairwise([*ends, None]):
             if draw(st.integers(0, 3)) and (end or not is_dissolved):
                 members.append(
@@ -162,7 +162,7 @@ def _reviews(draw: st.DrawFn, people: list[Row], instants: list[datetime]) -> Ro
 
 @st.composite
 def _accounts(draw: st.DrawFn, people: list[Row]) -> Row:
-    """Draw who did something: one of the people, an outsider, or somebody whom GitHub deleted."""
+    """Draw an actor: one of the people, an outsider, or a deleted account."""
     outsider = {
         "id": "U@x",
         "login": "@x",
@@ -182,9 +182,9 @@ def _spelled(login: str) -> st.SearchStrategy[str]:
 
 @st.composite
 def coverages(draw: st.DrawFn, is_whole: bool) -> dict[str, Coverage]:
-    """Draw what is loaded of each repository, its ends at instants at which things happen too.
+    """Draw the coverage of each repository, with its ends at instants of other events.
 
-    Where `is_whole`, the whole history of one, which then begins as its pull requests do.
+    If `is_whole`, the whole history of one is loaded; it then begins with its pull requests.
     """
     at = st.sampled_from(INSTANTS)
     late = st.sampled_from([instant for instant in INSTANTS if instant.year == 2025])
@@ -201,9 +201,9 @@ def coverages(draw: st.DrawFn, is_whole: bool) -> dict[str, Coverage]:
 
 
 def drawn(strategy: st.SearchStrategy[Any], seed: int) -> Any:
-    """Draw a value by hypothesis, the same for the same seed.
+    """Draw a value with hypothesis, the same for the same seed.
 
-    The second of a run: the first is always the simplest, later ones vary those before them.
+    Takes the second value of a run: the first is always the simplest, later ones are variations.
     """
     values: list[Any] = []
 
@@ -226,7 +226,7 @@ def drawn(strategy: st.SearchStrategy[Any], seed: int) -> Any:
 def random_world(
     seed: int, count: int
 ) -> tuple[list[Row], list[Row], dict[str, list[str]], dict[str, str]]:
-    """Return records, teams, former logins and the bearers of today's of `count` companies."""
+    """Return records, teams, former logins and current login owners of `count` companies."""
     records: list[Row] = []
     teams: list[Row] = []
     logins: dict[str, list[str]] = {}
@@ -253,7 +253,7 @@ def raw_rows(
     bearers: dict[str, str],
     coverage: dict[str, Coverage],
 ) -> dict[str, list[Row]]:
-    """Return the rows of `raw` by table that an ingest would have made of all this."""
+    """Return the rows of `raw`, by table, that an ingest would have loaded for these."""
     return {
         "repositories": [
             {
@@ -320,7 +320,7 @@ def _pull_request(record: Row) -> Row:
 
 
 def occasions(records: list[Row], teams: list[Row]) -> Counter[str]:
-    """Count what the random configurations are there for."""
+    """Count the occurrences of each boundary case in the random data."""
     found: Counter[str] = Counter()
     windows = [member for team in teams for member in team["members"]]
     starts = {(w["github_username"].lower().removesuffix("[bot]"), w["joined_at"]) for w in windows}

@@ -1,4 +1,4 @@
-"""Which accounts are a member's: former logins, logins that changed hands, `also`."""
+"""Which accounts belong to a member: former logins, logins reused by others, `also`."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +14,7 @@ def seen(account: str, login: str, at: str | None, account_type: str = "User") -
 
 
 def teams_of(warehouse: Warehouse) -> dict[int, str]:
-    """The team of each merged pull request that a team counts."""
+    """The team of each merged pull request that counts for a team."""
     rows = warehouse.rows(
         """
         select number, string_agg(team_id, ' ' order by team_id) as teams
@@ -50,7 +50,7 @@ def base(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def test_a_login_that_changes_hands_is_the_new_bearers_from_the_next_build(base: Warehouse) -> None:
+def test_reused_login_belongs_to_the_new_account_from_the_next_build(base: Warehouse) -> None:
     assert teams_of(base) == {1: "core"}
     base.insert(
         user_logins=[
@@ -65,7 +65,7 @@ def test_a_login_that_changes_hands_is_the_new_bearers_from_the_next_build(base:
     )
     base.build()
     assert teams_of(base) == {2: "core"}
-    # U_2 takes another login: nobody is called ada, and it stands for both again.
+    # U_2 takes another login: no account is called ada now, so it stands for both again.
     base.insert(user_logins=[seen("U_2", "ada-2", "2026-01-09T00:00Z")])
     base.build()
     assert teams_of(base) == {1: "core", 2: "core", 3: "core"}

@@ -1,4 +1,4 @@
-"""DELIVERY.md's worked examples: every figure here is typed from that page."""
+"""The worked examples of docs/delivery.md, with every figure copied from that page."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,10 +21,10 @@ def at(moment: str) -> str:
 
 
 class Example:
-    """A world of its own: teams, people and a repository, with deployments.
+    """A separate world: teams, people and a repository, with deployments.
 
-    `mN` is the default branch's commit of pull request N. Ada is in `core` at 1, Bob in `web` at
-    0.5, Eve in no team. Deployment `B` of `m0` on 1 March is the first.
+    `mN` is the commit of pull request N on the default branch. Ada is in `core` at 1, Bob in `web`
+    at 0.5, Eve in no team. Deployment `B` of `m0` on 1 March is the first.
     """
 
     def __init__(self, number: int) -> None:
@@ -60,7 +60,7 @@ class Example:
         return f"{self.name} {name}"
 
     def change(self, number: int, author: str, begun: str, merged: str, **more: Any) -> None:
-        """A pull request whose merge is the default branch's next commit, unless it is `beside`."""
+        """A pull request whose merge is the next commit of the default branch, unless `beside`."""
         commit, parents = f"m{number}", more.pop("parents", [self.tip])
         if not more.pop("beside", False):
             self.tip = commit
@@ -82,7 +82,7 @@ class Example:
     def deploy(
         self, name: str, commit: str, succeeded: str, requested: str | None = None, **more: Any
     ) -> None:
-        """A deployment to production, by default requested five minutes before."""
+        """A deployment to production, by default requested five minutes earlier."""
         statuses = more.pop("statuses", [("SUCCESS", succeeded)])
         self.rows["deployments"].append(
             {
@@ -266,7 +266,7 @@ def example_9() -> Example:
 
 
 def example_10() -> Example:
-    """Incidents that nobody caused."""
+    """Incidents without a deployment to blame."""
     x = Example(10)
     x.change(1, "ada", "2d 08:00", "2d 09:00")
     x.deploy("D1", "m1", "2d 09:30")
@@ -346,7 +346,7 @@ def built(
     target: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Warehouse]:
-    """The examples, written to `raw` or loaded from a GitHub that has them."""
+    """The examples, written to `raw` or loaded from a simulated GitHub."""
     examples = [make() for make in EXAMPLES]
     for example in examples:
         if example.number not in (11, 120):
@@ -373,7 +373,7 @@ def week(warehouse: Warehouse, team_id: str) -> Row:
     return row
 
 
-# What a row of the week of 2 March says, by example and team.
+# The expected row of the week of 2 March, by example and team.
 FIGURES: dict[str, dict[str, Any]] = {
     "core1": {
         "deployments": 1,
@@ -486,7 +486,7 @@ def test_a_week_of_a_worked_example(built: Warehouse, team_id: str) -> None:
     }
 
 
-def test_the_api_says_the_same(built: Warehouse) -> None:
+def test_api_returns_the_same_figures(built: Warehouse) -> None:
     app = create_app(settings_for(built.database.url))
     client = Client(app)
     days = {"from": "2026-03-02", "to": "2026-03-08"}
@@ -536,7 +536,7 @@ def failures(warehouse: Warehouse, number: int) -> dict[str, tuple[list[str], fl
     }
 
 
-def test_what_failed_and_why(built: Warehouse) -> None:
+def test_failed_deployments_with_their_causes(built: Warehouse) -> None:
     assert failures(built, 4) == {"D2": (["rollback"], 1.25)}
     assert failures(built, 40) == {"D2": (["rollback"], 2.0)}
     assert failures(built, 8) == {"D1": (["revert"], 24.5)}
@@ -546,7 +546,7 @@ def test_what_failed_and_why(built: Warehouse) -> None:
     }
 
 
-def test_incidents_that_nobody_caused_are_listed(built: Warehouse) -> None:
+def test_incidents_without_a_deployment_are_listed_with_a_reason(built: Warehouse) -> None:
     rows = built.rows(
         "select * from marts.fct_incidents where repository = 'acme/example10' order by started_at"
     )

@@ -1,6 +1,6 @@
 """Random worlds of deployments, and the made-up organisation.
 
-Each row of the marts is what plain Python makes of DELIVERY.md.
+Each row of the marts equals the result of the plain Python reference for docs/delivery.md.
 """
 
 import json
@@ -38,7 +38,7 @@ def random_worlds(seed: int) -> World:
 
 
 def differences(warehouse: Warehouse, expected: Delivery) -> list[str]:
-    """Say where the marts are not what is expected, mart by mart."""
+    """List the differences between the marts and the expected rows, by mart."""
     deployments = warehouse.rows("select * from marts.fct_deployments")
     places = {str(row["deployment_id"]): row for row in deployments}
     for row in deployments:

@@ -1,4 +1,4 @@
-"""What is said of the models: in the project, in the database, on the page for readers."""
+"""Descriptions of the models: in the project, in the database and in docs/marts.md."""
 
 import json
 import os
@@ -30,7 +30,7 @@ where
 
 @pytest.fixture(scope="module")
 def manifest(warehouse: Warehouse) -> dict[str, Any]:
-    """What dbt made of the project, with everything built of no rows."""
+    """dbt's manifest of the project, with everything built on empty tables."""
     warehouse.build("--write-json")
     return json.loads((warehouse.target / "manifest.json").read_text("utf-8"))
 
@@ -63,17 +63,17 @@ def test_models_and_their_columns_are_described(models: dict[str, Node]) -> None
 
 
 def test_every_model_has_a_key(manifest: dict[str, Any], models: dict[str, Node]) -> None:
-    """One test says that its columns are unique together, and never null."""
+    """A test checks that the key's columns are unique together and not null."""
     tests = {"primary_key", "one_row", "identifies_row_of_pull_request"}
     keyed = {
         node["attached_node"].rpartition(".")[2]
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test" and node.get("test_metadata", {}).get("name") in tests
     }
-    # The rows of marts, and of the views on them, were tested before they were published.
+    # The rows of the marts and of the views on them are tested before they are published.
     tested = {name for name in models if not name.startswith(("dim_", "fct_", "metricflow_"))}
-    # Its rows are tested in int_pull_requests_changed, and those of the other two, which would take
-    # as long again to compute, by the unique index of int_pull_requests_measured.
+    # int_pull_requests_changed tests the rows of the first. The unique index of
+    # int_pull_requests_measured tests those of the other two, which are slow to compute again.
     assert tested - keyed == {
         "stg_github__pull_requests",
         "int_pull_requests_phased",
@@ -83,18 +83,14 @@ def test_every_model_has_a_key(manifest: dict[str, Any], models: dict[str, Node]
     assert keyed - tested == snapshots
 
 
-def test_what_is_public_has_a_contract_and_a_reader(
+def test_public_models_have_a_contract_and_an_exposure(
     manifest: dict[str, Any], models: dict[str, Node], marts: dict[str, Node]
 ) -> None:
     assert {name for name, node in models.items() if node["access"] == "public"} == set(marts)
     assert {node["access"] for node in models.values()} == {"public", "private"}
     assert {node["group"] for node in models.values()} == {"metrics"}
     assert all(node["contract"]["enforced"] for node in marts.values())
-    delivery = {"fct_deployments", "fct_deployment_pull_requests", "fct_team_deployments"}
-    delivery |= {"fct_incidents"}
-    delivery |= {"fct_team_delivery_weekly", "fct_team_delivery_monthly"}
-    not_shown = {"fct_pull_request_labels", *delivery}
-    for exposure, unread in (("dashboard", not_shown), ("bi_tools", set())):
+    for exposure, unread in (("dashboard", {"fct_pull_request_labels"}), ("bi_tools", set())):
         (read,) = (
             set(one["depends_on"]["nodes"])
             for one in manifest["exposures"].values()
@@ -140,7 +136,7 @@ def test_every_column_of_a_mart_is_declared_with_its_type(
 
 
 def table_of(node: Node) -> list[str]:
-    """A mart's table on the page for readers."""
+    """The table of a mart in docs/marts.md."""
     never_null = {
         column["name"]
         for column in node["columns"].values()
@@ -155,7 +151,7 @@ def table_of(node: Node) -> list[str]:
     return lines
 
 
-def test_the_page_for_readers_has_what_the_contracts_have(marts: dict[str, Node]) -> None:
+def test_docs_page_of_the_marts_equals_their_contracts(marts: dict[str, Node]) -> None:
     sections = dict(
         re.findall(r"^### `(\w+)`\n(.*?)(?=^##|\Z)", PAGE.read_text("utf-8"), re.M | re.S)
     )
@@ -166,7 +162,7 @@ def test_the_page_for_readers_has_what_the_contracts_have(marts: dict[str, Node]
         assert one_line(node["description"]) in sections[name]
 
 
-def test_make_docs_makes_one_page_that_asks_nobody(
+def test_make_docs_creates_one_page_without_external_resources(
     warehouse: Warehouse, manifest: dict[str, Any], tmp_path: Path
 ) -> None:
     environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"}
@@ -181,5 +177,5 @@ def test_make_docs_makes_one_page_that_asks_nobody(
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout == f"{tmp_path}/index.html documents the database {warehouse.database}\n"
     page = (tmp_path / "index.html").read_text("utf-8")
-    assert "One row per team and week, weeks without merges included." in page
+    assert "One row per team and week, including weeks without merges" in page
     assert re.findall(r"""<(?:script|link)[^>]*(?:src|href)=["']https?:""", page) == []

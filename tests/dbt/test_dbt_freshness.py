@@ -1,4 +1,4 @@
-"""`dbt source freshness`: the ingest is stale 12 hours after its last good run."""
+"""`dbt source freshness`: the ingest is stale 12 hours after its last complete run."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ COUNTS += ("failures", "requests", "points", "response_bytes")
 
 
 def ingest_run(hours: float, status: str) -> Row:
-    """A run that finished these hours ago."""
+    """A run that finished this many hours ago."""
     finished_at = datetime.now(UTC) - timedelta(hours=hours)
     return dict.fromkeys(COUNTS, 0) | {
         "run_id": f"{status} {hours}",
@@ -29,9 +29,9 @@ def ingest_run(hours: float, status: str) -> Row:
         ([(13, "complete"), (1, "failed"), (1, "interrupted")], "error"),
         ([], "error"),
     ],
-    ids=["fresh", "stale", "bad runs do not count", "never"],
+    ids=["fresh", "stale", "failed runs do not count", "never"],
 )
-def test_the_last_good_run_says_how_fresh_it_is(
+def test_freshness_depends_on_the_last_complete_run(
     warehouse: Warehouse, runs: list[tuple[float, str]], status: str
 ) -> None:
     with warehouse.database.connect() as connection:

@@ -1,4 +1,4 @@
-"""What a login made by README's recipe may do: read the marts, and nothing else."""
+"""A login created as docs/bi.md describes can read the marts and nothing else."""
 
 import re
 import secrets
@@ -26,9 +26,9 @@ where nspname !~ '^pg_|^information_schema$' and relkind in ('r', 'v', 'm', 'p',
 """
 
 
-def made_by_the_readme(database: Database, login: str) -> Database:
-    """A login as README has a BI tool's made, under another name."""
-    text = (ROOT / "README.md").read_text("utf-8")
+def made_as_documented(database: Database, login: str) -> Database:
+    """The login that docs/bi.md describes, with another name."""
+    text = (ROOT / "docs" / "bi.md").read_text("utf-8")
     (recipe,) = re.findall(r"^create role metabase login .*;$", text, re.MULTILINE)
     statement = recipe.replace("metabase", login).replace("…", "secret")
     with database.connect() as connection:
@@ -40,12 +40,12 @@ def made_by_the_readme(database: Database, login: str) -> Database:
 
 @pytest.fixture(scope="module")
 def metabase(warehouse: Warehouse) -> Iterator[Database]:
-    """The login, on marts that a build has made and another has replaced.
+    """The login, after a build and a full refresh of the marts.
 
-    What `dora db init` granted is taken back first: dbt alone has to let the reader in.
+    The grants of `dora db init` are revoked first, so that only dbt's grants count.
     """
     login = f"metabase_{secrets.token_hex(4)}"
-    reader = made_by_the_readme(warehouse.database, login)
+    reader = made_as_documented(warehouse.database, login)
     with warehouse.database.connect() as connection:
         connection.execute(f"revoke usage on schema marts from {READER}")
         connection.execute(
@@ -67,7 +67,7 @@ def relations(warehouse: Warehouse) -> dict[str, str]:
 
 
 def refused(connection: psycopg.Connection[Any], statement: str) -> bool:
-    """Whether it is the login's rights that a statement fails for."""
+    """Whether a statement fails because the login lacks a privilege."""
     try:
         with connection.transaction(force_rollback=True):
             connection.execute(sql.SQL(statement))
@@ -76,7 +76,7 @@ def refused(connection: psycopg.Connection[Any], statement: str) -> bool:
     return False
 
 
-def test_it_reads_every_mart_and_nothing_of_any_other_schema(
+def test_login_reads_every_mart_and_no_other_schema(
     warehouse: Warehouse, metabase: Database
 ) -> None:
     found = relations(warehouse)
@@ -87,7 +87,7 @@ def test_it_reads_every_mart_and_nothing_of_any_other_schema(
     assert readable == {name for name, schema in found.items() if schema == "marts"}
 
 
-def test_it_changes_nothing_in_a_mart(warehouse: Warehouse, metabase: Database) -> None:
+def test_login_cannot_change_a_mart(warehouse: Warehouse, metabase: Database) -> None:
     marts = [name for name, schema in relations(warehouse).items() if schema == "marts"]
     statements = [
         "insert into {} default values",
@@ -113,7 +113,7 @@ def test_it_changes_nothing_in_a_mart(warehouse: Warehouse, metabase: Database) 
 
 
 @pytest.mark.parametrize("schema", ["raw", "staging", "intermediate", "marts", "public"])
-def test_it_makes_nothing_in_any_schema(metabase: Database, schema: str) -> None:
+def test_login_cannot_create_anything_in_a_schema(metabase: Database, schema: str) -> None:
     statements = [
         f"create table {schema}.mine (a int)",
         f"create view {schema}.mine as select 1 as a",
@@ -139,18 +139,18 @@ def test_it_makes_nothing_in_any_schema(metabase: Database, schema: str) -> None
         "update pg_class set relname = relname",
     ],
 )
-def test_it_does_nothing_else(metabase: Database, statement: str) -> None:
+def test_login_is_refused_any_other_statement(metabase: Database, statement: str) -> None:
     with metabase.connect() as connection:
         assert refused(connection, statement)
 
 
-def test_a_temporary_table_is_its_own_affair(metabase: Database) -> None:
+def test_login_can_create_a_temporary_table(metabase: Database) -> None:
     with metabase.connect() as connection:
         connection.execute("create temporary table mine as select * from marts.dim_teams")
         assert connection.execute("select count(*) from mine").fetchone() == (2,)
 
 
-def test_what_everybody_was_granted_is_taken_back(warehouse: Warehouse, metabase: Database) -> None:
+def test_grant_to_public_is_revoked_by_a_build(warehouse: Warehouse, metabase: Database) -> None:
     warehouse.execute("grant select on marts.dim_teams to public")
     assert warehouse.dbt("run", "--select", "dim_teams") == {"dim_teams": "success"}
     with warehouse.database.connect() as connection:
@@ -163,7 +163,7 @@ def test_what_everybody_was_granted_is_taken_back(warehouse: Warehouse, metabase
 
 
 def test_a_build_needs_no_roles(home: Path, target: Path) -> None:
-    """Nobody has made any on this server, and the login may not."""
+    """The roles do not exist on this server, and the login may not create them."""
     server = embedded_postgres.start(home)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute("create role analyst login password 'secret'")

@@ -1,4 +1,4 @@
-"""A view that somebody made on a mart, and whoever reads it, while builds come and go."""
+"""Views that an analyst created on the marts, and their readers, across builds."""
 
 import secrets
 import threading
@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from dbt_support import EXAMPLE, Warehouse, pull_request
 from psycopg import Connection, sql
-from test_dbt_grants import made_by_the_readme
+from test_dbt_grants import made_as_documented
 
 from dora.database import Database
 from dora.roles import TRANSFORM
@@ -50,13 +50,13 @@ order by relname
 
 @dataclass(frozen=True)
 class Analyst:
-    """Whose login reads the marts and owns a schema with a view on each of them."""
+    """A login that reads the marts and owns a schema with a view on each of them."""
 
     database: Database
     schema: str
 
     def counts(self, connection: Connection[Any]) -> dict[str, int]:
-        """How many rows each view has; a view that is gone is left out."""
+        """The number of rows of each view; missing views are left out."""
         views = connection.execute(
             "select viewname from pg_views where schemaname = %s order by 1", [self.schema]
         ).fetchall()
@@ -78,7 +78,7 @@ def built(warehouse: Warehouse) -> Warehouse:
 @pytest.fixture
 def analyst(built: Warehouse) -> Iterator[Analyst]:
     login = f"analyst_{secrets.token_hex(4)}"
-    database = made_by_the_readme(built.database, login)
+    database = made_as_documented(built.database, login)
     with built.database.connect() as connection:
         connection.execute(f"create schema {login} authorization {login}")
     with database.connect() as connection:
@@ -90,7 +90,7 @@ def analyst(built: Warehouse) -> Iterator[Analyst]:
 
 
 def shapes(warehouse: Warehouse) -> dict[str, tuple[Any, ...]]:
-    """What each mart is, from its identity to its comments."""
+    """The properties of each mart, from its oid to its comments."""
     with warehouse.database.connect() as connection:
         return {mart: tuple(rest) for mart, *rest in connection.execute(SHAPE)}
 
@@ -104,9 +104,9 @@ def writers(warehouse: Warehouse) -> dict[str, list[tuple[str]]]:
         }
 
 
-def test_views_survive_a_build_and_show_what_it_made(built: Warehouse, analyst: Analyst) -> None:
+def test_views_survive_a_build_and_show_its_rows(built: Warehouse, analyst: Analyst) -> None:
     before = shapes(built)
-    # What somebody grants by hand is not what the project says.
+    # A manual grant that the project does not configure.
     with built.database.connect(TRANSFORM) as connection:
         connection.execute(f"grant select on marts.dim_teams to {analyst.schema}")
     assert shapes(built) != before
@@ -144,9 +144,9 @@ def test_views_survive_a_build_and_show_what_it_made(built: Warehouse, analyst: 
 
 
 def test_readers_and_a_build_do_not_wait_for_each_other(built: Warehouse, analyst: Analyst) -> None:
-    """One holds a transaction open on every mart throughout; one looks all the time.
+    """One reader keeps a transaction open on every mart; another reads all the time.
 
-    Between the old row of `dim_build` and the new one the build is made to rest.
+    A trigger makes the build pause between the old and the new row of `dim_build`.
     """
     with built.database.connect() as connection:
         connection.execute(f"alter database {name_of(built)} set lock_timeout = '5s'")

@@ -1,4 +1,4 @@
-"""dbt's own tests let nothing wrong pass: each is shown what it is there for."""
+"""The project's dbt tests fail on the errors that they exist for."""
 
 import re
 
@@ -64,8 +64,10 @@ def test_corrupted_tables_fail(own_warehouse: Warehouse) -> None:
 
 @pytest.fixture
 def doubtful(own_warehouse: Warehouse) -> Warehouse:
-    """In `core`, Ada overlaps herself in other letters, Dan twice within one long window, Finn
-    leaves as he joins, Cleo goes by two logins; Bob is over 1.
+    """Doubtful memberships in `core`.
+
+    Ada's windows overlap in another spelling. Dan has two windows inside a long one. Finn leaves
+    at the instant of joining. Cleo has two logins. Bob's weights exceed 1.
     """
     own_warehouse.insert(**EXAMPLE)
     own_warehouse.insert(

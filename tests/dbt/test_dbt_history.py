@@ -1,4 +1,4 @@
-"""An edit of the configuration holds for the past too; what was believed before is kept."""
+"""An edit of the configuration also applies to the past; snapshots keep the former state."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,8 +18,8 @@ FIRST: dict[str, list[Row]] = {
         membership("core", "dan", "0.0", "2026-01-01T00:00Z"),
     ],
 }
-# Ada's move to `core` turns out to have been on 8 January and not whole; Bob was never in `web`,
-# which is called otherwise, but Cleo; Ada is spelled otherwise there, `core` described otherwise.
+# Corrected: Ada moved to `core` on 8 January, at less than 1. Cleo, not Bob, was in `web`. `web`
+# has another name and another spelling of Ada, and `core` has another description.
 SECOND: dict[str, list[Row]] = {
     "teams": [
         EXAMPLE["teams"][0] | {"description": "The core"},
@@ -47,14 +47,14 @@ NAMES = """
 
 
 def configure(warehouse: Warehouse, configuration: dict[str, list[Row]]) -> None:
-    """Put a configuration in the place of the other, as an ingest does."""
+    """Replace the configuration, as an ingest does."""
     with warehouse.database.connect(INGEST) as connection:
         connection.execute("truncate raw.teams, raw.team_memberships")
     warehouse.insert(**configuration)
 
 
 def build(warehouse: Warehouse) -> datetime:
-    """Build; return when, as the marts say."""
+    """Build; return its time from the marts."""
     warehouse.build()
     (row,) = warehouse.rows("select built_at from marts.dim_build")
     built_at: datetime = row["built_at"]
@@ -68,7 +68,7 @@ def kept(database: Database, query: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture(scope="module")
 def builds(warehouse: Warehouse) -> list[tuple[datetime, dict[str, Any]]]:
-    """When each build was, and its figures: of the first configuration, the second, the first."""
+    """Time and figures of three builds, with the first, the second and the first configuration."""
     warehouse.insert(repositories=EXAMPLE["repositories"], pull_requests=EXAMPLE["pull_requests"])
     done = []
     for configuration in (FIRST, SECOND, FIRST):
@@ -83,10 +83,10 @@ def weights(figures: dict[str, Any], team: str) -> list[Decimal]:
     return [figures[team][week]["weighted_prs_merged"] for week in (WEEK_2, WEEK_3)]
 
 
-def test_windows_decide_and_not_the_day_of_the_edit(
+def test_edit_of_windows_changes_past_figures(
     builds: list[tuple[datetime, dict[str, Any]]],
 ) -> None:
-    """All merges are of a time before any of the builds, and follow each build's windows."""
+    """All merges are older than the builds, and are counted by each build's windows."""
     first, second, again = (figures for _, figures in builds)
     assert (weights(first, "core"), weights(first, "web")) == (
         [Decimal("0.5"), 1],
@@ -97,7 +97,7 @@ def test_windows_decide_and_not_the_day_of_the_edit(
     assert again == first
 
 
-def test_what_was_believed_is_kept_by_the_builds_that_believed_it(
+def test_snapshots_keep_each_configuration_with_its_span_of_builds(
     builds: list[tuple[datetime, dict[str, Any]]], warehouse: Warehouse
 ) -> None:
     one, two, three = (built_at for built_at, _ in builds)
@@ -121,16 +121,16 @@ def test_what_was_believed_is_kept_by_the_builds_that_believed_it(
         ("web", "cleo", whole, day[1], None, two, three),
     ]
     assert kept(warehouse.database, NAMES) == [
-        ("core", "Core", "What all stand on", one, two),
+        ("core", "Core", "Shared services", one, two),
         ("core", "Core", "The core", two, three),
-        ("core", "Core", "What all stand on", three, None),
+        ("core", "Core", "Shared services", three, None),
         ("web", "Web", None, one, two),
         ("web", "Website", None, two, three),
         ("web", "Web", None, three, None),
     ]
 
 
-def test_a_full_refresh_keeps_what_was_believed(
+def test_full_refresh_keeps_the_snapshots(
     builds: list[tuple[datetime, dict[str, Any]]], warehouse: Warehouse
 ) -> None:
     before = kept(warehouse.database, WINDOWS)

@@ -1,6 +1,6 @@
-"""A build works out what has changed since the one before, and comes to what one from nothing does.
+"""An incremental build gives the same rows as a full refresh.
 
-Each test changes `raw` as an ingest would, builds as usual, then with `--full-refresh`.
+Each test changes `raw` as an ingest would, builds incrementally, then with `--full-refresh`.
 """
 
 import json
@@ -69,7 +69,7 @@ def changed(warehouse: Warehouse) -> set[str]:
 
 
 def scope(warehouse: Warehouse) -> Row:
-    """What the next build would have to do."""
+    """The work that the next build would have to do."""
     statuses = warehouse.dbt("run", "--select", "+int_build_scoped")
     assert set(statuses.values()) == {"success"}
     with warehouse.database.connect() as connection:
@@ -82,7 +82,7 @@ def scope(warehouse: Warehouse) -> Row:
 def filled(warehouse: Warehouse) -> Warehouse:
     """120 pull requests of twelve people in three teams, built.
 
-    Each test goes on from the last, which ends with a build.
+    Each test continues from the state of the previous one, which ends with a build.
     """
     rng = random.Random(1)
     warehouse.insert(
@@ -100,7 +100,7 @@ def filled(warehouse: Warehouse) -> Warehouse:
 
 
 @pytest.mark.parametrize("seed", [2, *(pytest.param(n, marks=pytest.mark.long) for n in (3, 4, 5))])
-def test_after_random_edits_a_build_is_what_one_from_nothing_is(
+def test_incremental_build_after_random_edits_equals_full_refresh(
     filled: Warehouse, seed: int
 ) -> None:
     rng = random.Random(seed)
@@ -116,7 +116,7 @@ def test_after_random_edits_a_build_is_what_one_from_nothing_is(
 
 
 def row_versions(warehouse: Warehouse) -> list[Row]:
-    """Which transaction wrote each row of the facts."""
+    """The transaction that wrote each row of the facts."""
     return warehouse.rows(
         """
         select xmin::text, 'pull request' as mart, pull_request_id as key, null as other_key
@@ -133,12 +133,12 @@ def row_versions(warehouse: Warehouse) -> list[Row]:
 
 
 def a_team(warehouse: Warehouse) -> str:
-    """One of those that the configuration has now."""
+    """One of the currently configured teams."""
     (row,) = warehouse.rows("select min(team_id) as team_id from marts.dim_teams")
     return str(row["team_id"])
 
 
-def test_unchanged_rows_are_not_written_again(filled: Warehouse) -> None:
+def test_unchanged_rows_are_not_rewritten(filled: Warehouse) -> None:
     before = row_versions(filled)
     run(filled)
     assert changed(filled) == set()
@@ -166,7 +166,7 @@ def test_unchanged_rows_are_not_written_again(filled: Warehouse) -> None:
     ],
     ids=["weight", "joined_at", "left_at", "account", "repository name"],
 )
-def test_change_of_an_input_is_noticed(
+def test_change_of_an_input_is_detected(
     filled: Warehouse, change: LiteralString, has_new_memberships: bool
 ) -> None:
     a_row = "(select min(ctid) from raw.team_memberships)"
@@ -201,7 +201,7 @@ def test_code_counts_as_changed_if_its_sql_does(
 
 
 def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
-    """A macro that is not in the list could change without being noticed."""
+    """A change of a macro outside the list would not be detected."""
     filled.dbt("compile", "--select", "dim_teams")
     manifest = json.loads((filled.target / "manifest.json").read_text("utf-8"))
     used = {
@@ -212,7 +212,7 @@ def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
         if macro.startswith("macro.dora_metrics.")
     }
     hashed = manifest["macros"]["macro.dora_metrics.hash_of_the_code"]["depends_on"]["macros"]
-    # They change no row: which rows are computed, and how fast.
+    # They do not change rows, only which rows are computed and how fast.
     steering = {"should_full_refresh", "is_full_refresh", "hash_of_the_code", "scope_says"}
     # Their values are hashed.
     steering |= {"reporting_timezone", "attribution_instant"}
@@ -223,7 +223,7 @@ def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
     assert used - set(hashed) <= {f"macro.dora_metrics.{name}" for name in steering}
 
 
-def test_another_raw_table_is_read_whole(filled: Warehouse) -> None:
+def test_recreated_raw_table_is_read_completely(filled: Warehouse) -> None:
     before = marts(filled)
     (gone,) = filled.rows(
         """
@@ -251,7 +251,7 @@ def test_another_raw_table_is_read_whole(filled: Warehouse) -> None:
 
 
 def test_runs_of_some_models_are_completed_by_the_next_build(filled: Warehouse) -> None:
-    """As if builds failed half-way, with ingests between them."""
+    """The runs stand for builds that failed half-way, with ingests between them."""
     rng = random.Random(7)
     before = marts(filled)
     for select in ("+int_pull_requests_measured", "+int_team_weeks_summed", "int_build_scoped"):
@@ -285,10 +285,10 @@ def test_runs_of_some_models_are_completed_by_the_next_build(filled: Warehouse) 
     ],
     ids=["rules", "memberships", "deliveries"],
 )
-def test_what_is_taken_back_before_it_is_published_leaves_nothing(
+def test_change_reverted_before_publishing_has_no_effect(
     filled: Warehouse, change: LiteralString, back: LiteralString
 ) -> None:
-    """As if the build with it had failed: rows made with it are there, but in no mart."""
+    """The build with the change does not publish: its rows are in the models but in no mart."""
     rng = random.Random(8)
     configure(filled, rng)
     before = run(filled)
@@ -303,7 +303,7 @@ def test_what_is_taken_back_before_it_is_published_leaves_nothing(
     assert run(filled) == run(filled, "--full-refresh")
 
 
-def test_deployments_that_land_during_a_build_are_completed_by_the_next(filled: Warehouse) -> None:
+def test_deployments_loaded_during_a_build_are_completed_by_the_next(filled: Warehouse) -> None:
     rng = random.Random(11)
     deploy(filled, rng)
     filled.build(after={"int_deliveries_compared": lambda: deploy(filled, rng)})
@@ -350,7 +350,7 @@ def test_ingest_during_a_build_is_completed_by_the_next(filled: Warehouse) -> No
 
 
 def test_a_build_after_a_crash_of_the_server_computes_everything(filled: Warehouse) -> None:
-    """Postgres empties unlogged tables then."""
+    """A crash empties the unlogged tables."""
     before = marts(filled)
     land(filled, range(30, 50), random.Random(10))
     with filled.database.connect() as connection:
@@ -365,7 +365,7 @@ def test_a_build_after_a_crash_of_the_server_computes_everything(filled: Warehou
     assert usual == run(filled, "--full-refresh")
 
 
-def test_a_table_made_of_changed_rows_alone_is_refused(filled: Warehouse) -> None:
+def test_rebuilding_a_table_from_changed_rows_only_is_refused(filled: Warehouse) -> None:
     run(filled)
     (one,) = filled.results("run", "--full-refresh", "--select", "int_pull_requests_measured")
     assert one.status == "error"
@@ -381,7 +381,7 @@ def test_a_table_made_of_changed_rows_alone_is_refused(filled: Warehouse) -> Non
         "intermediate.int_builds_published",
     ],
 )
-def test_a_dropped_table_is_made_again(filled: Warehouse, table: LiteralString) -> None:
+def test_dropped_table_is_recreated(filled: Warehouse, table: LiteralString) -> None:
     land(filled, range(20), random.Random(table))
     with filled.database.connect() as connection:
         connection.execute(f"drop table {table} cascade".encode())

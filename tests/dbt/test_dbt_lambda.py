@@ -1,4 +1,4 @@
-"""dbt where AWS Lambda runs it: no semaphores in /dev/shm, nothing to write to but /tmp."""
+"""dbt under the limits of AWS Lambda: no semaphores in /dev/shm, only /tmp is writable."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from tests.confinement import with_own_tmp
 LOCKS = """
 import multiprocessing, resource
 from transform.dbt_runner import do_without_semaphores
-# Semaphores are files, and a file may have no bytes.
+# Semaphores are files, and this limits files to 0 bytes.
 resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
 try:
     multiprocessing.get_context("spawn").Lock()
@@ -60,7 +60,7 @@ dbt_runner.run_dbt(Database(sys.argv[3]), Path(sys.argv[4]), compile)
 def python(
     script: str, *arguments: str | Path, within: tuple[str, ...] = (), **more: str
 ) -> list[str]:
-    """What a script printed, line by line, in a process of its own."""
+    """Run a script in a separate process; return the lines that it printed."""
     environment = {name: value for name, value in os.environ.items() if name[:2] != "PG"} | more
     done = subprocess.run(
         [*within, sys.executable, "-c", script, *map(str, arguments)],
@@ -74,19 +74,19 @@ def python(
     return done.stdout.splitlines()
 
 
-def test_locks_are_the_threads_own_where_semaphores_cannot_be_made() -> None:
+def test_thread_locks_are_used_if_semaphores_are_unavailable() -> None:
     assert python(LOCKS) == ["no semaphore", "_thread lock", "_thread RLock", "_thread lock"]
 
 
-def test_locks_stay_what_they_are_where_semaphores_can() -> None:
+def test_multiprocessing_locks_are_kept_if_semaphores_are_available() -> None:
     assert python(KEPT) == ["multiprocessing.synchronize"]
 
 
-def test_a_build_writes_to_its_home_alone(own_warehouse: Warehouse, tmp_path: Path) -> None:
+def test_build_writes_only_to_its_home(own_warehouse: Warehouse, tmp_path: Path) -> None:
     own_warehouse.insert(**EXAMPLE)
     within = with_own_tmp()
     if not within:
-        warnings.warn("no mount namespace here: built without hiding /dev/shm", stacklevel=1)
+        warnings.warn("no mount namespace: /dev/shm is not hidden from the build", stacklevel=1)
     url = own_warehouse.database.url
     printed = python(BUILD, url, tmp_path / "home", within=within)
     assert printed == (["refused"] * 2 if within else [])
@@ -97,7 +97,7 @@ def test_a_build_writes_to_its_home_alone(own_warehouse: Warehouse, tmp_path: Pa
     assert {path.name for path in (tmp_path / "home").iterdir()} == {"dbt"}
 
 
-def test_a_project_parsed_ahead_follows_the_settings_of_the_run(
+def test_precompiled_project_uses_the_settings_of_the_run(
     own_warehouse: Warehouse, tmp_path: Path
 ) -> None:
     package, home = tmp_path / "package", tmp_path / "home"
@@ -117,5 +117,5 @@ def test_a_project_parsed_ahead_follows_the_settings_of_the_run(
     (compiled,) = home.rglob("int_build_described.sql")
     assert "'Asia/Tokyo'" in compiled.read_text("utf-8")
     assert "'created_at'" in compiled.read_text("utf-8")
-    # What was parsed ahead was used: nothing was parsed again.
+    # The precompiled manifest was used; the project was not parsed again.
     assert list(home.rglob("partial_parse.msgpack")) == []

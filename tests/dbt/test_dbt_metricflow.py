@@ -1,4 +1,4 @@
-"""`mf query` gives the figures that the marts have, row by row."""
+"""`mf query` returns the same figures as the marts, row by row."""
 
 import csv
 import math
@@ -46,7 +46,7 @@ DELIVERY = [
 
 @pytest.fixture(scope="module")
 def project(warehouse: Warehouse, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The dbt project, built and parsed where `mf` looks for what dbt has parsed."""
+    """The dbt project, built and parsed in the folder in which `mf` looks for the manifest."""
     project = tmp_path_factory.mktemp("mf") / "dbt_project"
     shutil.copytree(ROOT / "dbt_project", project, ignore=shutil.ignore_patterns("target", "logs"))
     warehouse.insert(**EXAMPLE)
@@ -75,7 +75,7 @@ def _made(folder: Path) -> Path:
 
 
 def query(warehouse: Warehouse, project: Path, metrics: list[str], *group_by: str) -> list[Row]:
-    """The rows of `mf query`, each a dictionary of texts; the empty one is null."""
+    """The rows of `mf query`, each a dictionary of texts; the empty text is null."""
     answer = project / "answer.csv"
     command = ["query", "--metrics", ",".join(metrics), "--group-by", ",".join(group_by)]
     done = subprocess.run(
@@ -101,7 +101,7 @@ def assert_same(row: Row, name: str, expected: Any) -> None:
         assert math.isclose(given, expected, rel_tol=1e-12), (name, row)
 
 
-def test_weeks_are_those_of_the_mart(warehouse: Warehouse, project: Path) -> None:
+def test_weekly_metrics_equal_the_mart(warehouse: Warehouse, project: Path) -> None:
     rows = query(
         warehouse, project, VELOCITY, "team", "metric_time__week", "team_period__is_complete"
     )
@@ -116,7 +116,7 @@ def test_weeks_are_those_of_the_mart(warehouse: Warehouse, project: Path) -> Non
             assert_same(row, name, mart[name])
 
 
-def test_months_are_those_of_the_mart(warehouse: Warehouse, project: Path) -> None:
+def test_monthly_metrics_equal_the_mart(warehouse: Warehouse, project: Path) -> None:
     rows = query(warehouse, project, list(LEAD_TIME.values()), "team", "metric_time__month")
     given = {(row["team"], row["metric_time__month"][:10]): row for row in rows}
     expected = warehouse.rows("select * from marts.fct_team_lead_time_monthly")
@@ -128,10 +128,10 @@ def test_months_are_those_of_the_mart(warehouse: Warehouse, project: Path) -> No
 
 
 @pytest.mark.parametrize(("unit", "mart"), [("week", "weekly"), ("month", "monthly")])
-def test_deliveries_are_those_of_the_mart(
+def test_delivery_metrics_equal_the_mart(
     warehouse: Warehouse, project: Path, unit: str, mart: str
 ) -> None:
-    """MetricFlow has no row for a period in which nothing was deployed."""
+    """MetricFlow has no row for a period without deployments."""
     rows = query(warehouse, project, DELIVERY, "team", f"metric_time__{unit}")
     given = {(row["team"], row[f"metric_time__{unit}"][:10]): row for row in rows}
     found = warehouse.rows(f"select * from marts.fct_team_delivery_{mart}")  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""What METRICS.md adds below its worked example: Cleo, Dan and the phases, figures typed in."""
+"""Cleo, Dan and the phases from below the worked example of docs/metrics.md, figures copied."""
 
 from datetime import date
 from decimal import Decimal
@@ -71,7 +71,7 @@ def test_before_a_window_the_work_is_unassigned(built: Warehouse) -> None:
 
 
 def test_unassigned_work_is_in_no_rollup(built: Warehouse) -> None:
-    """In core's week are PR 1 at 0.5 and PR 8 at 0.4."""
+    """The week of core contains PR 1 at 0.5 and PR 8 at 0.4."""
     week = built.velocity("core")[WEEK]
     assert (week["prs_merged"], week["weighted_prs_merged"]) == (2, Decimal("0.9"))
     assert built.velocity("unassigned") == {}
@@ -80,12 +80,12 @@ def test_unassigned_work_is_in_no_rollup(built: Warehouse) -> None:
 
 
 def test_a_reviewers_team_gets_nothing(built: Warehouse) -> None:
-    """PR 5 is Bob's; Ada, who is in `core` too, reviewed it."""
+    """PR 5 is by Bob; Ada, who is also in `core`, reviewed it."""
     assert built.shares(5) == {"web": "1.00"}
 
 
-def test_weight_zero_counts_but_weighs_nothing(built: Warehouse) -> None:
-    """Web's week: 24 h at 0.5, 10, 10 and 6 h of Bob's at 1, and Dan's 48 h at 0."""
+def test_weight_zero_counts_only_in_unweighted_figures(built: Warehouse) -> None:
+    """The week of web: 24 h at 0.5, Bob's 10, 10 and 6 h at 1, and Dan's 48 h at 0."""
     week = built.velocity("web")[WEEK]
     assert (week["prs_merged"], week["weighted_prs_merged"]) == (5, Decimal("3.5"))
     assert week["contributors"] == 3
@@ -100,7 +100,9 @@ def test_a_former_login_holds_for_the_renamed_person(built: Warehouse) -> None:
 
 
 @pytest.mark.parametrize("number", [10, 11], ids=["vanished", "of a deleted author"])
-def test_what_is_nobodys_is_in_no_mart(built: Warehouse, number: int) -> None:
+def test_vanished_pull_requests_and_deleted_authors_are_in_no_mart(
+    built: Warehouse, number: int
+) -> None:
     assert built.rows("select * from marts.fct_pull_requests where number = %s", [number]) == []
     assert built.shares(number) == {}
 

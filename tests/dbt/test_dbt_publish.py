@@ -1,4 +1,4 @@
-"""The marts change at the end of a whole and sound build, in one transaction, or not at all."""
+"""The marts change only at the end of a complete and valid build, in one transaction."""
 
 import random
 import shutil
@@ -18,7 +18,7 @@ from test_dbt_incremental import KEYS, Marts, marts
 
 from dora.roles import INGEST, READER, TRANSFORM
 
-# One value for all rows of all marts, with the build that they are said to be of.
+# A hash of all rows of all marts, with the build in dim_build.
 EVERYTHING: LiteralString = """
 select
     (select build_id from marts.dim_build) as build_id,
@@ -56,20 +56,20 @@ select
 
 @pytest.fixture(scope="module")
 def built(warehouse: Warehouse) -> Warehouse:
-    """The worked example, built; each test goes on from the last."""
+    """The worked example, built; each test continues from the state of the previous one."""
     warehouse.insert(**EXAMPLE)
     warehouse.build()
     return warehouse
 
 
 def state(warehouse: Warehouse) -> tuple[str, Marts]:
-    """The build that the marts are of, and every row."""
+    """The build in dim_build, and every row of the marts."""
     (build,) = warehouse.rows("select build_id || built_at::text as said from marts.dim_build")
     return build["said"], marts(warehouse)
 
 
 def land(warehouse: Warehouse, number: int) -> None:
-    """Another merge of Bob's in a week of its own, another member, and another name."""
+    """Add a merge by Bob in a separate week, add a member, and rename the teams."""
     day = number % 28 + 1
     with warehouse.database.connect(INGEST) as raw:
         raw.execute("update raw.teams set name = name || '!'")
@@ -83,7 +83,7 @@ def land(warehouse: Warehouse, number: int) -> None:
 
 @contextmanager
 def watched(warehouse: Warehouse) -> Iterator[set[tuple[str, str]]]:
-    """What a reader who looks all the time sees of all marts at once."""
+    """The states of the marts that a permanent reader sees."""
     seen: set[tuple[str, str]] = set()
     done = threading.Event()
 
@@ -116,8 +116,8 @@ def test_a_reader_sees_the_marts_of_one_build(built: Warehouse) -> None:
     assert len(seen) == 3
 
 
-# What is done to the rows of a model once a build has made it, and the tests that must notice. Each
-# statement has its own pull request; what depends on a model whose tests fail is not built.
+# Corruptions of a model's rows during a build, and the tests that must detect them. Each statement
+# has a separate pull request. dbt does not build models that depend on a failed test.
 PLANTED: list[tuple[str, dict[str, LiteralString]]] = [
     (
         "int_pull_requests_changed",
@@ -193,7 +193,7 @@ PLANTED: list[tuple[str, dict[str, LiteralString]]] = [
     "place", range(len(PLANTED)), ids=[f"{m}-{n}" for n, (m, _) in enumerate(PLANTED)]
 )
 def test_rows_that_fail_a_data_test_reach_no_reader(built: Warehouse, place: int) -> None:
-    """Though only the changed pull requests are tested."""
+    """Only the changed pull requests are tested."""
     model, planted = PLANTED[place]
     first = 100 + 4 * place
     numbers = range(first, first + len(planted))
@@ -202,7 +202,7 @@ def test_rows_that_fail_a_data_test_reach_no_reader(built: Warehouse, place: int
             pull_request(number, "bob", "2026-01-14T00:00Z", "2026-01-14T05:00Z")
             for number in numbers
         ]
-        # With it the weeks go on after those that are planted in.
+        # Extends the weeks beyond the corrupted ones.
         + [pull_request(200 + place, "bob", "2026-03-02T00:00Z", "2026-03-02T05:00Z")]
     )
     before = state(built)
@@ -232,7 +232,7 @@ def test_rows_that_fail_a_data_test_reach_no_reader(built: Warehouse, place: int
     ],
     ids=["without tests", "one mart", "all but one"],
 )
-def test_part_of_a_build_is_not_published_and_says_so(
+def test_partial_build_is_not_published_and_warns(
     built: Warehouse, number: int, arguments: tuple[str, ...], reason: str
 ) -> None:
     land(built, number)
@@ -249,7 +249,7 @@ def test_a_build_overtaken_by_another_is_not_published(built: Warehouse) -> None
     land(built, 60)
     before = state(built)
     overtake = "update intermediate.int_build_scoped set build_id = 'another'"
-    with pytest.raises(HookError, match="another build has started since"):
+    with pytest.raises(HookError, match="another build started after this one"):
         built.results("build", *NO_UNIT_TESTS, after={"dim_build": lambda: built.execute(overtake)})
     assert state(built) == before
     built.build()
@@ -257,7 +257,7 @@ def test_a_build_overtaken_by_another_is_not_published(built: Warehouse) -> None
 
 
 def test_views_on_marts_survive_and_neither_waits_for_the_other(built: Warehouse) -> None:
-    """Also a full refresh, and a mart that gets a column, while a report is being read."""
+    """A full refresh and a new column in a mart do not wait for an open report."""
     built.execute(
         "alter table marts.fct_pull_requests drop column size cascade",
         "alter table marts.fct_team_pull_requests drop column weight cascade",
@@ -360,7 +360,7 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
     assert identities == [{"kind": "d"}]
 
 
-def test_a_mart_becomes_what_its_contract_says(built: Warehouse) -> None:
+def test_build_changes_a_mart_to_match_its_contract(built: Warehouse) -> None:
     columns: LiteralString = """
         select attname, format_type(atttypid, atttypmod) as data_type
         from pg_attribute
@@ -376,7 +376,7 @@ def test_a_mart_becomes_what_its_contract_says(built: Warehouse) -> None:
     assert built.rows(columns) == before
 
 
-def test_a_query_unlike_its_contract_is_refused(built: Warehouse, tmp_path: Path) -> None:
+def test_query_that_violates_its_contract_is_refused(built: Warehouse, tmp_path: Path) -> None:
     other = replace(built, project=tmp_path / "project", target=tmp_path / "target")
     shutil.copytree(built.project, other.project)
     mart = other.project / "models/marts/dim_build.sql"
@@ -404,7 +404,7 @@ def start_build(warehouse: Warehouse) -> "subprocess.Popen[str]":
 @pytest.mark.parametrize(
     "seed", [1, 2, *(pytest.param(n, marks=pytest.mark.long) for n in range(3, 21))]
 )
-def test_a_killed_build_leaves_the_marts_as_they_were_or_whole(built: Warehouse, seed: int) -> None:
+def test_killed_build_leaves_the_marts_unchanged_or_complete(built: Warehouse, seed: int) -> None:
     rng = random.Random(seed)
     land(built, 70 + seed)
     before = built.rows(EVERYTHING)
@@ -419,7 +419,7 @@ def test_a_killed_build_leaves_the_marts_as_they_were_or_whole(built: Warehouse,
     assert now == before or now[0]["rows_hash"] == after[0]["rows_hash"]
 
 
-def test_sigterm_while_publishing_says_what_the_marts_hold(built: Warehouse) -> None:
+def test_sigterm_while_publishing_reports_the_state_of_the_marts(built: Warehouse) -> None:
     land(built, 95)
     before = state(built)
     with built.database.connect(autocommit=True) as connection:
@@ -446,15 +446,15 @@ def test_sigterm_while_publishing_says_what_the_marts_hold(built: Warehouse) -> 
         output, _ = build.communicate(timeout=60)
         assert build.returncode == 143, output
         assert "Traceback" not in output
-        said = "unchanged" if state(built) == before else "of this build"
+        said = "unchanged" if state(built) == before else "from this build"
         assert f"The marts are {said}." in output
         connection.execute("drop function public.rest cascade")
     built.build()
     assert state(built) != before
 
 
-def test_a_planted_row_cannot_break_a_contract(built: Warehouse) -> None:
-    """What the database itself refuses stops publishing as a failed test does."""
+def test_row_that_violates_a_constraint_is_not_published(built: Warehouse) -> None:
+    """An error of the database stops publishing like a failed test."""
     land(built, 96)
     before = state(built)
     plant = "update intermediate.int_pull_requests_measured set number = null where number = 96"

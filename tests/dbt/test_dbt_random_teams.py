@@ -1,4 +1,4 @@
-"""Random configurations: every row of the marts is what plain Python makes of METRICS.md."""
+"""Random configurations: the marts equal the plain Python reference for docs/metrics.md."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Why a number is what it is: what stands behind a week, and why the rest does not."""
+"""The pull requests behind a week's figures, and the reasons why others do not count."""
 
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 
 from dora.roles import TRANSFORM
 
-# The repository that counts begins on 5 January; that of 3 was configured once.
+# The counted repository begins on 5 January; that of PR 3 is no longer configured.
 MORE: dict[str, list[Row]] = {
     "repositories": [
         repository(covered_from="2026-01-05T00:00Z"),
@@ -79,20 +79,20 @@ def reasons(warehouse: Warehouse) -> dict[int, str]:
         return dict(connection.execute(query).fetchall())
 
 
-def test_every_merge_that_no_team_counts_says_why(built: Warehouse) -> None:
-    """PR 12 was merged before `data_from`, but in a month that is there."""
+def test_every_merge_that_no_team_counts_has_a_reason(built: Warehouse) -> None:
+    """PR 12 was merged before `data_from`, but in a month that has a row."""
     assert reasons(built) == REASONS
     numbers = "select number from marts.fct_pull_requests where merged_at is not null"
     counted = {row["number"] for row in built.rows(numbers)} - REASONS.keys()
     assert counted == {1, 2, 3, 8, 12, 13, 14}
 
 
-def test_readers_of_the_marts_see_nothing_of_it(built: Warehouse) -> None:
+def test_readers_of_the_marts_cannot_see_the_reasons(built: Warehouse) -> None:
     query = "select has_schema_privilege('dora_reader', 'intermediate', 'usage') as may"
     assert built.rows(query) == [{"may": False}]
 
 
-def test_what_stands_behind_a_week_is_listed(built: Warehouse) -> None:
+def test_pull_requests_behind_a_week_are_listed(built: Warehouse) -> None:
     shown = behind(built, "{team_id: web, week: 2026-01-05}")
     assert [(row["number"], row["author"], row["weight"]) for row in shown] == [
         (1, "ada", Decimal("0.50")),
@@ -128,7 +128,7 @@ def behind(warehouse: Warehouse, variables: str) -> list[dict[str, Any]]:
         return cursor.execute(query).fetchall()  # type: ignore[call-overload,no-any-return]
 
 
-def test_a_merge_that_is_lost_on_the_way_fails(built: Warehouse) -> None:
+def test_lost_merge_fails_the_data_test(built: Warehouse) -> None:
     guard = "every_merge_is_counted_or_excluded"
     built.execute(
         """

@@ -1,4 +1,4 @@
-"""Settings that the marts are made with: automation, rules that exclude pull requests."""
+"""Settings of the marts: automation logins, rules that exclude pull requests."""
 
 from datetime import UTC, datetime
 
@@ -13,7 +13,7 @@ DEVELOP = {"base_ref": "main", "head_ref": "develop", "merged_by_login": "ada", 
 
 @pytest.fixture(scope="module")
 def built(warehouse: Warehouse) -> Warehouse:
-    """PR 5 has only a machine's review until Ada's, PR 6 merges one long-lived branch into another.
+    """PR 5 has a bot's review before Ada's. PR 6 merges one long-lived branch into another.
 
     The first commit of PR 7 is dated 1970.
     """
@@ -56,7 +56,7 @@ def reasons(warehouse: Warehouse) -> dict[int, str]:
         return dict(connection.execute(query).fetchall())
 
 
-def test_a_first_commit_of_1970_is_not_believed_but_counted(built: Warehouse) -> None:
+def test_first_commit_of_1970_is_ignored_with_a_warning(built: Warehouse) -> None:
     row = built.pull_request(7)
     assert (row["first_commit_at"], row["coding_hours"], row["total_hours"]) == (None, 0.0, 24.0)
     assert row["work_started_at"] == row["created_at"]
@@ -75,7 +75,7 @@ def test_automation_is_treated_as_a_bot_from_the_next_build(built: Warehouse) ->
     assert built.pull_request(5)["first_review_at"] == datetime(2026, 1, 5, 0, 0, 10, tzinfo=UTC)
 
 
-def test_an_excluded_pull_request_stays_visible_and_counts_nowhere(built: Warehouse) -> None:
+def test_an_excluded_pull_request_stays_visible_but_does_not_count(built: Warehouse) -> None:
     (before,) = (row for day, row in built.velocity("web").items() if str(day) == "2026-01-05")
     row = built.pull_request(6)
     assert {name: row[name] for name in ("base_ref", "head_ref", "merged_by", "excluded_by")} == {

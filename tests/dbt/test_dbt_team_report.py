@@ -1,4 +1,4 @@
-"""What a team configuration leaves out: logins nobody has, dates far ahead, merges in no team."""
+"""Doubts about a team configuration: unknown logins, far future dates, merges in no team."""
 
 import json
 import os
@@ -18,7 +18,7 @@ AHEAD = (datetime.now(UTC) + timedelta(days=370)).strftime("%Y-%m-%d")
 
 @pytest.fixture(scope="module")
 def built(warehouse: Warehouse) -> Warehouse:
-    """`lena-satto` is a slip for `lena-sato`; Ada joins late, Bob far ahead, `eve` only reviews."""
+    """`lena-satto` is a typo for `lena-sato`; Ada joins late, Bob far ahead, `eve` only reviews."""
     merged = [
         *[("lena-sato", day) for day in range(1, 13)],
         *[("ada", 5), ("ada", 9), ("bob", 5), ("carl", 6), ("dora-x", 6)],
@@ -49,7 +49,7 @@ def built(warehouse: Warehouse) -> Warehouse:
     return warehouse
 
 
-def test_members_never_seen_dates_far_ahead_and_merges_in_no_team_are_told(
+def test_members_never_seen_dates_far_ahead_and_merges_in_no_team_are_reported(
     built: Warehouse,
 ) -> None:
     assert report_built(built.database) == [
@@ -61,7 +61,7 @@ def test_members_never_seen_dates_far_ahead_and_merges_in_no_team_are_told(
     ]
 
 
-def test_before_the_first_build_there_is_nothing_to_tell(own_warehouse: Warehouse) -> None:
+def test_report_before_the_first_build_is_empty(own_warehouse: Warehouse) -> None:
     assert report_built(own_warehouse.database) == []
 
 
@@ -88,11 +88,11 @@ def test_a_file_can_be_checked_against_the_data(built: Warehouse, tmp_path: Path
     assert done.stdout.splitlines() == [
         "warning: Fredd was never seen on GitHub; did you mean fred? (1 merge in no team)",
         "warning: 1 merge belongs to no team: fred 1",
-        f"{tmp_path}/teams.json: good: 1 team, 7 people, 7 windows",
+        f"{tmp_path}/teams.json is valid: 1 team, 7 people, 7 windows",
     ]
 
 
-def test_member_misspelt_in_one_of_two_teams_is_told_with_the_right_login(
+def test_member_misspelt_in_one_of_two_teams_is_reported_with_the_right_login(
     built: Warehouse, tmp_path: Path
 ) -> None:
     logins = ("lena-sato", "lena-satto")

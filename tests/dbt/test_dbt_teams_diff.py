@@ -1,4 +1,4 @@
-"""`dora teams diff` says what a build with another configuration would do; it changes nothing."""
+"""`dora teams diff` shows the effect of another configuration without changing anything."""
 
 import json
 import os
@@ -29,13 +29,13 @@ from ingest.teams import parse_teams
 from transform.temporary_schema import scratch_schema
 
 VARIABLES = '{"reporting_timezone": "Europe/Berlin", "attribution_instant": "created_at"}'
-# Ada has more of `core` and nothing of `web`, whose name is new; Eve comes in with a team, of
-# whom nothing is in the marts; `idle` has a window in which nothing was merged.
+# Ada has a higher weight in `core` and none in `web`, which is renamed. Eve, who is not in the
+# marts yet, gets a team. `idle` has a window without merges.
 OTHER = [
     {
         "id": "core",
         "name": "Core",
-        "description": "What all stand on",
+        "description": "Shared services",
         "members": [
             {"github_username": "ada", "allocation_weight": 0.75, "joined_at": "2026-01-01"},
         ],
@@ -95,7 +95,7 @@ def marts(warehouse: Warehouse) -> dict[str, dict[Any, Row]]:
 
 
 def everything(warehouse: Warehouse) -> list[tuple[Any, ...]]:
-    """Every relation, as it is identified, with the rows of the tables of raw and marts."""
+    """Every relation with its identity; tables of raw and marts also with their rows."""
     with warehouse.database.connect() as connection:
         relations = connection.execute(EVERYTHING).fetchall()
         return [
@@ -122,7 +122,7 @@ class Tried:
 
 @pytest.fixture(scope="module")
 def tried(warehouse: Warehouse) -> Tried:
-    """A diff, then a build with that configuration, under other variables than the default."""
+    """A diff, then a build with that configuration, with variables other than the defaults."""
     warehouse.insert(**EXAMPLE)
     warehouse.insert(
         pull_requests=[
@@ -146,7 +146,7 @@ def tried(warehouse: Warehouse) -> Tried:
     return Tried(warehouse, diff, untouched, before, marts(warehouse))
 
 
-def test_a_diff_is_what_the_build_then_does(
+def test_diff_equals_the_changes_of_the_following_build(
     tried: Tried, capsys: pytest.CaptureFixture[str]
 ) -> None:
     print_json(tried.diff)
@@ -173,19 +173,19 @@ def test_a_diff_is_what_the_build_then_does(
 
 
 def plain(row: Row | None) -> Any:
-    """A row as JSON has it; of a share, the weight."""
+    """A row as in JSON; for a share, only the weight."""
     if row is None:
         return None
     written = json.loads(json.dumps(row, default=float))
     return written["weight"] if list(written) == ["weight"] else written
 
 
-def test_a_diff_leaves_everything_as_it_is(tried: Tried) -> None:
+def test_diff_changes_nothing(tried: Tried) -> None:
     assert tried.untouched
     assert scratch(tried.warehouse.database) == []
 
 
-def test_a_diff_reads_well(tried: Tried, capsys: pytest.CaptureFixture[str]) -> None:
+def test_diff_is_printed_as_tables(tried: Tried, capsys: pytest.CaptureFixture[str]) -> None:
     print_diff(tried.diff, "other.json", limit=1)
     lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
     assert max(map(len, lines)) <= 80
@@ -201,13 +201,13 @@ def test_a_diff_reads_well(tried: Tried, capsys: pytest.CaptureFixture[str]) -> 
         "and 2 earlier ones; --limit 0 shows them all",
     ):
         assert line in lines
-    assert lines[-1] == "(over what is loaded now, up to 2026-01-20 00:00Z)"
+    assert lines[-1] == "(over all loaded data, up to 2026-01-20 00:00Z)"
 
 
-def test_other_accounts_of_a_member_are_compared_by_what_each_side_knows(
+def test_accounts_in_also_count_only_with_the_configuration_that_has_them(
     own_warehouse: Warehouse,
 ) -> None:
-    """With `also` PR 4 is Ada's second merge of the week; before, it is in no team."""
+    """With `also` PR 4 is Ada's second merge of the week; before, it was in no team."""
     own_warehouse.insert(**EXAMPLE)
     run(own_warehouse)
     member = {"github_username": "ada", "also": ["eve"], "joined_at": "2026-01-01"}
@@ -252,10 +252,12 @@ def test_the_same_configuration_changes_nothing(
     process = dora(tried.warehouse.database, written(tmp_path, OTHER[::-1]))
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 0
-    assert said == f"{tmp_path}/teams.json changes nothing: the marts were built with just this\n"
+    assert said == (
+        f"{tmp_path}/teams.json changes nothing: the marts were built with this configuration\n"
+    )
 
 
-def test_every_fault_is_told_and_no_database_asked(
+def test_every_fault_is_reported_without_a_database(
     dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
     bad = [{"name": "A", "members": [{"github_username": "x"}]}, {"name": "A", "members": []}]
@@ -283,7 +285,7 @@ def test_an_empty_database_is_left_empty(
         finally:
             connection.execute(f"drop database {name} with (force)")
     print_diff(diff, "other.json", limit=0)
-    assert capsys.readouterr().out.endswith("(nothing is loaded that a figure could be made of)\n")
+    assert capsys.readouterr().out.endswith("(no data for figures are loaded yet)\n")
 
 
 @pytest.fixture(params=["raw.pull_requests"])
@@ -293,7 +295,7 @@ def stuck(
     dora: Callable[..., "subprocess.Popen[str]"],
     tmp_path: Path,
 ) -> Iterator["subprocess.Popen[str]"]:
-    """A diff that waits for a table that somebody has locked; dbt itself, unless for the teams."""
+    """A diff that waits for a locked table: inside dbt, or before it for raw.teams."""
     own_warehouse.insert(**EXAMPLE)
     waiting = "select count(*) from pg_locks where locktype = 'relation' and not granted"
     with own_warehouse.database.connect() as holder, own_warehouse.database.connect() as watcher:
@@ -319,7 +321,7 @@ def stuck(
     ],
     indirect=["stuck"],
 )
-def test_a_diff_that_is_stopped_clears_up(
+def test_stopped_diff_drops_its_schema_and_ends_its_children(
     stuck: "subprocess.Popen[str]", own_warehouse: Warehouse, number: int, code: int
 ) -> None:
     children = psutil.Process(stuck.pid).children(recursive=True)
@@ -334,7 +336,7 @@ def test_a_diff_that_is_stopped_clears_up(
 def test_a_statement_sent_after_ctrl_c_is_cancelled_too(
     own_warehouse: Warehouse, dora: Callable[..., "subprocess.Popen[str]"], tmp_path: Path
 ) -> None:
-    """A model outlives the first cancellation, as one does that a thread of dbt's sends later."""
+    """The model survives the first cancellation, like a statement that a dbt thread sends later."""
     own_warehouse.insert(**EXAMPLE)
     outlive: LiteralString = """
         create function outlive_one_cancellation() returns event_trigger language plpgsql as $$
@@ -371,19 +373,19 @@ def test_a_statement_sent_after_ctrl_c_is_cancelled_too(
 
 
 def is_alive(process: psutil.Process) -> bool:
-    """Whether it runs; one that nobody has asked how it ended does not."""
+    """Whether the process runs; a zombie does not."""
     return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
 
 
 @pytest.mark.parametrize("stuck", ["raw.teams"], indirect=True)
-def test_what_a_killed_diff_left_goes_with_the_next(
+def test_schema_left_by_a_killed_diff_is_dropped_by_the_next(
     stuck: "subprocess.Popen[str]", own_warehouse: Warehouse
 ) -> None:
     (left,) = scratch(own_warehouse.database)
     stuck.kill()
     stuck.wait()
     deadline = time.monotonic() + 60
-    # The server notices that the session is gone.
+    # The server needs some time to detect that the session has ended.
     while left in scratch(own_warehouse.database):
         assert time.monotonic() < deadline
         with scratch_schema(own_warehouse.database) as schema:
@@ -396,9 +398,9 @@ def test_scratch_schemas_in_use_leave_each_other_alone(database: Database) -> No
     assert scratch(database) == []
 
 
-def test_a_statement_that_still_runs_does_not_hold_up_the_end(database: Database) -> None:
+def test_open_session_does_not_block_dropping_the_scratch_schema(database: Database) -> None:
     with database.connect(autocommit=True) as connection:
-        # Rather than hang where it does.
+        # A failure instead of a hang if it does.
         name = connection.info.dbname
         connection.execute(f"alter database {name} set lock_timeout = '20s'")  # type: ignore[call-overload]
     with closing(database.connect(TRANSFORM)) as session:
@@ -409,7 +411,7 @@ def test_a_statement_that_still_runs_does_not_hold_up_the_end(database: Database
             session.execute("select 1")
 
 
-def test_a_login_that_may_not_make_a_schema_is_told_so(database: Database) -> None:
+def test_login_that_may_not_create_a_schema_gets_the_grant_to_run(database: Database) -> None:
     with database.connect(autocommit=True) as connection:
         connection.execute("drop role if exists dora_test_guest")
         connection.execute("create role dora_test_guest login password 'guest'")

@@ -1,4 +1,4 @@
-"""A change of a setting moves what it should, and nothing else."""
+"""A change of a setting moves only the rows that it should."""
 
 from datetime import date
 from decimal import Decimal
@@ -10,7 +10,7 @@ from dbt_support import EXAMPLE, Row, Warehouse, pull_request, repository
 
 JANUARY, FEBRUARY, MARCH, APRIL = (date(2026, month, 1) for month in range(1, 5))
 WEEK_2, WEEK_3, WEEK_4 = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
-# In Berlin it is summer from 2026-03-29T01:00Z to 2026-10-25T01:00Z, both of them Sundays.
+# Berlin has summer time from 2026-03-29T01:00Z to 2026-10-25T01:00Z; both days are Sundays.
 AT_THE_EDGES: list[Row] = [
     pull_request(10, "bob", "2026-01-11T13:30Z", "2026-01-11T23:30Z"),
     pull_request(11, "bob", "2026-01-31T21:30Z", "2026-01-31T23:30Z"),
@@ -45,7 +45,7 @@ def variants(warehouse: Warehouse) -> dict[str, Marts]:
     covered = repository(covered_from="2026-01-05T00:00Z", covered_to="2026-01-18T23:30Z")
     warehouse.insert(**EXAMPLE | {"repositories": [covered]})
     warehouse.insert(pull_requests=AT_THE_EDGES + ACROSS_WINDOWS)
-    # One setting changes at a time: each has to be noticed by itself.
+    # One setting changes at a time, so each change must be detected separately.
     settings = {
         "created": "{attribution_instant: created_at}",
         "default": "{attribution_instant: merged_at}",
@@ -62,19 +62,19 @@ def variants(warehouse: Warehouse) -> dict[str, Marts]:
 
 
 def moved(variants: dict[str, Marts], name: str, mart: str) -> set[tuple[Any, Any]]:
-    """Keys of the rows that are not what they are by default."""
+    """Keys of the rows that differ from the default."""
     default, other = variants["default"][mart], variants[name][mart]
     return {key for key in default.keys() | other.keys() if default.get(key) != other.get(key)}
 
 
 def periods(variants: dict[str, Marts], name: str) -> dict[str, tuple[date, date]]:
-    """The week and month of each pull request that some team has."""
+    """The week and month of each pull request that belongs to a team."""
     shares = variants[name]["shares"]
     return {key[1]: share[-2:] for key, share in shares.items() if key[0] != "unassigned"}
 
 
 def test_a_timezone_moves_the_merges_at_the_edges(variants: dict[str, Marts]) -> None:
-    """By an hour in winter and two in summer; an hour before midnight is the same day again."""
+    """Berlin is one hour ahead of UTC in winter and two in summer."""
     default, berlin = periods(variants, "default"), periods(variants, "berlin")
     assert {key: berlin[key] for key in default if default[key] != berlin[key]} == {
         "PR_10": (WEEK_3, JANUARY),
@@ -85,7 +85,7 @@ def test_a_timezone_moves_the_merges_at_the_edges(variants: dict[str, Marts]) ->
     }
 
 
-def test_a_timezone_moves_the_figures_of_those_and_what_is_over(variants: dict[str, Marts]) -> None:
+def test_a_timezone_moves_their_figures_and_complete_periods(variants: dict[str, Marts]) -> None:
     assert moved(variants, "berlin", "velocity") == {
         *(("web", week) for week in (WEEK_2, WEEK_3)),
         *(("web", date(2026, 3, day)) for day in (23, 30)),
@@ -94,7 +94,7 @@ def test_a_timezone_moves_the_figures_of_those_and_what_is_over(variants: dict[s
     }
     months = {("web", month) for month in (JANUARY, FEBRUARY, MARCH, APRIL)}
     assert moved(variants, "berlin", "lead_time") == months
-    # The one begins in Berlin before what is loaded does, the other is over before that ends.
+    # In Berlin the first week begins before the loaded history, and the second ends before as_of.
     assert [variants["default"]["velocity"]["core", week][-1] for week in (WEEK_2, WEEK_3)] == [
         True,
         False,
@@ -103,11 +103,11 @@ def test_a_timezone_moves_the_figures_of_those_and_what_is_over(variants: dict[s
         False,
         True,
     ]
-    # `as_of` is in Berlin's next week, of which UTC has nothing yet.
+    # `as_of` is in the next week in Berlin; in UTC that week has not begun.
     assert ("core", WEEK_4) not in variants["default"]["velocity"]
 
 
-def test_a_timezone_moves_nobodys_work(variants: dict[str, Marts]) -> None:
+def test_a_timezone_does_not_change_attribution(variants: dict[str, Marts]) -> None:
     assert moved(variants, "berlin", "pull_requests") == set()
     assert weights(variants, "berlin") == weights(variants, "default")
 
@@ -116,9 +116,12 @@ def weights(variants: dict[str, Marts], name: str) -> dict[tuple[Any, Any], Deci
     return {key: share[2] for key, share in variants[name]["shares"].items()}
 
 
-def test_the_attribution_instant_moves_whose_it_was(variants: dict[str, Marts]) -> None:
-    """PR 3 was opened in the old windows and merged in the new one, 31 closed there; 30 was opened
-    before all of them. 32 is open, and had no other instant to begin with.
+def test_attribution_instant_changes_the_teams_of_pull_requests(
+    variants: dict[str, Marts],
+) -> None:
+    """PR 3 was opened in the old windows and merged in the new one; PR 31 was closed there.
+
+    PR 30 was opened before all windows. PR 32 is open, so both settings use its opening.
     """
     default, created = weights(variants, "default"), weights(variants, "created")
     half, whole = Decimal("0.5"), Decimal(1)
@@ -135,8 +138,8 @@ def test_the_attribution_instant_moves_whose_it_was(variants: dict[str, Marts]) 
     assert {key: pair for key, pair in both.items() if pair[0] != pair[1]} == expected
 
 
-def test_the_attribution_instant_moves_the_figures_of_those(variants: dict[str, Marts]) -> None:
-    """Each keeps the week of its merge."""
+def test_attribution_instant_changes_their_figures(variants: dict[str, Marts]) -> None:
+    """Each pull request keeps the week of its merge."""
     teams = ("core", "web")
     assert moved(variants, "created", "velocity") == {
         (team, week) for team in teams for week in (WEEK_2, WEEK_3)
@@ -151,10 +154,10 @@ def test_an_unknown_attribution_instant_is_refused(warehouse: Warehouse) -> None
         warehouse.dbt("parse", "--vars", "{attribution_instant: closed_at}")
 
 
-def test_a_default_does_not_replace_what_the_marts_are_built_with(
+def test_missing_setting_does_not_rebuild_the_marts_with_the_default(
     variants: dict[str, Marts], warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """After `variants` they are Berlin's. Each way of saying so is taken for a choice."""
+    """After `variants` the marts use Berlin. The environment and `--vars` count as a choice."""
     build = "select build_id, reporting_timezone from marts.dim_build"
     (before,) = warehouse.rows(build)
     expected = "REPORTING_TIMEZONE is not set, but the marts are built with Europe/Berlin"
@@ -170,7 +173,7 @@ def test_a_default_does_not_replace_what_the_marts_are_built_with(
     assert warehouse.rows(build)[0]["reporting_timezone"] == "Asia/Tokyo"
     warehouse.build("--vars", "{reporting_timezone: UTC}")
     assert warehouse.rows(build)[0]["reporting_timezone"] == "UTC"
-    # What was parsed under another value serves this one too.
+    # The project parsed with another value works with this one too.
     monkeypatch.setenv("REPORTING_TIMEZONE", "Europe/Berlin")
     warehouse.build()
     (after,) = warehouse.rows(build)

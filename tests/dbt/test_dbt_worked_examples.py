@@ -1,4 +1,4 @@
-"""METRICS.md's worked example: every figure here is typed from that page."""
+"""The worked example of docs/metrics.md, with every figure copied from that page."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -17,7 +17,7 @@ WEEK_2, WEEK_3, WEEK_4 = date(2026, 1, 5), date(2026, 1, 12), date(2026, 1, 19)
 
 @pytest.fixture(scope="module")
 def built(warehouse: Warehouse) -> Warehouse:
-    """By a whole `dbt build`, unit tests and all."""
+    """Built by a complete `dbt build`, including the unit tests."""
     warehouse.insert(**EXAMPLE)
     assert set(warehouse.dbt("build").values()) == {"success", "pass", "no-op"}
     return warehouse
@@ -39,7 +39,7 @@ def test_core_has_three_weeks(built: Warehouse) -> None:
     }
 
 
-def test_a_week_weighs_the_cycle_times(built: Warehouse) -> None:
+def test_a_week_has_plain_and_weighted_cycle_times(built: Warehouse) -> None:
     week = built.velocity("web")[WEEK_2]
     assert week["prs_merged"] == 2
     assert week["weighted_prs_merged"] == Decimal("1.5")
@@ -65,14 +65,14 @@ def test_outsiders_are_in_no_mart(built: Warehouse) -> None:
     assert built.shares(4) == {}
 
 
-def test_at_the_instant_of_a_change_the_new_window_holds(built: Warehouse) -> None:
+def test_at_the_instant_of_a_change_the_new_window_applies(built: Warehouse) -> None:
     assert built.shares(1) == {"core": "0.50", "web": "0.50"}
     assert built.shares(3) == {"core": "1.00"}
 
 
 def test_the_configuration_is_in_the_marts(built: Warehouse) -> None:
     assert built.rows("select * from marts.dim_teams order by team_id") == [
-        {"team_id": "core", "team_name": "Core", "description": "What all stand on"},
+        {"team_id": "core", "team_name": "Core", "description": "Shared services"},
         {"team_id": "web", "team_name": "Web", "description": None},
     ]
     assert built.rows(
@@ -99,7 +99,7 @@ def test_the_configuration_is_in_the_marts(built: Warehouse) -> None:
     ]
 
 
-def test_the_build_says_what_it_covers(built: Warehouse) -> None:
+def test_the_build_has_its_coverage(built: Warehouse) -> None:
     (row,) = built.rows(
         """
         select
@@ -117,7 +117,7 @@ def test_the_build_says_what_it_covers(built: Warehouse) -> None:
 
 
 def test_the_marts_describe_themselves(built: Warehouse) -> None:
-    """BI tools show the comments of relations and columns; none is missing."""
+    """Every relation and column has a comment for BI tools."""
     assert (
         built.rows(
             """
@@ -139,7 +139,7 @@ def test_the_marts_describe_themselves(built: Warehouse) -> None:
 
 
 def test_a_week_has_the_five_metrics_of_dora(built: Warehouse) -> None:
-    """Of deployments an hour after each merge of 5 and 6 January."""
+    """The merges of 5 and 6 January are each deployed an hour later."""
     (week,) = built.rows(
         "select * from marts.fct_team_delivery_weekly where team_id = 'web' and week = %s", [WEEK_2]
     )
@@ -157,7 +157,7 @@ def test_a_week_has_the_five_metrics_of_dora(built: Warehouse) -> None:
 
 @pytest.fixture(scope="module")
 def document(built: Warehouse) -> Iterator[tuple[Client, dict[str, Any]]]:
-    """The API over the worked example, and what its OpenAPI document says of its paths."""
+    """The API on the worked example, and the paths of its OpenAPI document."""
     app = create_app(settings_for(built.database.url))
     client = Client(app)
     yield client, client.get("/openapi.json").json()["paths"]
@@ -177,9 +177,7 @@ def document(built: Warehouse) -> Iterator[tuple[Client, dict[str, Any]]]:
         "/metrics/compare",
     ],
 )
-def test_the_api_s_examples_are_its_answers(
-    document: tuple[Client, dict[str, Any]], path: str
-) -> None:
+def test_api_examples_equal_its_answers(document: tuple[Client, dict[str, Any]], path: str) -> None:
     client, paths = document
     operation = paths[path]["get"]
     given = {

@@ -1,4 +1,4 @@
-"""What a client of GitHub does, in a few lines."""
+"""A small client of GitHub."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ NEWEST_FIRST = {"field": "UPDATED_AT", "direction": "DESC"}
 
 
 def ask(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
-    """The body of the answer, errors included."""
+    """Return the body of the response, including errors."""
     response = client.post("/graphql", json={"query": query, "variables": variables})
     assert response.status_code == 200
     body: dict[str, Any] = response.json()
@@ -36,7 +36,7 @@ def data(client: httpx.Client, query: str, **variables: Any) -> dict[str, Any]:
 
 
 def walk(client: httpx.Client, repository_id: str, first: int, **order: str) -> list[list[int]]:
-    """The numbers on each page."""
+    """Return the numbers on each page."""
     pages: list[list[int]] = []
     after = None
     while True:

@@ -13,7 +13,7 @@ def cost(text: str, **variables: object) -> Cost:
     return cost_of(document, operation, variables)
 
 
-def test_the_example_of_githubs_documentation() -> None:
+def test_the_example_in_githubs_documentation_costs_51_points() -> None:
     """1 request for the repositories, 100 below them, 100 times 50 below those: 5,101."""
     text = """{ repositoryOwner(login: "x") { repositories(first: 100) { nodes {
       pullRequests(first: 50) { nodes { labels(first: 60) { nodes { name } } } } } } } }"""
@@ -45,7 +45,7 @@ def test_follow_up_pages_of_a_hundred_connections_are_one_point() -> None:
 @pytest.mark.parametrize(
     ("connections", "points"), [(1, 1), (100, 1), (149, 1), (150, 2), (249, 2), (250, 3)]
 )
-def test_hundredths_are_rounded_and_at_least_one_point(connections: int, points: int) -> None:
+def test_points_are_requests_by_100_rounded_and_at_least_one(connections: int, points: int) -> None:
     aliases = " ".join(f"a{n}: pullRequests {{ totalCount }}" for n in range(connections))
     text = f"""query {{ repository(owner: "o", name: "n") {{ {aliases} }} }}"""
     assert cost(text).points == points

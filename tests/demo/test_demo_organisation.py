@@ -1,4 +1,4 @@
-"""The demo organisation has each thing that goes wrong somewhere, and looks like a company."""
+"""The demo organisation has every edge case, and looks like a company."""
 
 import itertools
 import os
@@ -34,7 +34,7 @@ def test_the_same_seed_gives_the_same_bytes_in_any_process() -> None:
     assert generate(3, 400).records != generate(4, 400).records
 
 
-def test_it_has_the_size_asked_for(organisation: Organisation) -> None:
+def test_it_has_the_requested_size(organisation: Organisation) -> None:
     assert len(organisation.records) == 6000
     assert len(organisation.people) == 40 + 2
     live = {team for team, _, at in merged_by_team(organisation) if at > moment("2026-06-01")}
@@ -47,7 +47,7 @@ def test_it_has_the_size_asked_for(organisation: Organisation) -> None:
 
 
 @pytest.mark.parametrize("size", [100, 700])
-def test_a_small_one_has_every_planted_thing(size: int) -> None:
+def test_a_small_organisation_has_every_edge_case(size: int) -> None:
     small = generate(1, size, teams=8, people=50, repositories=15, months=12)
     assert len(small.records) == size
     assert max(row["updated_at"] for row in small.records) <= small.end
@@ -57,12 +57,12 @@ def test_a_small_one_has_every_planted_thing(size: int) -> None:
 @pytest.mark.parametrize(
     "less", [{"pull_requests": 99}, {"people": 23}, {"teams": 5}, {"months": 9}]
 )
-def test_too_small_a_company_is_refused(less: dict[str, int]) -> None:
+def test_a_too_small_organisation_is_refused(less: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="at least"):
         generate(1, **({"pull_requests": 200} | less))  # type: ignore[arg-type]
 
 
-def test_everything_lies_before_the_end_and_in_order(organisation: Organisation) -> None:
+def test_instants_are_before_the_end_and_in_order(organisation: Organisation) -> None:
     for row in organisation.records:
         moments = [row["created_at"], row["closed_at"], row["merged_at"]]
         moments += [review["submitted_at"] for review in row["reviews"]]
@@ -76,7 +76,7 @@ def test_everything_lies_before_the_end_and_in_order(organisation: Organisation)
         assert events == sorted(events)
 
 
-def test_draft_events_end_in_what_is_shown(organisation: Organisation) -> None:
+def test_the_last_draft_event_agrees_with_is_draft(organisation: Organisation) -> None:
     for row in organisation.records:
         assert not (row["is_draft"] and row["merged_at"])
         if row["draft_events"]:
@@ -100,7 +100,7 @@ def test_numbers_rise_with_creation_and_ids_are_unique(organisation: Organisatio
     assert len(ids) == len(set(ids))
 
 
-def test_first_commits_are_late_or_absent(organisation: Organisation) -> None:
+def test_some_first_commits_are_late_or_missing(organisation: Organisation) -> None:
     merged = [row for row in organisation.records if row["merged_at"]]
     late = [r for r in merged if r["first_commit_at"] and r["first_commit_at"] > r["created_at"]]
     assert len(late) > 50
@@ -130,7 +130,7 @@ def test_some_have_more_than_a_page_of_reviews_and_draft_events(organisation: Or
     assert organisation.record("huge")["additions"] > 1_000_000
 
 
-def test_reviews_are_of_every_kind(organisation: Organisation) -> None:
+def test_reviews_have_every_state_and_kind_of_author(organisation: Organisation) -> None:
     reviews = [(row, review) for row in organisation.records for review in row["reviews"]]
     states = Counter(review["state"] for _, review in reviews)
     kinds = {"APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED", "PENDING"}
@@ -155,7 +155,9 @@ def test_reviews_are_of_every_kind(organisation: Organisation) -> None:
         ("review_after_merge", 8 * HOUR + timedelta(seconds=1)),
     ],
 )
-def test_reviews_on_the_boundary(plant: str, after: timedelta, organisation: Organisation) -> None:
+def test_reviews_at_the_opening_at_the_merge_and_a_second_later(
+    plant: str, after: timedelta, organisation: Organisation
+) -> None:
     row = organisation.record(plant)
     submitted = row["reviews"][0]["submitted_at"]
     assert submitted
@@ -182,7 +184,7 @@ def test_a_few_are_open_or_closed_unmerged(organisation: Organisation) -> None:
     assert states["CLOSED"] > 200
 
 
-def test_weekends_are_thin_and_holidays_dip(organisation: Organisation) -> None:
+def test_weekends_and_holidays_have_few_pull_requests(organisation: Organisation) -> None:
     created = [moment(row["created_at"]) for row in organisation.records]
     assert sum(at.weekday() >= 5 for at in created) / len(created) < 0.05
     days = Counter(at.date() for at in created if at.weekday() < 5)

@@ -9,14 +9,14 @@ from demo.pages import encode
 from demo.server import Server, serve
 
 
-def test_newest_change_comes_first(github: GitHub, client: httpx.Client) -> None:
+def test_the_newest_change_comes_first(github: GitHub, client: httpx.Client) -> None:
     repository = github.repository("acme/api")
     github.edit(github.pull_request("acme/api", 3), "2026-01-06T00:00:00Z", title="changed")
     assert walk(client, repository.id, 4) == [[3, 10, 9, 8], [7, 6, 5, 4], [2, 1]]
     assert walk(client, repository.id, 10) == [[3, 10, 9, 8, 7, 6, 5, 4, 2, 1]]
 
 
-def test_oldest_first_and_by_creation(github: GitHub, client: httpx.Client) -> None:
+def test_pages_can_be_oldest_first_and_by_creation(github: GitHub, client: httpx.Client) -> None:
     repository = github.repository("acme/api")
     github.edit(github.pull_request("acme/api", 3), "2026-01-06T00:00:00Z")
     by_change = walk(client, repository.id, 6, field="UPDATED_AT", direction="ASC")
@@ -25,10 +25,10 @@ def test_oldest_first_and_by_creation(github: GitHub, client: httpx.Client) -> N
     assert by_creation == [[10, 9, 8, 7, 6, 5], [4, 3, 2, 1]]
 
 
-def test_a_change_between_pages_shifts_nothing(
+def test_a_change_between_pages_does_not_shift_later_pages(
     github: GitHub, server: Server, client: httpx.Client
 ) -> None:
-    """Number 2 moves to the top while page one is shown; 9, seen already, moves too."""
+    """Number 2 moves to the top after page one, and so does 9, which was on page one."""
     repository = github.repository("acme/api")
 
     def between(_operation: str | None, variables: object) -> None:
@@ -43,11 +43,11 @@ def test_a_change_between_pages_shifts_nothing(
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_walk_under_edits_loses_nothing_and_repeats_nothing(seed: int) -> None:
-    """What stayed is seen once; what moved, was added or vanished is not what a page shifts by."""
+    """Unchanged ones are seen once, although others move, are added or vanish."""
     rng = random.Random(seed)
     github = GitHub()
     repository = github.create_repository("acme/big", "2026-01-01T00:00:00Z")
-    # Many share a second.
+    # Many have the same second.
     for _ in range(300):
         github.add_pull_request(repository, f"2026-01-05T00:00:{rng.randrange(60):02d}Z", "ada")
     moved: set[int] = set()
@@ -84,7 +84,7 @@ def test_an_empty_page_has_no_cursor(github: GitHub, client: httpx.Client) -> No
     }
 
 
-def test_reviews_and_draft_events_go_on_behind_their_cursors(
+def test_reviews_and_draft_events_continue_after_their_cursors(
     github: GitHub, client: httpx.Client
 ) -> None:
     pull_request = github.pull_request("acme/api", 1)
@@ -111,7 +111,7 @@ def test_reviews_and_draft_events_go_on_behind_their_cursors(
     assert not page["timelineItems"]["pageInfo"]["hasNextPage"]
 
 
-def test_timeline_items_are_those_asked_for_in_their_order(
+def test_timeline_items_are_filtered_by_type_and_ordered_by_creation(
     github: GitHub, client: httpx.Client
 ) -> None:
     pull_request = github.pull_request("acme/api", 1)
@@ -132,7 +132,7 @@ def test_timeline_items_are_those_asked_for_in_their_order(
 
 
 @pytest.mark.parametrize("cursor", ["nonsense", "bm9uc2Vuc2U=", encode(["one"])])
-def test_a_cursor_of_nobodys_making_is_refused(cursor: str, client: httpx.Client) -> None:
+def test_an_invalid_cursor_is_refused(cursor: str, client: httpx.Client) -> None:
     text = """query($after: String) { repository(owner: "acme", name: "api") {
       pullRequests(first: 5, after: $after) { nodes { id } } } }"""
     body = ask(client, text, after=cursor)

@@ -1,4 +1,4 @@
-"""The demo organisation's teams have every kind of membership there is, and their own pace."""
+"""The demo organisation's teams have every kind of membership and different speeds."""
 
 import itertools
 from collections import Counter, defaultdict
@@ -25,7 +25,7 @@ def by_person(memberships: list[Window]) -> dict[str, list[Window]]:
     return people
 
 
-def test_the_team_configuration_is_a_valid_one(organisation: Organisation) -> None:
+def test_the_team_configuration_is_valid(organisation: Organisation) -> None:
     config = organisation.team_config()
     assert len({team["id"] for team in config}) == len(config) == 7
     for window in windows(config):
@@ -128,7 +128,7 @@ def test_a_renamed_person_is_configured_once_by_the_old_login(organisation: Orga
     assert rename.at >= organisation.end
 
 
-def test_merges_on_the_boundaries(
+def test_merges_at_the_boundaries_of_memberships_weeks_and_months(
     organisation: Organisation, by_person: dict[str, list[Window]]
 ) -> None:
     at_move = organisation.record("merged_at_move")

@@ -64,7 +64,7 @@ def test_it_serves_a_file(github: GitHub, tmp_path: Path) -> None:
     assert process.wait(10) == 0
 
 
-def test_it_goes_with_its_parent() -> None:
+def test_it_stops_when_its_parent_is_killed() -> None:
     script = (
         "import subprocess, sys, time\n"
         f"child = subprocess.Popen({SERVE!r}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)\n"
@@ -85,7 +85,7 @@ def test_it_goes_with_its_parent() -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """Running, and not merely unburied."""
+    """Whether it is running and not a zombie."""
     try:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"

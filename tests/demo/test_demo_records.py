@@ -15,11 +15,13 @@ REAL = Path(__file__).parents[3] / "shared" / "real" / "ietf_pull_requests.jsonl
 @pytest.fixture
 def real() -> Path:
     if not REAL.exists():
-        pytest.skip(f"the real pull requests are not there: {REAL}")
+        pytest.skip(f"the real pull requests are missing: {REAL}")
     return REAL
 
 
-def test_the_real_pull_requests_come_back_as_they_were(real: Path, tmp_path: Path) -> None:
+def test_the_real_pull_requests_are_unchanged_after_a_round_trip(
+    real: Path, tmp_path: Path
+) -> None:
     rows = list(records.read_jsonl(real))
     kept = tmp_path / "again.jsonl.gz"
     records.write_jsonl(GitHub.from_jsonl(real).records(), kept)
@@ -57,7 +59,7 @@ def test_the_real_pull_requests_are_served(real: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["demo.jsonl", "demo.jsonl.gz"])
-def test_the_organisation_survives_a_file(
+def test_the_organisation_is_unchanged_after_a_round_trip(
     name: str, organisation: Organisation, tmp_path: Path
 ) -> None:
     github = GitHub.from_organisation(organisation)
@@ -72,7 +74,7 @@ def test_the_organisation_survives_a_file(
     )
 
 
-def test_the_records_follow_what_happens(organisation: Organisation, tmp_path: Path) -> None:
+def test_the_records_show_later_renames(organisation: Organisation, tmp_path: Path) -> None:
     github = GitHub.from_organisation(organisation)
     rename = organisation.renames[0]
     github.rename_repository(github.repository("harborlight/ledger"), "harborlight/books")

@@ -1,4 +1,4 @@
-"""The demo's part of the schema, and every query, against GitHub's real schema."""
+"""The demo's part of the schema, and every query, compared with GitHub's real schema."""
 
 import shutil
 import subprocess
@@ -41,7 +41,7 @@ OPERATIONS = sorted(
 def real_schema(
     pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
 ) -> GraphQLSchema:
-    """GitHub's own, from npm; kept in pytest's cache folder."""
+    """GitHub's schema, from npm; kept in pytest's cache folder."""
     assert pytestconfig.cache is not None
     kept = Path(pytestconfig.cache.mkdir("github-schema")) / "schema.graphql"
     if not kept.exists():
@@ -65,7 +65,7 @@ def fetch_schema(folder: Path) -> Path:
     return folder / "package" / "schema.graphql"
 
 
-def test_every_type_of_the_demo_is_as_on_github(real_schema: GraphQLSchema) -> None:
+def test_every_type_of_the_demo_equals_githubs(real_schema: GraphQLSchema) -> None:
     assert list(differences(github_schema(), real_schema)) == []
 
 
@@ -89,7 +89,7 @@ def test_follow_up_pages_of_many_pull_requests_are_valid(real_schema: GraphQLSch
 
 
 @pytest.mark.parametrize("kind", ["deployments", "releases", "tags"])
-def test_ids_of_a_list_alone_are_valid(kind: str, real_schema: GraphQLSchema) -> None:
+def test_a_query_for_ids_only_is_valid(kind: str, real_schema: GraphQLSchema) -> None:
     document = parse(queries.ids_document(kind))
     assert validate(real_schema, document) == []
     assert validate(github_schema(), document) == []
@@ -114,7 +114,7 @@ def test_histories_of_many_commits_are_valid(real_schema: GraphQLSchema) -> None
         ("type Query { a: Int } input E { a: Int }", "E is a GraphQLInputObjectType"),
     ],
 )
-def test_a_difference_is_told(ours: str, said: str) -> None:
+def test_a_difference_to_githubs_schema_is_reported(ours: str, said: str) -> None:
     real = build_schema("type Query { a: Int, c(of: Int!, or: Int): Int } enum E { X Y }")
     told = list(differences(build_schema(ours, assume_valid=True), real))
     assert len(told) == 1
@@ -122,7 +122,7 @@ def test_a_difference_is_told(ours: str, said: str) -> None:
 
 
 def differences(ours: GraphQLSchema, real: GraphQLSchema) -> Iterator[str]:
-    """What there is in ours that GitHub has otherwise or not at all."""
+    """Yield each part of our schema that is different or missing in GitHub's."""
     for name, type in ours.type_map.items():
         other: Any = real.type_map.get(name)
         if is_introspection_type(type) or is_specified_scalar_type(type):

@@ -12,7 +12,9 @@ POINT = "query Point { rateLimit { cost limit remaining used resetAt nodeCount }
 
 
 @pytest.mark.parametrize("authorization", [None, "bearer wrong", "basic secret-of-the-tests", ""])
-def test_without_the_token_there_is_no_answer(authorization: str | None, server: Server) -> None:
+def test_a_request_without_the_token_is_answered_with_401(
+    authorization: str | None, server: Server
+) -> None:
     headers = {} if authorization is None else {"authorization": authorization}
     response = httpx.post(f"{server.url}/graphql", json={"query": POINT}, headers=headers)
     assert response.status_code == 401
@@ -21,7 +23,9 @@ def test_without_the_token_there_is_no_answer(authorization: str | None, server:
 
 @pytest.mark.parametrize("scheme", ["bearer", "Bearer", "token"])
 @pytest.mark.parametrize("path", ["/graphql", "/api/graphql"])
-def test_both_addresses_take_both_schemes(scheme: str, path: str, server: Server) -> None:
+def test_both_paths_accept_both_authorization_schemes(
+    scheme: str, path: str, server: Server
+) -> None:
     headers = {"authorization": f"{scheme} secret-of-the-tests"}
     response = httpx.post(f"{server.url}{path}", json={"query": POINT}, headers=headers)
     assert response.json()["data"]["rateLimit"]["cost"] == 1
@@ -34,7 +38,7 @@ def test_a_rotated_token_replaces_the_old_one(server: Server, client: httpx.Clie
     assert client.post("/graphql", json={"query": POINT}, headers=fresh).status_code == 200
 
 
-def test_headers_and_rate_limit_count_the_points_down(client: httpx.Client) -> None:
+def test_headers_and_rate_limit_report_the_remaining_points(client: httpx.Client) -> None:
     client.post("/graphql", json={"query": POINT})
     response = client.post("/graphql", json={"query": POINT})
     shown = response.json()["data"]["rateLimit"]
@@ -48,7 +52,7 @@ def test_headers_and_rate_limit_count_the_points_down(client: httpx.Client) -> N
     assert shown["resetAt"] == reset
 
 
-def test_when_the_points_are_gone_nothing_is_answered_until_the_hour_is_over(
+def test_without_points_requests_are_rate_limited_until_the_hour_ends(
     github: GitHub,
 ) -> None:
     now = 1_800_000_000.0
@@ -69,13 +73,13 @@ def test_when_the_points_are_gone_nothing_is_answered_until_the_hour_is_over(
     assert [request.cost for request in server.requests] == [1, 1, 0, 0, 1]
 
 
-def test_the_date_is_the_servers(github: GitHub) -> None:
+def test_the_date_header_uses_the_servers_clock(github: GitHub) -> None:
     with serve(github, token="t", clock=clock_from("2026-06-26T16:00:00Z")) as server:
         response = httpx.post(f"{server.url}/graphql", json={})
     assert response.headers["date"].startswith("Fri, 26 Jun 2026 16:00:")
 
 
-def test_the_log_tells_what_was_asked(server: Server, client: httpx.Client) -> None:
+def test_the_log_has_operation_status_cost_and_size(server: Server, client: httpx.Client) -> None:
     response = client.post("/graphql", json={"query": POINT, "variables": {"x": 1}})
     (request,) = server.requests
     assert (request.operation, request.variables) == ("Point", {"x": 1})
@@ -92,7 +96,7 @@ def test_a_broken_query_is_an_error_without_data(client: httpx.Client) -> None:
     assert "errors" in client.post("/graphql", json={"query": 1}).json()
 
 
-def test_a_variable_of_the_wrong_kind_is_refused(client: httpx.Client) -> None:
+def test_a_variable_of_the_wrong_type_is_refused(client: httpx.Client) -> None:
     query = """query($n: Int!) { repository(owner: "acme", name: "api") {
       pullRequests(first: $n) { nodes { id } } } }"""
     assert "Variable '$n'" in ask(client, query, n="fifty")["errors"][0]["message"]
@@ -115,13 +119,13 @@ def test_the_store_can_be_edited_before_a_request(
 
 @pytest.fixture
 def faulty(server: Server) -> list[Fault]:
-    """Faults for the requests to come, one each."""
+    """Faults for the next requests, one each."""
     faults: list[Fault] = []
     server.before_request = lambda _operation, _variables: faults.pop(0) if faults else None
     return faults
 
 
-def test_a_fault_comes_instead_of_the_answer_and_costs_nothing(
+def test_a_fault_replaces_the_response_and_costs_no_points(
     server: Server, client: httpx.Client, faulty: list[Fault]
 ) -> None:
     faulty += [
@@ -139,7 +143,7 @@ def test_a_fault_comes_instead_of_the_answer_and_costs_nothing(
     assert [request.status for request in server.requests] == [502, 403, 200]
 
 
-def test_a_reset_and_a_cut_are_seen_as_such_and_the_next_request_is_well(
+def test_after_a_reset_or_a_cut_response_the_next_request_succeeds(
     server: Server, client: httpx.Client, faulty: list[Fault]
 ) -> None:
     faulty += [Fault(reset=True), Fault(cut=10)]
@@ -151,7 +155,7 @@ def test_a_reset_and_a_cut_are_seen_as_such_and_the_next_request_is_well(
     assert [request.status for request in server.requests] == [0, 200, 200]
 
 
-def test_an_answer_can_be_rewritten_and_late(
+def test_a_response_can_be_rewritten_and_delayed(
     server: Server, client: httpx.Client, faulty: list[Fault]
 ) -> None:
     faulty.append(Fault(rewrite=lambda body: body | {"errors": [{"type": "X"}]}, delay=0.15))
@@ -161,7 +165,7 @@ def test_an_answer_can_be_rewritten_and_late(
     assert server.requests[0].seconds >= 0.15
 
 
-def test_a_stopped_server_answers_nobody(github: GitHub) -> None:
+def test_a_stopped_server_closes_its_connections(github: GitHub) -> None:
     with serve(github, token="t") as server:
         client = httpx.Client(base_url=server.url, headers={"authorization": "bearer t"})
         assert data(client, POINT)["rateLimit"]["cost"] == 1

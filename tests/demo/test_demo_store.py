@@ -1,4 +1,4 @@
-"""What GitHub shows after something happened, and how it refuses."""
+"""GitHub's responses after changes of the store, and its errors."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def show(client: httpx.Client, github: GitHub, number: int) -> dict[str, Any]:
     return found
 
 
-def test_a_new_pull_request_is_open_and_bare(github: GitHub, client: httpx.Client) -> None:
+def test_a_new_pull_request_is_open_and_empty(github: GitHub, client: httpx.Client) -> None:
     shown = show(client, github, 1)
     assert shown["url"] == "https://github.com/acme/api/pull/1"
     assert (shown["state"], shown["isDraft"], shown["closed"], shown["merged"]) == (
@@ -42,7 +42,7 @@ def test_a_new_pull_request_is_open_and_bare(github: GitHub, client: httpx.Clien
     assert shown["labels"] == {"nodes": []}
 
 
-def test_a_merge_closes_and_touches(github: GitHub, client: httpx.Client) -> None:
+def test_a_merge_closes_and_moves_updated_at(github: GitHub, client: httpx.Client) -> None:
     github.merge(github.pull_request("acme/api", 1), "2026-01-07T10:00:00+02:00", by="bob")
     shown = show(client, github, 1)
     assert (shown["state"], shown["merged"], shown["mergedBy"]) == (
@@ -54,7 +54,7 @@ def test_a_merge_closes_and_touches(github: GitHub, client: httpx.Client) -> Non
     assert len(shown["mergeCommit"]["oid"]) == 40
 
 
-def test_closed_and_reopened(github: GitHub, client: httpx.Client) -> None:
+def test_a_pull_request_can_be_closed_and_reopened(github: GitHub, client: httpx.Client) -> None:
     pull_request = github.pull_request("acme/api", 1)
     github.close(pull_request, "2026-01-07T10:00:00Z")
     assert show(client, github, 1)["closedAt"] == "2026-01-07T10:00:00Z"
@@ -64,7 +64,7 @@ def test_closed_and_reopened(github: GitHub, client: httpx.Client) -> None:
     assert shown["updatedAt"] == "2026-01-08T10:00:00Z"
 
 
-def test_drafts_and_reviews(github: GitHub, client: httpx.Client) -> None:
+def test_draft_events_and_reviews_are_shown(github: GitHub, client: httpx.Client) -> None:
     pull_request = github.pull_request("acme/api", 1)
     github.convert_to_draft(pull_request, "2026-01-07T10:00:00Z")
     assert show(client, github, 1)["isDraft"]
@@ -83,7 +83,7 @@ def test_drafts_and_reviews(github: GitHub, client: httpx.Client) -> None:
     assert shown["reviews"]["nodes"][0]["author"] == {"__typename": "Bot", "login": "lint"}
 
 
-def test_updated_at_moves_forward_or_not_at_all(github: GitHub, client: httpx.Client) -> None:
+def test_updated_at_never_moves_back(github: GitHub, client: httpx.Client) -> None:
     pull_request = github.pull_request("acme/api", 5)
     github.edit(pull_request, None, title="unseen", additions=7)
     github.edit(pull_request, "2026-01-01T00:00:00Z", labels=["b", "a"])
@@ -120,7 +120,7 @@ def test_a_deleted_account_is_null_everywhere(github: GitHub, client: httpx.Clie
 NODES = "query($ids: [ID!]!) { nodes(ids: $ids) { id } }"
 
 
-def test_an_unknown_id_is_null_in_its_place(github: GitHub, client: httpx.Client) -> None:
+def test_an_unknown_id_is_null_at_its_index(github: GitHub, client: httpx.Client) -> None:
     first, last = (github.pull_request("acme/api", number).id for number in (1, 2))
     body = ask(client, NODES, ids=[first, "PR_nobody", last])
     assert body["data"]["nodes"] == [{"id": first}, None, {"id": last}]
@@ -130,7 +130,7 @@ def test_an_unknown_id_is_null_in_its_place(github: GitHub, client: httpx.Client
     assert error["locations"][0]["line"] == 1
 
 
-def test_a_vanished_pull_request_is_found_no_more(github: GitHub, client: httpx.Client) -> None:
+def test_a_deleted_pull_request_is_not_found(github: GitHub, client: httpx.Client) -> None:
     pull_request = github.pull_request("acme/api", 10)
     github.delete_pull_request(pull_request)
     assert ask(client, NODES, ids=[pull_request.id])["errors"][0]["type"] == "NOT_FOUND"
@@ -150,7 +150,7 @@ REPOSITORY = """query($o: String!, $n: String!) { a: repository(owner: $o, name:
   id nameWithOwner isArchived } }"""
 
 
-def test_an_unknown_repository(client: httpx.Client) -> None:
+def test_an_unknown_repository_is_not_found(client: httpx.Client) -> None:
     body = ask(client, REPOSITORY, o="acme", n="nothing")
     assert body["data"] == {"a": None}
     assert body["errors"] == [
@@ -175,7 +175,7 @@ def test_a_renamed_repository_answers_to_both_names(github: GitHub, client: http
     assert data(client, strict)["repository"]["id"] != before["id"]
 
 
-def test_a_deleted_and_remade_repository_is_another(github: GitHub, client: httpx.Client) -> None:
+def test_a_recreated_repository_has_a_new_id(github: GitHub, client: httpx.Client) -> None:
     repository = github.repository("acme/api")
     pull_request = github.pull_request("acme/api", 1)
     github.delete_repository(repository)
@@ -184,7 +184,7 @@ def test_a_deleted_and_remade_repository_is_another(github: GitHub, client: http
     assert github.create_repository("acme/api", "2026-03-01T00:00:00Z").id != repository.id
 
 
-def test_a_blocked_repository_is_forbidden_with_all_in_it(
+def test_a_blocked_repository_and_its_pull_requests_are_forbidden(
     github: GitHub, client: httpx.Client
 ) -> None:
     repository, pull_request = github.repository("acme/api"), github.pull_request("acme/api", 1)
@@ -198,7 +198,7 @@ def test_a_blocked_repository_is_forbidden_with_all_in_it(
     assert data(client, NODES, ids=[repository.id])
 
 
-def test_an_unreadable_pull_request_leaves_a_hole_in_the_page(
+def test_an_unreadable_pull_request_is_null_in_the_page(
     github: GitHub, client: httpx.Client
 ) -> None:
     pull_request = github.pull_request("acme/api", 9)
@@ -217,7 +217,9 @@ OWNED = """query($login: String!) { repositoryOwner(login: $login) { __typename
     pageInfo { hasNextPage } nodes { nameWithOwner } } } }"""
 
 
-def test_an_owners_repositories(github: GitHub, client: httpx.Client) -> None:
+def test_an_owners_repositories_are_listed_by_creation(
+    github: GitHub, client: httpx.Client
+) -> None:
     for month, name in ((3, "acme/web"), (2, "acme/ops"), (2, "else/web")):
         github.create_repository(name, f"2026-0{month}-01T00:00:00Z")
     owner = data(client, OWNED, login="Acme")["repositoryOwner"]
@@ -241,12 +243,14 @@ CONNECTION = '{{ repository(owner: "acme", name: "api") {{ pullRequests{} {{ {} 
         ("", "totalCount", None),
     ],
 )
-def test_page_sizes(arguments: str, selection: str, type: str | None, client: httpx.Client) -> None:
+def test_a_missing_or_too_large_page_size_is_refused(
+    arguments: str, selection: str, type: str | None, client: httpx.Client
+) -> None:
     body = ask(client, CONNECTION.format(arguments, selection))
     assert [error["type"] for error in body.get("errors", [])] == ([type] if type else [])
 
 
-def test_a_call_for_too_many_nodes_is_refused(server: Server, client: httpx.Client) -> None:
+def test_a_query_for_too_many_nodes_is_refused(server: Server, client: httpx.Client) -> None:
     pulls = "pullRequests(first: 100) { nodes { labels(first: 50) { nodes { name } } } }"
     text = """{ repositoryOwner(login: "acme") { repositories(first: 100) { nodes { %s } } } }"""
     body = ask(client, text % pulls)
@@ -255,7 +259,7 @@ def test_a_call_for_too_many_nodes_is_refused(server: Server, client: httpx.Clie
     assert server.requests[0].cost == 0
 
 
-def test_a_hundred_names_at_once(github: GitHub, client: httpx.Client) -> None:
+def test_a_hundred_names_are_resolved_in_one_query(github: GitHub, client: httpx.Client) -> None:
     from ingest.github import queries
 
     names = {f"n{i}": "api" if i == 42 else f"missing-{i}" for i in range(100)}

@@ -1,4 +1,4 @@
-"""A team configuration as windows, and what was merged in them: what METRICS.md says, in little."""
+"""A team configuration as time windows, and the merges in them, as in docs/metrics.md."""
 
 from collections import defaultdict
 from collections.abc import Iterator

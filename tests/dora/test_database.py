@@ -32,7 +32,7 @@ def run(database: Database, statement: Any, role: str | None = None) -> list[tup
 
 
 def as_login(database: Database, login: str) -> Database:
-    """The same database for another login, whose password is `PASSWORD`."""
+    """The same database with another login, whose password is `PASSWORD`."""
     parts = conninfo_to_dict(database.url)
     where = f"{parts['host']}:{parts['port']}/{parts['dbname']}"
     return Database(f"postgresql://{login}:{ENCODED}@{where}")
@@ -40,7 +40,7 @@ def as_login(database: Database, login: str) -> Database:
 
 @pytest.fixture
 def make_login(database: Database) -> Iterator[Callable[..., str]]:
-    """Make logins with attributes; roles outlive the test's database, so they are dropped."""
+    """Make logins with attributes; drop them afterwards, because roles outlive the database."""
     made = []
 
     def make(attributes: str = "") -> str:
@@ -56,7 +56,7 @@ def make_login(database: Database) -> Iterator[Callable[..., str]]:
 
 @pytest.fixture
 def cluster(home: Path) -> Embedded:
-    """A server of the test's own, on which nobody has made a role yet."""
+    """A separate server without our roles."""
     return embedded_postgres.start(home)
 
 
@@ -75,7 +75,7 @@ def new_database(cluster: Embedded) -> Callable[..., Database]:
     return make
 
 
-def test_the_reader_reads_marts_also_those_made_later(database: Database) -> None:
+def test_reader_can_read_marts_created_later(database: Database) -> None:
     run(database, "create table marts.dim as select 1 as a", TRANSFORM)
     run(database, "create view marts.seen as select a from marts.dim", TRANSFORM)
     assert run(database, "select a from marts.dim", READER) == [(1,)]
@@ -99,16 +99,16 @@ def test_the_reader_reads_marts_also_those_made_later(database: Database) -> Non
         "create schema other",
     ],
 )
-def test_the_reader_does_nothing_else(database: Database, statement: str) -> None:
+def test_reader_cannot_do_anything_else(database: Database, statement: str) -> None:
     for schema, owner in OWNERS.items():
         run(database, f"create table {schema}.things as select 1 as a", owner)
     with pytest.raises(errors.InsufficientPrivilege):
         run(database, statement, READER)
-    # It is the role that is refused, not the statement that is wrong.
+    # The role was refused; the connection and the statement are valid.
     assert run(database, "select current_user, session_user", READER) == [(READER, "dora")]
 
 
-def test_the_transformation_reads_raw_tables_that_ingest_makes_later(database: Database) -> None:
+def test_transform_can_only_read_raw_tables(database: Database) -> None:
     run(database, "create table raw.things as select 1 as a", INGEST)
     assert run(database, "select a from raw.things", TRANSFORM) == [(1,)]
     with pytest.raises(errors.InsufficientPrivilege):
@@ -117,14 +117,14 @@ def test_the_transformation_reads_raw_tables_that_ingest_makes_later(database: D
         run(database, "create table raw.other (a int)", TRANSFORM)
 
 
-def test_ingest_has_no_part_in_the_marts(database: Database) -> None:
+def test_ingest_cannot_read_or_create_marts(database: Database) -> None:
     run(database, "create table marts.things as select 1 as a", TRANSFORM)
     for statement in ("select * from marts.things", "create table marts.other (a int)"):
         with pytest.raises(errors.InsufficientPrivilege):
             run(database, statement, INGEST)
 
 
-def test_a_login_without_a_role_sees_nothing(
+def test_login_without_a_role_cannot_read_any_schema(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     other = as_login(database, make_login())
@@ -134,7 +134,7 @@ def test_a_login_without_a_role_sees_nothing(
             run(other, f"select * from {schema}.things")
 
 
-def test_a_bi_tools_login_that_is_given_the_readers_role_reads_the_marts(
+def test_login_with_the_reader_role_can_read_the_marts(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
@@ -151,10 +151,10 @@ def test_initialising_twice_changes_nothing(database: Database) -> None:
     assert (run(database, rights), run(database, defaults)) == before
 
 
-def test_what_a_superuser_made_of_ours_is_handed_over_and_the_rest_left_alone(
+def test_our_objects_of_a_superuser_change_owner_and_others_do_not(
     database: Database,
 ) -> None:
-    # As after a bare `dbt build` by the superuser.
+    # As after a bare `dbt build` of the superuser.
     run(database, "drop schema staging")
     run(database, "create schema staging")
     run(database, "create view staging.stg_teams__teams as select 1 as a")
@@ -177,7 +177,7 @@ def test_what_a_superuser_made_of_ours_is_handed_over_and_the_rest_left_alone(
     assert run(database, f"{mine} where relname = 'mine'") == [("dora", True)]
 
 
-def test_a_right_of_the_publics_is_taken_back(database: Database) -> None:
+def test_public_rights_are_revoked(database: Database) -> None:
     run(database, "create table marts.things as select 1 as a", TRANSFORM)
     run(database, "grant usage, create on schema marts to public", TRANSFORM)
     run(database, "grant all on marts.things to public", TRANSFORM)
@@ -200,11 +200,11 @@ def test_databases_of_one_cluster_are_initialised_at_the_same_time(cluster: Embe
         assert run(database, "select a from marts.things", READER) == [(1,)]
 
 
-def test_a_login_that_may_create_roles_needs_to_be_no_superuser(
+def test_login_with_createrole_needs_no_superuser(
     cluster: Embedded, new_database: Callable[..., Database], tmp_path: Path
 ) -> None:
     database = new_database("")
-    # What it made before it had the right, and what an older release made.
+    # Tables that it created before it had the right, and a view of an older release.
     initialise(database)
     make_tables(database, tmp_path)
     run(database, "create view intermediate.of_an_older_release as select 1 as a")
@@ -221,7 +221,7 @@ def test_a_login_that_may_create_roles_needs_to_be_no_superuser(
     run(database, "drop table raw.teams", INGEST)
 
 
-def test_a_login_that_inherits_nothing_initialises_as_the_roles_it_may_take_on(
+def test_noinherit_login_initialises_with_its_roles(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login("noinherit")
@@ -232,12 +232,12 @@ def test_a_login_that_inherits_nothing_initialises_as_the_roles_it_may_take_on(
     assert run(database, "select a from marts.things", READER) == [(1,)]
 
 
-def test_a_login_that_may_not_create_roles_goes_on_as_itself_and_says_so_once(
+def test_login_without_createrole_continues_with_its_own_rights_and_one_warning(
     new_database: Callable[..., Database], caplog: pytest.LogCaptureFixture
 ) -> None:
     database = new_database("")
     (note,) = initialise(database)
-    assert "may not become dora_ingest, dora_transform, dora_reader" in note
+    assert "cannot switch to dora_ingest, dora_transform, dora_reader" in note
     for role in ROLES:
         assert database.role_or_none(role) is None
         assert "role" not in database.environment(role)["PGOPTIONS"]
@@ -246,10 +246,12 @@ def test_a_login_that_may_not_create_roles_goes_on_as_itself_and_says_so_once(
         run(database, f"create table {schema}.things as select 1 as a", role)
         assert run(database, f"select a, current_user from {schema}.things", role) == [(1, login)]
     said = [record.getMessage() for record in caplog.records if READER in record.getMessage()]
-    assert said == [f"{login} may not become {READER} and goes on as itself"]
+    assert said == [
+        f"the login {login} cannot switch to {READER} and continues with its own rights"
+    ]
 
 
-def test_a_reader_that_somebody_else_made_reads_what_the_login_makes_as_itself(
+def test_existing_reader_can_read_marts_of_a_login_without_roles(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
@@ -257,12 +259,12 @@ def test_a_reader_that_somebody_else_made_reads_what_the_login_makes_as_itself(
     run(database, f"grant create on database {conninfo_to_dict(database.url)['dbname']} to {login}")
     own = as_login(database, login)
     (note,) = initialise(own)
-    assert "goes on as itself" in note
+    assert "continues with its own rights" in note
     run(own, "create table marts.things as select 1 as a", TRANSFORM)
     assert run(database, "select a from marts.things", READER) == [(1,)]
 
 
-def test_what_the_login_may_not_hand_over_is_named(
+def test_objects_whose_owner_cannot_be_changed_are_reported(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
@@ -272,18 +274,18 @@ def test_what_the_login_may_not_hand_over_is_named(
     assert "table marts.dim_teams (owner dora)" in note
 
 
-def test_a_login_of_one_role_has_nothing_to_make_nor_to_say_where_all_is_made(
+def test_login_with_one_role_changes_nothing_if_all_schemas_exist(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
     run(database, f"grant dora_ingest to {login}")
     assert initialise(as_login(database, login)) == []
     run(database, "drop schema snapshots")
-    with pytest.raises(ConfigurationError, match="may not make the schema snapshots"):
+    with pytest.raises(ConfigurationError, match="cannot create the schema snapshots"):
         initialise(as_login(database, login))
 
 
-def test_a_login_that_may_not_make_the_schemas_is_told_what_to_grant(
+def test_login_that_cannot_create_schemas_gets_the_grant_to_run(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     run(database, "drop schema raw cascade")
@@ -291,7 +293,7 @@ def test_a_login_that_may_not_make_the_schemas_is_told_what_to_grant(
         initialise(as_login(database, make_login()))
 
 
-def test_a_shell_after_dora_db_env_changes_no_other_commands_role(
+def test_role_in_pgoptions_does_not_affect_other_sessions(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGOPTIONS", database.environment(READER)["PGOPTIONS"])
@@ -301,7 +303,7 @@ def test_a_shell_after_dora_db_env_changes_no_other_commands_role(
     assert initialise(database) == []
 
 
-def test_psycopg2_which_dlt_uses_takes_on_the_role(database: Database) -> None:
+def test_psycopg2_session_has_the_role(database: Database) -> None:
     connection = psycopg2.connect(database.conninfo(INGEST))
     cursor = connection.cursor()
     cursor.execute("select current_user")
@@ -309,14 +311,14 @@ def test_psycopg2_which_dlt_uses_takes_on_the_role(database: Database) -> None:
     connection.close()
 
 
-def test_options_of_the_url_are_kept_beside_the_role(database: Database) -> None:
+def test_options_of_the_url_apply_together_with_the_role(database: Database) -> None:
     slow = Database(f"{database.url}?options=-c%20statement_timeout%3D5s&application_name=x")
     shown = "select current_user, current_setting('statement_timeout')"
     shown += ", current_setting('application_name')"
     assert run(slow, shown, TRANSFORM) == [(TRANSFORM, "5s", "x")]
 
 
-def test_the_environment_leads_libpqs_programs_to_the_same_place_and_role(
+def test_environment_gives_psql_the_same_database_login_and_role(
     database: Database, make_login: Callable[..., str]
 ) -> None:
     login = make_login()
@@ -329,7 +331,7 @@ def test_the_environment_leads_libpqs_programs_to_the_same_place_and_role(
     assert done.stdout == f"{name}|{login}|{TRANSFORM}\n"
 
 
-def test_of_several_hosts_the_environment_names_the_one_that_answers(database: Database) -> None:
+def test_environment_names_the_available_one_of_several_hosts(database: Database) -> None:
     parts = conninfo_to_dict(database.url)
     hosts, ports = "127.0.0.1,127.0.0.1", f"1,{parts['port']}"
     several = Database(
@@ -354,7 +356,7 @@ def test_of_several_hosts_the_environment_names_the_one_that_answers(database: D
         "secret",
     ],
 )
-def test_a_malformed_url_is_refused_without_being_shown(url: str) -> None:
+def test_malformed_url_is_refused_without_showing_the_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="percent-encode") as refusal:
         Database(url)
     assert "sec" not in str(refusal.value)
@@ -368,7 +370,7 @@ def test_a_malformed_url_is_refused_without_being_shown(url: str) -> None:
         ("host/name?unheard=1", "parameter unheard is not known"),
     ],
 )
-def test_a_refused_part_of_a_url_is_named(end: str, reason: str) -> None:
+def test_invalid_part_of_a_url_is_named(end: str, reason: str) -> None:
     with pytest.raises(ConfigurationError, match=reason) as refusal:
         Database(f"postgresql://user:secret@{end}")
     assert "secret" not in str(refusal.value)
@@ -388,7 +390,7 @@ def test_a_password_is_never_shown(database: Database) -> None:
         ("nobody:SECRET@127.0.0.1:{port}/gone", "authentication failed", ConfigurationError),
         ("dora:{password}@127.0.0.1:{port}/gone", "does not exist", ConfigurationError),
     ],
-    ids=["nobody listens", "no such host", "wrong password", "no such database"],
+    ids=["no server", "unknown host", "wrong password", "unknown database"],
 )
 def test_a_database_that_cannot_be_opened_is_named_in_one_line(
     server: Embedded, where: str, reason: str, error: type[DoraError]

@@ -51,17 +51,17 @@ def test_a_second_start_finds_the_first_ones_server(home: Path) -> None:
     assert pid_of(home) == pid
 
 
-def test_the_database_is_utf8_in_utc_and_keeps_what_it_has_committed(home: Path) -> None:
+def test_database_is_utf8_in_utc_with_durable_commits(home: Path) -> None:
     server = embedded_postgres.start(home)
     settings = ("server_encoding", "timezone", "fsync", "synchronous_commit", "listen_addresses")
     shown = [query(server, f"show {name}") for name in settings]
     assert shown == [[("UTF8",)], [("UTC",)], [("on",)], [("on",)], [("127.0.0.1",)]]
-    # The order of code points, on every machine.
+    # Sorted by code point on every machine.
     ordered = "select array_agg(x order by x) from unnest(array['b', 'B', 'ä', 'a']) as x"
     assert query(server, ordered) == [(["B", "a", "b", "ä"],)]
 
 
-def test_the_password_is_asked_for_and_is_the_owners_alone(home: Path) -> None:
+def test_password_is_required_and_readable_only_by_the_owner(home: Path) -> None:
     server = embedded_postgres.start(home)
     with pytest.raises(psycopg.OperationalError, match="authentication failed"):
         psycopg.connect(server.url(), password="guessed")
@@ -70,12 +70,12 @@ def test_the_password_is_asked_for_and_is_the_owners_alone(home: Path) -> None:
     assert query(server, "select rolpassword ^@ 'SCRAM-SHA-256$' from pg_authid limit 1")
 
 
-def test_the_server_outlives_the_command_and_comes_back_with_its_data(home: Path) -> None:
+def test_server_outlives_the_command_and_restarts_with_its_data(home: Path) -> None:
     command = [sys.executable, "-c", START, str(home)]
     url = subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
     with psycopg.connect(url) as connection:
         connection.execute("create table kept as select 1 as a")
-    # Ctrl-C in the terminal that started it is for another group of processes.
+    # Ctrl-C in the terminal that started it goes to another process group.
     assert os.getsid(pid_of(home)) != os.getsid(0)
     assert embedded_postgres.stop(home)
     assert not embedded_postgres.stop(home)
@@ -84,7 +84,7 @@ def test_the_server_outlives_the_command_and_comes_back_with_its_data(home: Path
     assert query(server, "select a from kept") == [(1,)]
 
 
-def test_what_was_never_started_need_not_be_stopped(tmp_path: Path) -> None:
+def test_stop_without_a_server_creates_nothing(tmp_path: Path) -> None:
     assert not embedded_postgres.stop(tmp_path / "home")
     assert not (tmp_path / "home").exists()
 
@@ -98,11 +98,11 @@ def test_starts_at_the_same_time_share_one_server(home: Path) -> None:
     answers = [process.communicate(timeout=60) for process in processes]
     assert [process.returncode for process in processes] == [0] * 4, answers
     assert len({out for out, _ in answers}) == 1
-    # Nothing is printed that the user has no use for.
+    # No useless output.
     assert {error for _, error in answers} == {""}
 
 
-def test_a_killed_server_comes_back_with_its_data(home: Path) -> None:
+def test_killed_server_restarts_with_its_data(home: Path) -> None:
     server = embedded_postgres.start(home)
     query(server, "create table kept as select 1 as a")
     os.kill(pid_of(home), signal.SIGKILL)
@@ -111,7 +111,7 @@ def test_a_killed_server_comes_back_with_its_data(home: Path) -> None:
     assert again == server
 
 
-def test_children_that_a_killed_server_left_behind_are_ended(
+def test_children_of_a_killed_server_are_killed(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(postmaster, "GRACE_SECONDS", 0.5)
@@ -133,7 +133,7 @@ def test_children_that_a_killed_server_left_behind_are_ended(
     assert query(again, "select 1") == [(1,)]
 
 
-def test_a_start_that_was_killed_while_making_the_data_is_made_good(home: Path) -> None:
+def test_start_after_a_killed_initdb_succeeds(home: Path) -> None:
     command = [sys.executable, "-c", START, str(home)]
     process = subprocess.Popen(command, start_new_session=True, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
@@ -153,7 +153,7 @@ def folder_of_half_made(home: Path) -> Iterator[Path]:
         yield from folder_of(home).glob("initdb-*/data/PG_VERSION")
 
 
-def test_a_pid_that_is_somebody_elses_now_is_no_server(home: Path) -> None:
+def test_reused_pid_is_not_taken_for_the_server(home: Path) -> None:
     embedded_postgres.start(home)
     data = folder_of(home) / "data"
     account = Account(data.stat().st_uid, data.stat().st_gid)
@@ -162,7 +162,7 @@ def test_a_pid_that_is_somebody_elses_now_is_no_server(home: Path) -> None:
     options = {"user": account.uid} if os.geteuid() == 0 else {}
     stranger = subprocess.Popen(["sleep", "60"], cwd="/", **options)
     try:
-        # As after a reboot: its shared memory is gone, its pid is in use.
+        # As after a reboot: its shared memory is gone, and its pid is in use.
         (data / "postmaster.pid").write_text("\n".join([str(stranger.pid), *left[1:6], ""]))
         assert query(embedded_postgres.start(home), "select 1") == [(1,)]
         assert stranger.poll() is None
@@ -184,7 +184,7 @@ def test_a_server_that_was_started_by_hand_is_found(home: Path) -> None:
     assert embedded_postgres.stop(home)
 
 
-def test_a_port_that_is_taken_is_left_alone_and_come_back_to(home: Path) -> None:
+def test_port_in_use_is_replaced_until_it_is_free_again(home: Path) -> None:
     usual = embedded_postgres.start(home)
     embedded_postgres.stop(home)
     with socket.create_server(("127.0.0.1", usual.port)):
@@ -204,7 +204,7 @@ def test_a_lost_password_file_loses_no_data(home: Path) -> None:
     assert query(again, "select a from kept") == [(1,)]
 
 
-def test_a_server_that_does_not_start_says_why(home: Path) -> None:
+def test_failed_start_reports_the_reason_from_the_log(home: Path) -> None:
     embedded_postgres.start(home)
     embedded_postgres.stop(home)
     data = folder_of(home) / "data"
@@ -215,7 +215,7 @@ def test_a_server_that_does_not_start_says_why(home: Path) -> None:
     assert "\n" not in str(refusal.value)
 
 
-def test_a_home_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+def test_home_that_cannot_be_created_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UnavailableError, match="file/home"):
         embedded_postgres.start(tmp_path / "file" / "home")
@@ -231,12 +231,14 @@ def test_a_relative_home_is_found_from_elsewhere(
     assert (home / "postgres" / "data").is_dir()
 
 
-def test_a_home_behind_a_closed_folder_works_and_the_folder_stays_closed(closed_home: Path) -> None:
+def test_home_in_an_inaccessible_folder_works_without_changing_permissions(
+    closed_home: Path,
+) -> None:
     before = modes(closed_home)
     server = embedded_postgres.start(closed_home)
     query(server, "create table kept as select 1 as a")
     assert modes(closed_home) == before
-    # Other commands find it too, also once it was stopped.
+    # Other commands find it too, even after it was stopped.
     embedded_postgres.stop(closed_home)
     assert query(embedded_postgres.start(closed_home), "select a from kept") == [(1,)]
     if os.geteuid() == 0:
@@ -253,7 +255,7 @@ def copy_programs(folder: Path) -> Path:
     return folder / programs.relative_to(packages)
 
 
-def test_binaries_behind_a_closed_folder_are_copied(
+def test_binaries_in_an_inaccessible_folder_are_copied(
     tmp_path: Path, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed = tmp_path / "closed"
@@ -270,7 +272,7 @@ def test_binaries_behind_a_closed_folder_are_copied(
 
 
 def started_by(uid: int, home: Path) -> str:
-    """Start as another user, in a process that root has forked: Python may be out of its reach."""
+    """Start as another user, in a process forked by root: that user may be unable to run Python."""
     context = multiprocessing.get_context("fork")
     receiver, sender = context.Pipe(duplex=False)
 
@@ -292,10 +294,10 @@ def started_by(uid: int, home: Path) -> str:
 
 
 if os.geteuid() == 0:
-    # For an ordinary user every other test is one of these.
+    # For an ordinary user, all other tests cover this.
 
     @pytest.mark.parametrize("first", [NOBODY, 0], ids=["user first", "root first"])
-    def test_an_ordinary_users_home_stays_that_users(
+    def test_home_of_an_ordinary_user_stays_usable_after_root_used_it(
         home: Path, first: int, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         home.mkdir()
@@ -310,11 +312,11 @@ if os.geteuid() == 0:
             assert psutil.Process(pid_of(home)).uids().real == NOBODY
         assert embedded_postgres.start(home).url() == url
 
-    def test_for_root_another_account_runs_it(home: Path) -> None:
+    def test_server_of_root_runs_as_another_account(home: Path) -> None:
         embedded_postgres.start(home)
         assert psutil.Process(pid_of(home)).uids().real != 0
         assert home.stat().st_uid == 0
 
-    def test_another_users_home_is_not_to_be_had(home: Path) -> None:
+    def test_home_of_another_user_is_refused(home: Path) -> None:
         embedded_postgres.start(home)
         assert "Permission denied" in started_by(NOBODY, home)

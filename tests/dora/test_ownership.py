@@ -1,4 +1,4 @@
-"""A database that is not ours alone: what others have there stays as it is."""
+"""A database that others use too: their objects stay unchanged."""
 
 import os
 import secrets
@@ -25,7 +25,7 @@ from ingest.tables import TABLES
 from transform import dbt_runner
 from transform.dbt_runner import LOCK
 
-# Who owns what in the database and may do what with it, and who there is.
+# The owners and rights of all objects in the database, and our roles.
 CATALOGUE = """
 select 'schema', nspname, nspowner::regrole::text, nspacl::text
 from pg_namespace where nspname !~ '^pg_(toast|temp)'
@@ -53,7 +53,7 @@ def run(database: Database, statement: str, role: str | None = None) -> list[tup
 
 @pytest.fixture
 def warehouse(server: Embedded) -> Iterator[Database]:
-    """An empty database of a company, for its superuser."""
+    """An empty database of a company, with a superuser's login."""
     name = f"warehouse_{secrets.token_hex(6)}"
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create database {name}".encode())
@@ -63,7 +63,7 @@ def warehouse(server: Embedded) -> Iterator[Database]:
 
 @pytest.fixture
 def make_login(warehouse: Database) -> Iterator[Callable[..., Database]]:
-    """Make a login, perhaps with attributes; it may create schemas in the warehouse."""
+    """Make a login, optionally with attributes, that may create schemas in the warehouse."""
     made = []
 
     def make(attributes: str = "") -> Database:
@@ -84,7 +84,7 @@ def login_of(database: Database) -> str:
 
 
 def refused(database: Database) -> str:
-    """What `initialise` says, which leaves everything as it is."""
+    """The error of `initialise`, which must change nothing."""
     before = run(database, CATALOGUE)
     with pytest.raises(ConfigurationError) as refusal:
         initialise(database)
@@ -93,12 +93,12 @@ def refused(database: Database) -> str:
     return str(refusal.value)
 
 
-def test_every_table_of_the_ingest_is_known() -> None:
+def test_raw_tables_list_every_table_of_the_ingest() -> None:
     assert TABLES.keys() == RAW_TABLES
 
 
 @pytest.mark.parametrize("schema", OWNERS)
-def test_a_schema_of_somebody_else_is_refused_with_what_is_in_it(
+def test_schema_of_another_owner_is_refused_and_its_objects_are_named(
     warehouse: Database, make_login: Callable[..., Database], schema: str
 ) -> None:
     etl = login_of(make_login())
@@ -119,7 +119,7 @@ def test_a_schema_of_somebody_else_is_refused_with_what_is_in_it(
 
 @pytest.mark.parametrize("attributes", ["", "createrole"])
 @pytest.mark.parametrize("table", ["marts.orders", "marts.dim_teams", "raw.pull_requests"])
-def test_tables_that_the_login_has_for_something_else_are_refused(
+def test_other_tables_of_the_login_are_refused(
     make_login: Callable[..., Database], attributes: str, table: str
 ) -> None:
     database = make_login(attributes)
@@ -129,7 +129,7 @@ def test_tables_that_the_login_has_for_something_else_are_refused(
     assert f"table {table} (owner {login_of(database)})" in refused(database)
 
 
-def test_a_stranger_in_an_installation_is_refused_too(
+def test_foreign_table_in_an_installation_is_refused(
     warehouse: Database, make_login: Callable[..., Database]
 ) -> None:
     initialise(warehouse)
@@ -140,7 +140,7 @@ def test_a_stranger_in_an_installation_is_refused_too(
     assert f"table marts.orders (owner {etl})" in refused(warehouse)
 
 
-def test_of_many_strangers_some_are_named_and_the_rest_counted(warehouse: Database) -> None:
+def test_only_20_foreign_objects_are_named_and_the_rest_counted(warehouse: Database) -> None:
     run(warehouse, "create schema marts")
     run(warehouse, ";".join(f"create table marts.t_{number} (x int)" for number in range(25)))
     said = refused(warehouse)
@@ -148,7 +148,7 @@ def test_of_many_strangers_some_are_named_and_the_rest_counted(warehouse: Databa
     assert "and 5 more" in said
 
 
-def test_a_login_without_roles_leaves_alone_what_is_not_ours(
+def test_login_without_roles_does_not_change_other_tables(
     make_login: Callable[..., Database], tmp_path: Path
 ) -> None:
     database = make_login()
@@ -162,7 +162,7 @@ def test_a_login_without_roles_leaves_alone_what_is_not_ours(
     assert run(database, rights) == [("dim_teams", False), ("orders", True)]
 
 
-def test_a_first_run_that_was_cut_off_goes_on(make_login: Callable[..., Database]) -> None:
+def test_interrupted_first_run_can_continue(make_login: Callable[..., Database]) -> None:
     database = make_login()
     run(database, "create schema raw; create table raw._dlt_version (version bigint)")
     initialise(database)
@@ -180,7 +180,7 @@ def test_empty_schemas_that_were_made_for_the_login_are_used(
     initialise(database)
 
 
-def test_what_the_login_may_not_grant_is_said(
+def test_missing_grant_rights_are_reported_with_the_statement(
     warehouse: Database, make_login: Callable[..., Database]
 ) -> None:
     name = conninfo_to_dict(warehouse.url)["dbname"]
@@ -192,7 +192,9 @@ def test_what_the_login_may_not_grant_is_said(
     assert [note.partition(": ")[2] for note in notes] == grants
 
 
-def test_command_and_ingest_refuse_alike(warehouse: Database, tmp_path: Path) -> None:
+def test_every_command_refuses_a_foreign_table_and_changes_nothing(
+    warehouse: Database, tmp_path: Path
+) -> None:
     run(warehouse, "create schema marts; create table marts.orders (x int)")
     before = run(warehouse, CATALOGUE)
     settings = {
@@ -247,7 +249,7 @@ def test_runs_of_two_installations_do_not_wait_for_each_other(warehouse: Databas
         assert (one.is_held, other.is_held, third.is_held) == (True, True, False)
 
 
-def test_a_project_parsed_ahead_is_not_for_a_prefix(
+def test_parsed_project_is_not_used_with_a_prefix(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     parsed = tmp_path / "parsed.msgpack"
@@ -271,7 +273,7 @@ def test_a_prefix_that_cannot_begin_a_name_is_refused(
 
 
 @pytest.mark.parametrize("prefix", ["_", "a__b_", "d" * 40])
-def test_every_other_prefix_is_good_for_all_that_is_made(
+def test_valid_prefix_works_for_all_schemas_and_roles(
     warehouse: Database, prefix: str, tmp_path: Path
 ) -> None:
     database = Database(warehouse.url, Schemas(prefix))
@@ -285,17 +287,17 @@ def test_every_other_prefix_is_good_for_all_that_is_made(
 
 
 def weeks_of(database: Database) -> list[tuple[Any, ...]]:
-    """A week as a BI tool groups by it."""
+    """A week as a BI tool computes it."""
     return as_a_tool(database, "select date_trunc('week', week)::text from marts.weeks")
 
 
 def as_a_tool(database: Database, query: LiteralString) -> list[tuple[Any, ...]]:
-    """What a tool is answered that knows nothing of our sessions' settings."""
+    """The result for a tool that does not use our session settings."""
     with psycopg.connect(database.url) as connection:
         return connection.execute(query).fetchall()
 
 
-def test_a_reader_s_week_is_the_same_in_every_time_zone_of_the_server(
+def test_reader_login_gets_the_time_zone_utc(
     warehouse: Database, make_login: Callable[..., Database]
 ) -> None:
     initialise(warehouse)
@@ -305,7 +307,7 @@ def test_a_reader_s_week_is_the_same_in_every_time_zone_of_the_server(
     reader, other, own = make_login(), make_login(), make_login()
     for database in (reader, other, own):
         run(warehouse, f"grant dora_reader to {login_of(database)}")
-    # One that does something else too, and one whose zone somebody has chosen, keep theirs.
+    # A login with another role too, and one with a time zone set, keep their time zones.
     run(warehouse, f"grant pg_monitor to {login_of(other)}")
     run(warehouse, f"alter role {login_of(own)} set timezone = 'Asia/Seoul'")
     assert weeks_of(reader) == [("2026-06-22 00:00:00+09",)]
@@ -315,7 +317,7 @@ def test_a_reader_s_week_is_the_same_in_every_time_zone_of_the_server(
         assert as_a_tool(database, "show timezone") == [(zone,)]
 
 
-def test_a_reader_s_time_zone_that_the_login_may_not_set_is_said(
+def test_missing_right_to_set_a_time_zone_is_reported_with_the_statement(
     warehouse: Database, make_login: Callable[..., Database]
 ) -> None:
     initialise(warehouse)

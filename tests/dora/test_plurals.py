@@ -7,9 +7,9 @@ from dora.plurals import counted
     ("number", "said"),
     [(0, "0 people"), (1, "1 person"), (2, "2 people"), (1_000, "1,000 people")],
 )
-def test_one_of_a_kind_is_not_many(number: int, said: str) -> None:
+def test_only_the_number_one_takes_the_singular(number: int, said: str) -> None:
     assert counted(number, "person", "people") == said
 
 
-def test_a_plural_without_a_word_of_its_own_takes_an_s() -> None:
+def test_default_plural_adds_an_s() -> None:
     assert [counted(number, "team") for number in (1, 21)] == ["1 team", "21 teams"]

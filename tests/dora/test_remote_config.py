@@ -40,12 +40,12 @@ def test_a_setting_may_be_a_parameter() -> None:
 
 
 @pytest.mark.parametrize("reference", ["s3://none/here", "ssm:/none", "none.json"])
-def test_what_is_not_there_is_named(reference: str) -> None:
+def test_missing_reference_is_named(reference: str) -> None:
     with pytest.raises(ConfigurationError, match=f"REPOSITORIES '{reference}' cannot be read"):
         read_reference(reference, "REPOSITORIES")
 
 
-def test_api_keys_from_secrets_manager_win_over_the_plain_ones() -> None:
+def test_api_keys_from_secrets_manager_override_the_plain_ones() -> None:
     secret = boto3.client("secretsmanager").create_secret(Name="keys", SecretString="[]")
     settings = Settings(
         _env_file=None, api_keys=SecretStr("plain"), api_keys_secret_arn=secret["ARN"]
@@ -54,7 +54,7 @@ def test_api_keys_from_secrets_manager_win_over_the_plain_ones() -> None:
     assert configured_keys(Settings(_env_file=None, api_keys=SecretStr("plain"))) == "plain"
 
 
-def test_the_database_s_secret_is_completed_by_the_environment(
+def test_environment_supplies_missing_parts_of_the_database_secret(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PGHOST", "db.example")
@@ -67,7 +67,7 @@ def test_the_database_s_secret_is_completed_by_the_environment(
     assert address(settings) == "postgresql://ingest:a%2Fb%40c@db.example:5432/metrics"
 
 
-def test_a_database_s_secret_without_a_host_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_database_secret_without_a_host_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PGHOST", raising=False)
     secret = boto3.client("secretsmanager").create_secret(Name="db", SecretString="{}")
     with pytest.raises(ConfigurationError, match="lacks host"):

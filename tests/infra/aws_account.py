@@ -1,4 +1,4 @@
-"""An AWS account that moto makes up, and a Postgres as RDS gives one."""
+"""An AWS account simulated by moto, and a Postgres server set up as RDS does it."""
 
 import json
 import logging
@@ -23,7 +23,7 @@ LOG_GROUP = "functions"
 
 @dataclass
 class Account:
-    """An AWS account, as far as the functions see one."""
+    """The parts of an AWS account that the functions use."""
 
     url: str
 
@@ -42,14 +42,14 @@ class Account:
         return str(answer["ARN"])
 
     def letters(self, queue_url: str) -> list[dict[str, Any]]:
-        """The messages in a queue, which stay there."""
+        """Return the messages of a queue without removing them."""
         answer = self.client("sqs").receive_message(
             QueueUrl=queue_url, MaxNumberOfMessages=10, VisibilityTimeout=0
         )
         return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
 
     def collect(self, stream: str, lines: list[str]) -> None:
-        """Take a function's log, and the metrics in it, to where CloudWatch has them."""
+        """Put a function's log and the metrics in it into CloudWatch."""
         logs, at = self.client("logs"), round(1000 * time.time())
         logs.create_log_stream(logGroupName=LOG_GROUP, logStreamName=stream)
         events = [{"timestamp": at, "message": line} for line in lines if line]
@@ -72,13 +72,13 @@ class Account:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    # A line for each request would be all that a failing test shows.
+    # A line for each request would hide the rest of a failing test's log.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
     made = Account(f"http://{host}:{port}")
-    # The servers of one process have one account between them.
+    # All moto servers of a process share one account.
     urlopen(Request(f"{made.url}/moto-api/reset", method="POST")).close()
     made.client("logs").create_log_group(logGroupName=LOG_GROUP)
     try:
@@ -88,7 +88,7 @@ def account() -> Iterator[Account]:
 
 
 def start_database(home: Path, password: str) -> dict[str, str]:
-    """Start a server as RDS gives one: its administrator is no superuser. It logs all it does."""
+    """Start a server like RDS: its administrator is not a superuser. It logs every statement."""
     server = embedded_postgres.start(home)
     with psycopg.connect(server.url(), autocommit=True) as connection:
         connection.execute(f"create role administrator login createrole password '{password}'")

@@ -15,10 +15,10 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def cdk_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The templates of every stage, made where there is no network."""
+    """The templates of every stage, written without network access."""
     packages, out = tmp_path_factory.mktemp("zips"), tmp_path_factory.mktemp("cdk.out")
     for function in FUNCTIONS:
-        # Only their names and sums are in a template.
+        # A template contains only their names and hashes.
         with zipfile.ZipFile(packages / f"{function}.zip", "w") as archive:
             archive.writestr(f"{function}/handler.py", "")
     command = [*without_network(), sys.executable, HERE / "synthesise.py", out, packages]
@@ -29,7 +29,7 @@ def cdk_out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def templates(cdk_out: Path) -> dict[str, dict[str, Template]]:
-    """By stage and stack."""
+    """The templates by stage and stack."""
     found: dict[str, dict[str, Template]] = {}
     for path in sorted(cdk_out.glob("*.template.json")):
         _, stage, stack = path.name.removesuffix(".template.json").split("-")

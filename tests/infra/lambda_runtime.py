@@ -1,4 +1,4 @@
-"""A small stand-in for the Lambda runtime API, and a function of a package started against it.
+"""A small stand-in for the Lambda runtime API, and a packaged function started against it.
 
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
@@ -27,7 +27,7 @@ from tests.confinement import with_new_tmp
 from transform.dbt_runner import ROOT
 
 SECONDS = 300
-# Each handler's module, with what it imports on its first call only.
+# Each handler's module, with the modules that it imports on its first call.
 IMPORTED = {
     "ingest.handler": ("boto3",),
     "transform.prepare": ("boto3",),
@@ -39,7 +39,7 @@ REGION = "eu-central-1"
 
 @dataclass(frozen=True)
 class Packages:
-    """Unpacked packages, each in a folder of its name, and what Lambda has beside them."""
+    """Unpacked packages, each in a folder of its name, and the runtime that Lambda adds."""
 
     folder: Path
     runtime: Path
@@ -47,7 +47,7 @@ class Packages:
 
 
 def unpack(folder: Path) -> Packages:
-    """Make the packages for this machine and unpack them, read-only."""
+    """Build the packages for this machine and unpack them, read-only."""
     python, version = interpreter()
     runtime = folder / "runtime"
     _install_runtime(runtime, version)
@@ -61,21 +61,21 @@ def unpack(folder: Path) -> Packages:
 
 
 def interpreter() -> tuple[str, str]:
-    """Lambda's Python where this machine has it, else this one, and its version.
+    """Return Lambda's Python if this machine has it, else this one, and its version.
 
-    None of a virtual environment: what a package lacks must not be found there.
+    It is not in a virtual environment, where a dependency missing in a package could be found.
     """
     found = sorted(Path.home().glob(f".pyenv/versions/{PYTHON}*/bin/python{PYTHON}"))
     path = str(found[-1]) if found else shutil.which(f"python{PYTHON}")
     if path and subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
         return os.path.realpath(path), PYTHON
     own = f"{sys.version_info.major}.{sys.version_info.minor}"
-    warnings.warn(f"no Python {PYTHON} here: the packages run on {own}", stacklevel=1)
+    warnings.warn(f"Python {PYTHON} is not installed: the packages run on {own}", stacklevel=1)
     return os.path.realpath(sys.executable), own
 
 
 def _install_runtime(folder: Path, version: str) -> None:
-    """Install what Lambda brings itself, at the locked version."""
+    """Install the Lambda runtime client at the locked version."""
     command = [str(Path(sys.executable).with_name("uv")), "pip", "install", "--quiet"]
     command += ["--target", str(folder), "--python-version", version, "--only-binary", ":all:"]
     constraints = str(ROOT / "requirements" / "dev.txt")
@@ -124,13 +124,13 @@ class _Api(ThreadingHTTPServer):
 
 
 class Function:
-    """A function that runs; its log, standard output and error, is in a file."""
+    """A running function; its log file holds standard output and standard error."""
 
     def __init__(self, api: _Api, process: "subprocess.Popen[bytes]", log: Path) -> None:
         self._api, self._process, self._log = api, process, log
 
     def invoke(self, event: Any) -> Any:
-        """What it answers; raises `AssertionError`, with its log, where that is an error."""
+        """Return its result; raise `AssertionError` with its log if it fails."""
         self._api.events.put((uuid.uuid4().hex, event))
         until = time.monotonic() + SECONDS
         while time.monotonic() < until and self._process.poll() is None:
@@ -140,7 +140,7 @@ class Function:
                 continue
             assert kind == "response", f"{answer}\n{self.log()[-8000:]}"
             return answer
-        raise AssertionError(f"the function gave no answer:\n{self.log()[-8000:]}")
+        raise AssertionError(f"the function returned no result:\n{self.log()[-8000:]}")
 
     def log(self) -> str:
         return self._log.read_text("utf-8")
@@ -150,14 +150,14 @@ class Function:
 def started(
     handler: str, packages: Packages, environment: Mapping[str, str], log: Path
 ) -> Iterator[Function]:
-    """Start a handler, and end it after the block."""
+    """Start a handler; stop it after the block."""
     api = _Api()
     threading.Thread(target=api.serve_forever, daemon=True).start()
     task, runtime = packages.folder / handler.partition(".")[0], packages.runtime
     within = with_new_tmp(str(task), str(runtime))
     if within:
         task, runtime = Path("/mnt/task"), Path("/mnt/runtime")
-    # What Lambda itself sets, of that what somebody reads.
+    # The variables that Lambda sets and that our code or its libraries read.
     given = {
         "AWS_LAMBDA_RUNTIME_API": f"127.0.0.1:{api.server_port}",
         "AWS_LAMBDA_FUNCTION_NAME": handler.partition(".")[0],
@@ -173,7 +173,7 @@ def started(
         "PYTHONDONTWRITEBYTECODE": "1",
         "PATH": "/usr/bin:/bin",
     }
-    # -s and -S: nothing of this machine's own packages.
+    # -s and -S: without this machine's installed packages.
     command = [*within, packages.python, "-sS", "-m", "awslambdaric", handler]
     with log.open("wb") as file:
         process = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""What the built packages are told and go through: two runs, a retry, a reader of the API."""
+"""The configuration of the built packages and their calls: two runs, a retry, API requests."""
 
 import json
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from demo.github import GitHub
 TOKEN = "ghp_a-token-that-no-log-may-show"
 ADMINISTRATOR_S_WORD = "the-word-of-the-administrator"
 LOGINS = ("ingest", "transform", "reader")
-# Everything is logged that can be.
+# Log everything, to find secrets in it.
 AWS_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "testing",
     "AWS_SECRET_ACCESS_KEY": "testing",
@@ -74,7 +74,7 @@ PULL_REQUESTS = [
 
 @dataclass
 class Life:
-    """What the functions answered, and what they left behind."""
+    """The results of the functions, and the messages and logs that they wrote."""
 
     account: Account
     hidden: list[str]
@@ -86,7 +86,7 @@ class Life:
 
 
 def database_of(address: dict[str, str]) -> str:
-    """Where the administrator gets in."""
+    """Return the connection string of the administrator."""
     return make_conninfo(
         host=address["PGHOST"],
         port=address["PGPORT"],
@@ -103,7 +103,7 @@ def password_of(login: str) -> str:
 def environments_of(
     aws: Account, queue_url: str, github_url: str, entry: dict[str, Any]
 ) -> dict[str, dict[str, str]]:
-    """What the stacks set for each function, but for the database's address."""
+    """Return each function's variables as the stacks set them, without the database address."""
     admin = {"username": "administrator", "password": ADMINISTRATOR_S_WORD}
     logins = {
         login: aws.secret(login, {"username": f"of_{login}", "password": password_of(login)})
@@ -155,7 +155,7 @@ def live(
 
 
 def get(path: str, key: str | None = None) -> dict[str, Any]:
-    """An event of an API Gateway HTTP API, payload format 2.0."""
+    """Return an event of an API Gateway HTTP API, payload format 2.0."""
     headers = {"host": "example.com"} | ({"x-api-key": key} if key else {})
     return {
         "version": "2.0",

@@ -1,4 +1,4 @@
-"""The templates that the CDK writes, as the tests ask about them."""
+"""Queries on the templates that the CDK writes."""
 
 import json
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class Template:
         return cls(json.loads(path.read_text("utf-8"))["Resources"])
 
     def of(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The properties of the resources of a type, by the name that our code gives them."""
+        """Return the properties of the resources of a type, by their construct id."""
         return {
             name[:-8]: resource["Properties"]
             for name, resource in self.resources.items()
@@ -30,7 +30,7 @@ class Template:
         return found
 
     def statements(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Each role's name with each statement of what it may do."""
+        """Yield each role's name with each of its policy statements."""
         for name, role in self.of("IAM::Role").items():
             for policy in role.get("Policies", []):
                 for statement in policy["PolicyDocument"]["Statement"]:
@@ -41,7 +41,7 @@ class Template:
                     yield role["Ref"][:-8], statement
 
     def actions(self) -> dict[str, set[str]]:
-        """What each role may do."""
+        """Return the allowed actions of each role."""
         found: dict[str, set[str]] = {}
         for name, statement in self.statements():
             found.setdefault(name, set()).update(listed(statement["Action"]))
@@ -49,12 +49,12 @@ class Template:
 
 
 def listed(value: Any) -> list[Any]:
-    """CloudFormation's lists of one have no brackets."""
+    """Return the value as a list: CloudFormation writes a list of one as its element."""
     return value if isinstance(value, list) else [value]
 
 
 def resolved(value: Any, known: dict[str, str]) -> str:
-    """A `Fn::Join` of texts and references as one text; `known` has what they refer to."""
+    """Resolve a `Fn::Join` of texts and references; `known` holds the referenced values."""
     if isinstance(value, str):
         return value
     [(function, argument)] = value.items()

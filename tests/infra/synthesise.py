@@ -1,6 +1,6 @@
-"""Write the templates of every stage, and of one on a database that is there: OUT PACKAGES.
+"""Write the templates of every stage, and of one on an existing database: OUT PACKAGES.
 
-A script of its own: the CDK's Node is then no process of the tests.
+This is a separate script, so that the tests do not start the CDK's Node as their child.
 """
 
 import sys
@@ -8,8 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from infra.app import synthesise
-from infra.settings import STAGES, ExistingDatabase
+from infra.settings import ExistingDatabase, read_stages
 
+STAGES = read_stages()
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:warehouse-AbCdEf"
 THERE = replace(
     STAGES["dev"],

@@ -1,4 +1,4 @@
-"""docs/operations.md, held against what is deployed."""
+"""docs/operations.md agrees with the templates."""
 
 import json
 import re
@@ -10,9 +10,10 @@ from stack_templates import Template
 from transform.dbt_runner import ROOT
 
 PAGE = (ROOT / "docs" / "operations.md").read_text("utf-8")
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text("utf-8")
 TIMES = "\N{MULTIPLICATION SIGN}"
 PRODUCT = re.compile(rf"([\d,]+) {TIMES} ([\d.]+) = ([\d.]+)")
-# The stage that each column of the table of costs is about.
+# The stage of each column of the cost table.
 COLUMNS = ("staging", "prod", "there")
 
 
@@ -21,13 +22,13 @@ def cells(line: str) -> list[str]:
 
 
 def costs() -> dict[str, list[str]]:
-    """The rows of the table of costs: a stage's arithmetic in each column."""
+    """Return the rows of the cost table: each column has the calculation of one stage."""
     table = PAGE.partition("## What it costs")[2]
     rows = [cells(line) for line in table.splitlines() if line.startswith("|")]
     return {name: amounts for name, *amounts in rows[2:]}
 
 
-def test_every_alarm_has_its_paragraph(templates: dict[str, dict[str, Template]]) -> None:
+def test_every_alarm_has_a_section(templates: dict[str, dict[str, Template]]) -> None:
     section = PAGE.partition("## What to do at each alarm")[2].partition("\n## ")[0]
     headings = re.findall(r"^### (\w+)$", section, re.MULTILINE)
     alarms = templates["prod"]["service"].of("CloudWatch::Alarm")
@@ -36,8 +37,8 @@ def test_every_alarm_has_its_paragraph(templates: dict[str, dict[str, Template]]
         assert alarm["AlarmDescription"].endswith(f"docs/operations.md#{name.lower()}")
 
 
-def test_every_output_that_it_names_is_there(cdk_out: Path) -> None:
-    named = re.findall(r"output (\w+) (\w+)", PAGE)
+def test_every_output_named_on_the_page_exists(cdk_out: Path) -> None:
+    named = re.findall(r"output ([a-z]+) ([A-Z]\w+)", PAGE + DEPLOY)
     assert len(named) >= 6
     for stack, output in named:
         template = json.loads((cdk_out / f"dora-prod-{stack}.template.json").read_text("utf-8"))
@@ -59,14 +60,14 @@ def test_the_costs_add_up() -> None:
     assert sums == totals
 
 
-def test_the_costs_are_of_what_is_deployed(templates: dict[str, dict[str, Template]]) -> None:
+def test_the_costs_count_the_deployed_resources(templates: dict[str, dict[str, Template]]) -> None:
     rows = costs()
     for column, stage in enumerate(COLUMNS):
         stacks = templates[stage].values()
         alarms = sum(len(stack.of("CloudWatch::Alarm")) for stack in stacks)
         instances = [each for stack in stacks for each in stack.of("RDS::DBInstance").values()]
         secrets = sum(len(stack.of("SecretsManager::Secret")) for stack in stacks)
-        # RDS keeps one of its own for each instance.
+        # RDS adds a secret for each instance.
         counted = {"alarms": alarms, "secrets": secrets + len(instances)}
         for name, count in counted.items():
             assert rows[name][column].startswith(f"{count} {TIMES} "), (name, stage)

@@ -13,9 +13,11 @@ from lambda_runtime import IMPORTED
 from infra.package import LIMIT, PYTHON, PackageError, Size, check, make, make_all
 from transform.dbt_runner import ROOT
 
-# Both by .ci/arm64.
+pytestmark = pytest.mark.ci
+
+# .ci/arm64 installs both.
 QEMU, ARM = "qemu-aarch64", ROOT / "build" / "arm64"
-# Graviton2, as Lambda's; what newer ones check of each jump takes qemu most of its time.
+# Graviton2, as in Lambda. qemu is slow with newer ones, which check the target of each jump.
 PROCESSOR = "neoverse-n1"
 ELF_MACHINES = {b"\xb7\x00": "aarch64", b"\x3e\x00": "x86_64"}
 
@@ -44,7 +46,7 @@ def test_a_package_is_imported_by_an_arm_processor(
     python = ARM / "usr" / "bin" / f"python{PYTHON}"
     if shutil.which(QEMU) is None or not python.exists():
         missing = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        missing("no ARM processor here; .ci/arm64 makes one on Debian")
+        missing("no ARM emulator: .ci/arm64 installs one on Debian")
     with zipfile.ZipFile(packages[handler.partition(".")[0]][0]) as archive:
         archive.extractall(tmp_path)
     environment = {"PYTHONPATH": str(tmp_path), "PATH": os.environ["PATH"]}
@@ -56,7 +58,7 @@ def test_a_package_is_imported_by_an_arm_processor(
     assert (done.stdout, done.stderr) == ("aarch64\n", "")
 
 
-def test_a_package_has_no_more_than_it_runs_with(packages: dict[str, tuple[Path, Size]]) -> None:
+def test_a_package_contains_only_its_own_modules(packages: dict[str, tuple[Path, Size]]) -> None:
     for function, (path, size) in packages.items():
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
@@ -72,10 +74,10 @@ def test_a_package_has_no_more_than_it_runs_with(packages: dict[str, tuple[Path,
 def test_the_same_inputs_give_the_same_bytes(
     packages: dict[str, tuple[Path, Size]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # The others are made by a part of the same steps; this one has dbt's parse in it.
+    # Building this one takes all steps of the others, and dbt's parse.
     monkeypatch.setitem(os.environ, "TZ", "Asia/Tokyo")
     again, _ = make("transform", tmp_path)
-    # Not the bytes themselves: of so many, pytest would look for the difference for an hour.
+    # Compare digests: pytest would take an hour to show the difference of the bytes.
     differing = set(_digests(again)) ^ set(_digests(packages["transform"][0]))
     assert {name for name, _ in differing} == set()
     first, second = (_digest(path.read_bytes()) for path in (again, packages["transform"][0]))
@@ -92,7 +94,7 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_sizes_are_held_against_the_committed_ones(
+def test_sizes_over_the_limit_or_the_committed_ones_are_refused(
     packages: dict[str, tuple[Path, Size]], tmp_path: Path
 ) -> None:
     check({function: size for function, (_, size) in packages.items()})
@@ -101,7 +103,7 @@ def test_sizes_are_held_against_the_committed_ones(
     check({"api": Size(120, 1200)}, before)
     with pytest.raises(PackageError, match="api: unzipped grew from 1,000 to 1,201 bytes"):
         check({"api": Size(120, 1201)}, before)
-    with pytest.raises(PackageError, match="Lambda takes"):
+    with pytest.raises(PackageError, match="Lambda accepts"):
         check({"api": Size(120, LIMIT + 1)}, before)
     with pytest.raises(PackageError, match="ingest is not in"):
         check({"ingest": Size(1, 1)}, before)

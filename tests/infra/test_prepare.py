@@ -1,4 +1,4 @@
-"""The first step of a run, on a server that another stage uses too."""
+"""The first step of a run, on a server that is shared with another stage."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ def aws() -> Iterator[Account]:
 
 @pytest.fixture
 def server(home: Path) -> dict[str, str]:
-    """A server as RDS gives one, with a database for each of two stages."""
+    """A server like RDS, with a database for each of two stages."""
     address = start_database(home, WORD)
     server = embedded_postgres.start(home)
     for stage in ("dev", "prod"):
@@ -43,7 +43,7 @@ def server(home: Path) -> dict[str, str]:
 def prepare(
     server: dict[str, str], aws: Account, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Prepare:
-    """Run `Prepare` for a stage, whose database has its name; return the logins."""
+    """Run `Prepare` for a stage, whose database has the stage's name; return the logins."""
     monkeypatch.chdir(tmp_path)
     secrets: list[str] = []
 
@@ -93,13 +93,13 @@ def test_a_second_stage_with_the_same_roles_is_refused(
         prepare("prod")
     for role in ("dora_ingest", "dora_transform", "dora_reader"):
         assert f"the role {role} has rights in the database dev" in str(refusal.value)
-    # Its password is still dev's, and nothing was made in prod.
+    # The password is still dev's, and prod has no new schemas.
     ask(server, "dev", READER, "dev-reader", "select 1")
     schemas = "select nspname from pg_namespace where nspname !~ '^(pg_|information|public)'"
     assert ask(server, "prod", "administrator", WORD, schemas) == []
 
 
-def test_stages_of_different_prefixes_share_no_login_and_no_rights(
+def test_stages_with_different_prefixes_share_no_logins_and_no_rights(
     server: dict[str, str], prepare: Prepare
 ) -> None:
     prepare("dev")
@@ -118,15 +118,13 @@ def embedded_url(server: dict[str, str], stage: str) -> str:
     return f"postgresql://administrator:{WORD}@{server['PGHOST']}:{server['PGPORT']}/{stage}"
 
 
-def test_a_login_that_is_somebody_elses_keeps_its_password(
+def test_a_login_of_another_stage_keeps_its_password(
     server: dict[str, str], prepare: Prepare
 ) -> None:
     prepare("dev")
-    with pytest.raises(ConfigurationError, match="is there already") as refusal:
+    with pytest.raises(ConfigurationError, match="already exists") as refusal:
         prepare("prod", "prod_", login_prefix="")
-    assert f"the login {READER} is there already and is not in prod_dora_reader" in str(
-        refusal.value
-    )
+    assert f"the login {READER} already exists and is not in prod_dora_reader" in str(refusal.value)
     ask(server, "dev", READER, "dev-reader", "select 1")
 
 
@@ -141,7 +139,7 @@ def test_the_logins_are_in_utc_whatever_the_server_s_time_zone(
         assert found == [("UTC",)]
 
 
-def test_what_others_made_stops_the_run_before_anything_is_made(
+def test_a_foreign_table_in_our_schema_stops_prepare_before_any_change(
     server: dict[str, str], prepare: Prepare
 ) -> None:
     with psycopg.connect(embedded_url(server, "dev"), autocommit=True) as connection:

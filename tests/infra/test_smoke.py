@@ -1,4 +1,4 @@
-"""What the smoke test of a deploy lets pass, against moto's CloudFormation and Step Functions."""
+"""The smoke test of a deploy, against moto's CloudFormation and Step Functions."""
 
 import json
 import sys
@@ -23,7 +23,7 @@ VELOCITY = "/metrics/team/core/velocity"
 
 @dataclass
 class Deployed:
-    """What the stage is like; the test changes it."""
+    """The state of the stage; tests change it."""
 
     end: str = "Succeed"
     public: bool = False
@@ -102,7 +102,7 @@ def test_a_run_that_does_not_succeed_fails_the_deploy(
 @pytest.mark.parametrize(
     ("path", "answer", "said"),
     [
-        ("/health", {"status": "ok", "as_of": None}, "nothing is built"),
+        ("/health", {"status": "ok", "as_of": None}, "there is no build yet"),
         ("/teams", {"data": []}, "no team"),
         (VELOCITY, {"data": []}, "no week"),
     ],
@@ -116,19 +116,19 @@ def test_an_api_without_figures_fails_the_deploy(
         try_out(deployed)
 
 
-def test_an_api_that_answers_an_error_fails_the_deploy(deployed: Deployed) -> None:
+def test_an_api_that_answers_with_an_error_fails_the_deploy(deployed: Deployed) -> None:
     del deployed.answers[VELOCITY]
     with pytest.raises(SystemExit, match=f"{VELOCITY} answers 401"):
         try_out(deployed)
 
 
-def test_an_api_that_answers_anybody_fails_the_deploy(deployed: Deployed) -> None:
+def test_an_api_that_answers_without_a_key_fails_the_deploy(deployed: Deployed) -> None:
     deployed.public = True
     with pytest.raises(SystemExit, match="without a key"):
         try_out(deployed)
 
 
-def test_a_deploy_without_a_key_to_try_it_out_fails(
+def test_a_missing_smoke_api_key_fails_the_deploy(
     deployed: Deployed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMOKE_API_KEY")

@@ -1,4 +1,4 @@
-"""What matters in the templates of the stages."""
+"""The templates of the stages: security, rights, alarms and settings."""
 
 import json
 import subprocess
@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from stack_templates import Template, listed
 
-from infra.settings import STAGES, ExistingDatabase, Stage, expect_no_shared_roles
+from infra.settings import FOLDER, ExistingDatabase, Stage, expect_no_shared_roles, read_stages
 from transform.dbt_runner import ROOT
 
+STAGES = read_stages()
 Stacks = dict[str, dict[str, Template]]
 
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}
@@ -37,7 +38,7 @@ def stage(request: pytest.FixtureRequest, templates: Stacks) -> dict[str, Templa
     return templates[request.param]
 
 
-def test_the_stages_differ_by_their_settings_alone(templates: Stacks) -> None:
+def test_the_stages_have_the_same_resource_types(templates: Stacks) -> None:
     assert templates.keys() == {*STAGES, "there"}
     for stack in templates["prod"]:
         kinds = [
@@ -51,7 +52,7 @@ def test_the_stages_differ_by_their_settings_alone(templates: Stacks) -> None:
         assert kinds == [kinds[0]] * len(STAGES), stack
 
 
-def test_every_function_is_for_arm_and_its_log_is_deleted_in_time(
+def test_every_function_is_for_arm_and_logs_are_kept_at_most_90_days(
     stage: dict[str, Template],
 ) -> None:
     functions = stage["functions"].of("Lambda::Function")
@@ -82,9 +83,7 @@ def test_a_run_starts_every_four_hours(stage: dict[str, Template]) -> None:
 
 
 @pytest.mark.parametrize("name", STAGES)
-def test_the_database_is_encrypted_and_backed_up_and_nobody_outside_reaches_it(
-    templates: Stacks, name: str
-) -> None:
+def test_the_database_is_encrypted_backed_up_and_not_public(templates: Stacks, name: str) -> None:
     template, settings = templates[name]["database"], STAGES[name]
     instance = template.only("RDS::DBInstance")
     assert instance["StorageEncrypted"] is True
@@ -117,7 +116,7 @@ def test_prods_database_outlives_its_stack(templates: Stacks) -> None:
     assert instance["DeletionPolicy"] == instance["UpdateReplacePolicy"] == "Snapshot"
 
 
-def test_a_database_that_is_there_needs_no_network_of_ours(templates: Stacks) -> None:
+def test_an_existing_database_needs_no_vpc(templates: Stacks) -> None:
     there = templates["there"]
     kinds = {each["Type"] for stack in there.values() for each in stack.resources.values()}
     assert [kind for kind in kinds if kind.startswith(("AWS::EC2", "AWS::RDS"))] == []
@@ -170,29 +169,48 @@ def test_stages_that_would_share_roles_are_refused() -> None:
         on_server("bad", "db.example.com", "Bad-")
 
 
-def test_make_synth_says_which_stages_share_roles(tmp_path: Path) -> None:
-    script = (
-        "import sys; from dataclasses import replace; from infra import app, settings\n"
-        "there = settings.ExistingDatabase('arn', 'db.example.com')\n"
-        "for name in ('dev', 'staging'):\n"
-        "    settings.STAGES[name] = replace(settings.STAGES[name], use_existing_database=there)\n"
-        "app.main()"
-    )
-    command = [sys.executable, "-c", script, "prod", "dev", "--out", tmp_path / "out"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def synth(settings: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run `make synth`'s program with the stages of this folder."""
+    command = [sys.executable, "-m", "infra.app", "--settings", settings, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def test_make_synth_names_stages_that_share_roles(tmp_path: Path) -> None:
+    there = '\n[use_existing_database]\nsecret_arn = "arn"\nhost = "db.example.com"\n'
+    for file in FOLDER.glob("*.toml"):
+        there_too = "" if file.stem == "prod" else there
+        (tmp_path / file.name).write_text(file.read_text("utf-8") + there_too)
+    done = synth(tmp_path, "prod", "dev", "--out", str(tmp_path / "out"))
     assert done.returncode == 1
-    assert done.stderr.strip().splitlines()[-1].startswith("the stages dev, staging share")
+    assert done.stderr.splitlines()[0].startswith("the stages dev, staging share")
     assert "Traceback" not in done.stderr
 
 
-def test_the_transform_is_told_the_zone_and_the_attribution_instant(templates: Stacks) -> None:
+def test_make_synth_names_every_fault_of_the_stage_files(tmp_path: Path) -> None:
+    dev = 'source_repository = "a/b"\nstorage_gib = "twenty"\nzones = 2\n'
+    (tmp_path / "dev.toml").write_text(dev)
+    (tmp_path / "prod.toml").write_text("log_days =\n")
+    done = synth(tmp_path)
+    assert done.returncode == 1
+    faults = [line.removeprefix(f"{tmp_path}/") for line in done.stderr.splitlines()]
+    assert [fault.partition(": ")[0] for fault in faults] == ["dev.toml"] * 4 + ["prod.toml"]
+    for fault in ("repositories: ", "team_config: ", "storage_gib: ", "zones: "):
+        assert sum(f"dev.toml: {fault}" in line for line in faults) == 1
+
+
+def test_make_synth_refuses_a_stage_without_a_file(tmp_path: Path) -> None:
+    assert f"{tmp_path} has no file NAME.toml" in synth(tmp_path).stderr
+    assert "has no qa.toml" in synth(FOLDER, "qa").stderr
+
+
+def test_the_transform_gets_the_time_zone_and_the_attribution_instant(templates: Stacks) -> None:
     functions = templates["there"]["functions"]
     told = functions.of("Lambda::Function")["Transform"]["Environment"]["Variables"]
     assert told["REPORTING_TIMEZONE"] == "Europe/Berlin"
     assert told["ATTRIBUTION_INSTANT"] == "created_at"
 
 
-def test_the_ingest_is_told_the_settings_of_the_marts(templates: Stacks) -> None:
+def test_the_ingest_gets_the_rules_and_bots_and_may_read_them(templates: Stacks) -> None:
     functions = templates["there"]["functions"]
     told = functions.of("Lambda::Function")["Ingest"]["Environment"]["Variables"]
     assert told["PULL_REQUESTS"] == "ssm:/dora/there/rules"
@@ -212,7 +230,9 @@ def test_the_ingest_is_told_the_settings_of_the_marts(templates: Stacks) -> None
         ("there", {"ssm:GetParameter", "s3:GetObject"}),
     ],
 )
-def test_each_role_may_do_what_it_does(templates: Stacks, name: str, references: set[str]) -> None:
+def test_each_role_has_only_the_rights_that_it_needs(
+    templates: Stacks, name: str, references: set[str]
+) -> None:
     actions = templates[name]["functions"].actions()
     own = LOGS | SECRET | (set() if name == "there" else NETWORK)
     assert actions.pop("IngestRole") == own | QUEUE | {"sqs:SendMessage"} | references
@@ -228,7 +248,9 @@ def test_each_role_may_do_what_it_does(templates: Stacks, name: str, references:
     assert allowed == {"states:StartExecution", "sqs:SendMessage"}
 
 
-def test_only_what_has_no_name_yet_is_allowed_by_a_wildcard(stage: dict[str, Template]) -> None:
+def test_only_network_and_state_machine_rights_use_a_wildcard(
+    stage: dict[str, Template],
+) -> None:
     for template in stage.values():
         for role, statement in template.statements():
             actions = set(listed(statement["Action"]))
@@ -237,7 +259,7 @@ def test_only_what_has_no_name_yet_is_allowed_by_a_wildcard(stage: dict[str, Tem
                 assert actions == NETWORK or role == "MachineRole", (role, actions)
 
 
-def test_each_function_reads_its_own_secrets_alone(templates: Stacks) -> None:
+def test_each_function_reads_only_its_own_secrets(templates: Stacks) -> None:
     for name, stacks in templates.items():
         template = stacks["functions"]
         readers = {
@@ -261,7 +283,7 @@ def secret_of(resource: Any) -> str:
     return next((name for name in names if name in text), "warehouse")
 
 
-def test_every_alarm_goes_to_the_one_topic(stage: dict[str, Template]) -> None:
+def test_every_alarm_is_sent_to_the_topic(stage: dict[str, Template]) -> None:
     template = stage["service"]
     [topic] = [
         name for name, each in template.resources.items() if each["Type"] == "AWS::SNS::Topic"
@@ -272,7 +294,7 @@ def test_every_alarm_goes_to_the_one_topic(stage: dict[str, Template]) -> None:
         assert alarm["AlarmActions"] == [{"Ref": topic}]
 
 
-def test_silence_is_a_fault_of_the_runs_and_one_slow_answer_none_of_the_api(
+def test_missing_runs_raise_an_alarm_and_the_latency_alarm_uses_p99(
     templates: Stacks,
 ) -> None:
     alarms = templates["prod"]["service"].of("CloudWatch::Alarm")
@@ -291,7 +313,7 @@ def test_the_api_is_throttled_and_logs_no_key(stage: dict[str, Template]) -> Non
     assert "AccessLog" in str(served["AccessLogSettings"]["DestinationArn"])
 
 
-def test_only_the_repositorys_own_workflow_for_a_stage_may_deploy_it(templates: Stacks) -> None:
+def test_only_the_repositorys_workflow_for_a_stage_may_deploy_it(templates: Stacks) -> None:
     for name, stacks in templates.items():
         [trust] = stacks["deployer"].only("IAM::Role")["AssumeRolePolicyDocument"]["Statement"]
         issuer = "token.actions.githubusercontent.com"
@@ -304,12 +326,12 @@ def test_only_the_repositorys_own_workflow_for_a_stage_may_deploy_it(templates: 
         assert stacks["deployer"].of("IAM::User") == {}
 
 
-def test_a_finding_that_nobody_accepted_fails_the_synth(tmp_path: Path) -> None:
+def test_an_unaccepted_finding_fails_the_synth(tmp_path: Path) -> None:
     script = (
         "import sys; from pathlib import Path; from infra import app, database\n"
         "database.accept = lambda construct, reasons: None\n"
         "app._add_stage = lambda built, stage, _: database.DatabaseStack(built, 'a', stage)\n"
-        "app.synthesise([app.STAGES['dev']], Path(sys.argv[1]))"
+        "app.synthesise([app.read_stages()['dev']], Path(sys.argv[1]))"
     )
     command = [sys.executable, "-c", script, tmp_path / "out"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

@@ -1,4 +1,4 @@
-"""The state machine of the template, run by moto's interpreter: every way through it."""
+"""Every path through the state machine of the template, run by moto's interpreter."""
 
 import json
 import time
@@ -33,15 +33,15 @@ COMPLETE = {"status": "complete", "resume_at": None, "ended_at": PAST}
 CONTINUE = COMPLETE | {"status": "continue"}
 WAIT = COMPLETE | {"status": "wait", "resume_at": PAST}
 BUILT = {"status": "complete"}
-# As Lambda's runtime puts what a function raises.
-AWAY = {"errorType": "UnavailableError", "errorMessage": "GitHub is away", "stackTrace": []}
+# The form in which Lambda's runtime returns an exception.
+AWAY = {"errorType": "UnavailableError", "errorMessage": "GitHub is unavailable", "stackTrace": []}
 BUSY = {"errorType": "Lambda.TooManyRequestsException", "errorMessage": "Rate Exceeded."}
 HOPELESS = {"errorType": "ConfigurationError", "errorMessage": "the token is refused"}
 
 
 @dataclass
 class Machine:
-    """The state machine, and what it did to what is around it."""
+    """The state machine, its calls of functions and its pauses in seconds."""
 
     arn: str
     queue_url: str
@@ -49,7 +49,7 @@ class Machine:
     pauses: list[float] = field(default_factory=list)
 
     def run(self, *answers: dict[str, Any]) -> dict[str, Any]:
-        """Run it on these answers of the functions, in this order; what it says at its end."""
+        """Run it with these results of the functions, in this order; return its final state."""
         results = [json.dumps(answer) for answer in answers]
         queued = requests.post(ANSWERS_URL, json={"results": results, "region": REGION}, timeout=5)
         assert queued.status_code == 201
@@ -85,7 +85,7 @@ def machine(
         )
         machine = Machine(made["stateMachineArn"], queue_url)
         monkeypatch.setattr(LambdaSimpleBackend, "invoke", noting(machine, LambdaSimpleBackend))
-        # The pauses between attempts are noted, not slept.
+        # Record the pauses between attempts instead of sleeping.
         clock = SimpleNamespace(sleep=machine.pauses.append)
         monkeypatch.setattr(retrier_decl, "time", clock)
         with utc():
@@ -94,7 +94,7 @@ def machine(
 
 @contextmanager
 def utc() -> Iterator[None]:
-    """Make this machine's time UTC's, which moto takes it for."""
+    """Set the local time zone to UTC, as moto assumes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TZ", "UTC")
         time.tzset()
@@ -103,7 +103,7 @@ def utc() -> Iterator[None]:
 
 
 def noting(machine: Machine, backend: type[LambdaSimpleBackend]) -> Any:
-    """Note each call; mark an answer that is an error as Lambda does, and moto does not."""
+    """Record each call; mark an error result as Lambda does, because moto does not."""
     answer_of = backend.invoke
 
     def invoke(self: Any, name: str, qualifier: Any, body: Any, headers: Any, answered: Any) -> Any:
@@ -128,13 +128,13 @@ def test_a_complete_ingest_is_followed_by_the_transform(machine: Machine) -> Non
     assert machine.letters() == []
 
 
-def test_an_ingest_that_is_not_done_goes_on_at_once(machine: Machine) -> None:
+def test_an_incomplete_ingest_continues_at_once(machine: Machine) -> None:
     said = machine.run(PREPARED, CONTINUE, CONTINUE, COMPLETE, BUILT)
     assert said["status"] == "SUCCEEDED"
     assert machine.steps() == ["Prepare", "Ingest", "Ingest", "Ingest", "Transform"]
 
 
-def test_an_ingest_at_githubs_limit_goes_on_when_that_is_over(machine: Machine) -> None:
+def test_an_ingest_at_githubs_rate_limit_continues_at_resume_at(machine: Machine) -> None:
     resume_at = datetime.now(UTC) + timedelta(seconds=2)
     until = whole_seconds(resume_at + LONGEST_WAIT)
     wait = WAIT | {"resume_at": whole_seconds(resume_at)}
@@ -149,14 +149,14 @@ def test_an_ingest_at_githubs_limit_goes_on_when_that_is_over(machine: Machine) 
 @pytest.mark.parametrize(
     "late", [CONTINUE | {"ended_at": LATER}, WAIT | {"resume_at": LATER}], ids=["continue", "wait"]
 )
-def test_what_would_run_into_the_next_schedule_is_left_to_it(
+def test_an_ingest_past_the_time_limit_is_left_to_the_next_run(
     machine: Machine, late: dict[str, Any]
 ) -> None:
     assert machine.run(PREPARED, late, BUILT)["status"] == "SUCCEEDED"
     assert machine.steps() == ["Prepare", "Ingest", "Transform"]
 
 
-def test_an_error_is_tried_again_after_a_pause_that_grows(machine: Machine) -> None:
+def test_an_error_is_retried_with_growing_pauses(machine: Machine) -> None:
     said = machine.run(PREPARED, *[AWAY] * RETRIES, COMPLETE, AWAY, BUILT)
     assert said["status"] == "SUCCEEDED"
     assert machine.steps() == ["Prepare", *["Ingest"] * (1 + RETRIES), *["Transform"] * 2]
@@ -168,7 +168,7 @@ def test_an_error_is_tried_again_after_a_pause_that_grows(machine: Machine) -> N
     assert machine.letters() == []
 
 
-def test_a_function_that_another_run_has_is_waited_for(machine: Machine) -> None:
+def test_a_function_in_use_by_another_run_is_waited_for(machine: Machine) -> None:
     said = machine.run(PREPARED, *[BUSY] * BUSY_MINUTES, COMPLETE, BUILT)
     assert said["status"] == "SUCCEEDED"
     assert machine.pauses == [60] * BUSY_MINUTES
@@ -178,7 +178,7 @@ def test_a_function_that_another_run_has_is_waited_for(machine: Machine) -> None
     ("error", "attempts"), [(AWAY, 1 + RETRIES), (HOPELESS, 1), (BUSY, 1 + BUSY_MINUTES)]
 )
 @pytest.mark.parametrize("step", FUNCTIONS)
-def test_what_fails_for_good_is_a_dead_letter_and_fails_the_run(
+def test_a_permanent_failure_is_a_dead_letter_and_fails_the_run(
     machine: Machine, step: str, error: dict[str, Any], attempts: int
 ) -> None:
     before = [PREPARED, COMPLETE, BUILT][: FUNCTIONS.index(step)]

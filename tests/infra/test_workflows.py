@@ -1,4 +1,4 @@
-"""What the workflows of GitHub are held to, beside actionlint (`make lint-workflows`)."""
+"""Rules for the GitHub workflows that actionlint does not check (`make lint-workflows`)."""
 
 import re
 from typing import Any
@@ -14,7 +14,7 @@ PINNED = re.compile(r"uses: [\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
 
 
 def workflow(name: str) -> dict[str, Any]:
-    # YAML takes the key `on` for a boolean.
+    # YAML reads the key `on` as a boolean.
     return dict(yaml.safe_load((FOLDER / f"{name}.yml").read_text("utf-8")))
 
 
@@ -24,7 +24,7 @@ def steps(name: str) -> list[str]:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_actions_of_others_are_pinned_by_commit(path: Any) -> None:
+def test_third_party_actions_are_pinned_by_commit(path: Any) -> None:
     uses = [line.strip() for line in path.read_text("utf-8").splitlines() if "uses:" in line]
     assert uses
     for line in uses:
@@ -33,7 +33,7 @@ def test_actions_of_others_are_pinned_by_commit(path: Any) -> None:
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
-def test_a_workflow_may_only_read_and_keeps_no_key_of_aws(path: Any) -> None:
+def test_a_workflow_may_only_read_and_uses_no_stored_aws_key(path: Any) -> None:
     assert workflow(path.stem)["permissions"] == {"contents": "read"}
     text = path.read_text("utf-8")
     assert "aws-access-key-id" not in text
@@ -42,12 +42,14 @@ def test_a_workflow_may_only_read_and_keeps_no_key_of_aws(path: Any) -> None:
 
 def test_a_pull_request_is_linted_tested_and_synthesised() -> None:
     assert "pull_request" in workflow("ci")[True]
-    said = " ".join(steps("ci"))
-    for target in ("lint", "test", "package", "synth"):
-        assert re.search(rf"make [^#]*\b{target}\b", said), target
+    assert "make ci" in steps("ci")
+    assert "\nmake ci\n" in (ROOT / ".ci" / "run").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    (targets,) = re.findall(r"^ci: ([a-z -]+) ##", makefile, re.MULTILINE)
+    assert {"lint", "lint-workflows", "synth", "test"} <= set(targets.split())
 
 
-def test_what_is_run_is_there() -> None:
+def test_every_make_target_in_a_workflow_exists() -> None:
     targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
     for path in PATHS:
         for step in steps(path.stem):
@@ -56,7 +58,7 @@ def test_what_is_run_is_there() -> None:
                 assert set(names) <= {*targets, ".venv/.ready"}, command
 
 
-def test_prod_gets_what_staging_was_tried_out_with() -> None:
+def test_prod_gets_the_version_that_passed_staging() -> None:
     jobs = workflow("deploy")["jobs"]
     assert jobs["package"]["runs-on"].endswith("-arm")
     assert (jobs["staging"]["needs"], jobs["prod"]["needs"]) == ("package", "staging")
@@ -65,7 +67,7 @@ def test_prod_gets_what_staging_was_tried_out_with() -> None:
         for stage in ("staging", "prod")
     ]
     deploy = workflow("deploy-stage")["jobs"]["deploy"]
-    # Its name is in the trust of the role, and a person approves it where it is prod's.
+    # The role trusts only this environment, and a person approves the one of prod.
     assert deploy["environment"] == "${{ inputs.stage }}"
     assert deploy["permissions"]["id-token"] == "write"
     commands = [step for step in steps("deploy-stage") if step]

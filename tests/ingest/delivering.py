@@ -1,4 +1,4 @@
-"""What happens to deliveries in a week: the deeds of CI systems, and of people on duty."""
+"""Simulates a week of deliveries: the actions of CI systems and of people on call."""
 
 import json
 import random
@@ -28,7 +28,7 @@ def begin(github: GitHub, at: datetime) -> None:
 
 
 def do_one(github: GitHub, repository: Repository, chance: random.Random, at: datetime) -> None:
-    """Do one thing, now."""
+    """Do one random action at this instant."""
     deed = chance.random()
     if deed < 0.2 or not repository.branches:
         github.add_commit(repository, at, branch=repository.default_branch)
@@ -50,7 +50,7 @@ def _deploy(github: GitHub, repository: Repository, chance: random.Random, at: d
     if deed < 0.4 or not deployments:
         oid = chance.choice(list(repository.commits))
         if chance.random() < 0.1:
-            # A release branch; now and then a commit of a fork, which GitHub does not show.
+            # A release branch; sometimes a commit of a fork, which GitHub does not show.
             oid = github.add_commit(repository, at, oid).oid
         if chance.random() < 0.05:
             oid = f"{chance.randrange(16**40):040x}"
@@ -63,7 +63,7 @@ def _deploy(github: GitHub, repository: Repository, chance: random.Random, at: d
     elif deed < 0.93:
         chance.choice(deployments).is_unreadable = True
     else:
-        # A cleaning job.
+        # A cleanup job.
         for deployment in chance.sample(deployments, min(3, len(deployments))):
             github.delete_deployment(deployment)
 
@@ -112,7 +112,7 @@ def _respond(github: GitHub, repository: Repository, chance: random.Random, at: 
 
 
 def recover(github: GitHub, chance: random.Random, *, is_calm: bool) -> None:
-    """Let what was unreadable come back now and then."""
+    """Sometimes make unreadable deployments readable again; all if `is_calm`."""
     for repository in github.repositories():
         for deployment in repository.deployments.values():
             if deployment.is_unreadable and (is_calm or chance.random() < 0.3):

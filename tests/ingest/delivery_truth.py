@@ -1,4 +1,4 @@
-"""What `raw` holds of deliveries beside what GitHub has."""
+"""Compares the deliveries in `raw` with those on GitHub."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ def landed(database: Database, table: str) -> dict[str, dict[str, Any]]:
 
 
 def truth(github: GitHub, table: str) -> dict[str, dict[str, Any]]:
-    """What GitHub shows, row by row."""
+    """The expected rows, from GitHub."""
     made: Iterable[dict[str, Any]] = (
         row for repository in github.repositories() for row in _ROWS[table](github, repository)
     )
@@ -117,7 +117,7 @@ _ROWS: dict[str, Any] = {
 
 
 def unlike(database: Database, github: GitHub, *tables: str) -> list[str]:
-    """Name every row that is missing, too much, or not as on GitHub; what vanished may be gone."""
+    """Name every missing, surplus or different row; vanished rows may be missing on GitHub."""
     faults = []
     for table in tables or tuple(_ROWS):
         wanted, found = truth(github, table), landed(database, table)
@@ -146,7 +146,7 @@ def commits(database: Database, repository: Repository) -> dict[str, str]:
 
 
 def reached(repository: Repository, *tips: str) -> dict[str, str]:
-    """The commits that tips reach, with their parents."""
+    """The commits reachable from the tips, with their parents."""
     known = repository.commits
     oids = {oid for tip in tips if tip in known for oid in history(repository, tip)}
     return {oid: " ".join(known[oid].parent_oids) for oid in oids}
@@ -180,7 +180,7 @@ def landed_incidents(database: Database) -> dict[str, dict[str, Any]]:
 
 
 def unknown_commits(database: Database, github: GitHub) -> list[str]:
-    """Name every commit that a deployment to production, a tag or main reaches, and raw lacks."""
+    """Name every commit reachable from a production deployment, a tag or main but not in raw."""
     faults = []
     for repository in github.repositories():
         tips = [repository.branches[repository.default_branch]] if repository.branches else []

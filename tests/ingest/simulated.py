@@ -1,10 +1,10 @@
-"""Time that passes only when somebody waits."""
+"""A clock whose time passes only during waits."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class SimulatedClock:
-    """A clock that jumps ahead by every wait; `waits` keeps them, in seconds."""
+    """A clock that every wait moves forward; `waits` records the waits, in seconds."""
 
     def __init__(self, start: datetime = datetime(2026, 6, 30, tzinfo=UTC)) -> None:
         self._now = start
@@ -18,5 +18,5 @@ class SimulatedClock:
         self._now += timedelta(seconds=seconds)
 
     def pass_by(self, seconds: float) -> None:
-        """Let time go by without anybody waiting."""
+        """Move the time forward without a wait."""
         self._now += timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""The numbers by which a build knows which pull requests have changed since the one before."""
+"""Change numbers tell a build which pull requests changed since the last build."""
 
 from collections.abc import Callable
 

@@ -77,7 +77,7 @@ def ask(
 
 
 def failing(*faults: Fault) -> Any:
-    """Give each fault once, then the truth."""
+    """Return each fault once, then the real answers."""
     queue = list(faults)
     return lambda operation, variables: queue.pop(0) if queue else None
 
@@ -116,7 +116,7 @@ def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClo
     with pytest.raises(GitHubAway, match=f"probe after {ATTEMPTS} attempts: HTTP 503") as caught:
         ask(server, clock)
     assert caught.value.exit_code == 69
-    # And whether GitHub answers anything at all.
+    # One more request checks if GitHub answers at all.
     assert len(server.requests) == ATTEMPTS + 1
 
 
@@ -198,7 +198,7 @@ def test_what_is_reserved_for_others_is_left_to_them(server: Server, clock: Simu
                 asked_at.append((clock.now() - datetime(2026, 6, 30, tzinfo=UTC)).seconds)
 
     asyncio.run(ask_often())
-    # Four points are kept for what may be in flight.
+    # Four points are kept for requests in flight.
     assert asked_at == [0, 0, 0, 3600, 3600, 3600]
 
 
@@ -254,7 +254,7 @@ TIMED_OUT = Fault(status=502, body="")
 
 
 def walk_often(server: Server, clock: SimulatedClock, times: int, *faults: Fault) -> list[int]:
-    """Ask for a page so many times, with these faults at first; return the sizes asked for."""
+    """Request a page `times` times, with these faults first; return the requested sizes."""
     ids = [repository.id for repository in server.github.repositories()][:1]
     server.before_request = failing(*faults)
 
@@ -332,7 +332,7 @@ def test_the_graphql_address_follows_from_the_rest_address(
 
 @pytest.fixture
 def tls(tmp_path: Path) -> tuple[ssl.SSLContext, Path]:
-    """A server's TLS with a certificate for 127.0.0.1, and the bundle that vouches for it."""
+    """A server's TLS context with a certificate for 127.0.0.1, and the bundle that trusts it."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "github.acme.example")])
     address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))

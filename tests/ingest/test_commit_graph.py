@@ -1,4 +1,4 @@
-"""The places of commits say what contains what, as a walk over the graph does."""
+"""Places of commits give the same containment as a walk over the graph."""
 
 import random
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def ancestors(commits: Mapping[str, Sequence[str]], sha: str) -> set[str]:
 
 @st.composite
 def graphs(draw: st.DrawFn) -> tuple[Commits, str]:
-    """Up to 25 commits with up to three parents, several roots among them, and one for the tip."""
+    """Draw up to 25 commits with up to three parents and possibly several roots, and a tip."""
     size = draw(st.integers(1, 25))
     shas = [f"{n:040x}" for n in range(size)]
     commits: Commits = {}
@@ -56,7 +56,7 @@ def test_places_say_what_contains_what(drawn: tuple[Commits, str], rng: random.R
 
 
 def test_places_of_the_trunk_stay_as_it_grows() -> None:
-    """So that a new commit does not make every row of raw.commits land again."""
+    """A new commit must not change every row of raw.commits."""
     shas = [f"{n:040x}" for n in range(10)]
     commits = [(sha, (parent,)) for parent, sha in pairwise(shas)]
     before = dict(Graph([(shas[0], ()), *commits[:5]], shas[5]).places())
@@ -74,7 +74,7 @@ def test_an_unknown_tip_leaves_lines_alone() -> None:
 
 
 def test_a_line_of_releases_takes_one_entry_each() -> None:
-    """A branch for production into which the trunk is merged again and again."""
+    """The trunk is merged into a production branch repeatedly."""
     trunk = [f"{n:040x}" for n in range(1, 300)]
     commits: Commits = {trunk[0]: ()} | {sha: (parent,) for parent, sha in pairwise(trunk)}
     above = trunk[0]
@@ -92,7 +92,7 @@ def test_a_line_of_releases_takes_one_entry_each() -> None:
 def test_the_first_release_by_places_is_the_one_that_git_names(
     name: str, rule: str, is_odd: bool
 ) -> None:
-    """Whichever commit counts as the default branch's."""
+    """The result must not depend on the tip of the default branch."""
     for of in releases.facts(name).values():
         tip = of["tags"][0][1] if is_odd else len(of["parents"]) - 1
         assert releases.first_releases(of, rule, tip) == releases.named_by_git(of, rule)

@@ -1,4 +1,4 @@
-"""After an ingest, raw.commits says where each commit is in its repository's graph."""
+"""After an ingest, raw.commits has each commit's place in its repository's graph."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta

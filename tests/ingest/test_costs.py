@@ -1,4 +1,4 @@
-"""What a run costs GitHub: requests and points."""
+"""The cost of runs in requests and points."""
 
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -43,7 +43,7 @@ def test_a_quiet_run_over_a_thousand_repositories_is_ten_requests(
     result = ingest(repositories="acme/*")
     assert result.exit_code == 0
     assert len(hub.requests) == 10
-    # A point for each of the two lists, of pull requests and of deployments.
+    # One point for each of two lists: pull requests and deployments.
     assert sum(request.cost for request in hub.requests) <= 22
 
 
@@ -84,7 +84,7 @@ def test_what_hangs_on_a_pull_request_comes_a_hundred_at_a_time(
 def test_five_thousand_much_reviewed_pull_requests_take_at_most_a_hundred_requests(
     ingest: Ingest, github: GitHub, hub: Server
 ) -> None:
-    """Some have more reviews than a page holds: their rests share requests."""
+    """Some have more reviews than a page holds; the further pages share requests."""
     repositories = [github.create_repository(f"acme/app-{name}", START) for name in "ab"]
     reviews = 0
     for number in range(5000):
@@ -107,7 +107,7 @@ def test_five_thousand_much_reviewed_pull_requests_take_at_most_a_hundred_reques
 def test_a_thousand_deployments_over_five_thousand_commits_take_70_requests_and_90_points(
     ingest: Ingest, github: GitHub, hub: Server
 ) -> None:
-    """Every tenth deployment is of a commit that is not on main: a release branch's."""
+    """Every tenth deployment is of a commit on a release branch, not on main."""
     repository = github.create_repository("acme/deployed", START)
     for number in range(5000):
         at = START + timedelta(seconds=number)
@@ -131,7 +131,7 @@ def test_a_thousand_deployments_over_five_thousand_commits_take_70_requests_and_
 def test_many_deployed_commits_on_a_line_beside_main_take_25_requests(
     ingest: Ingest, github: GitHub, hub: Server
 ) -> None:
-    """Three hundred deployments of a release branch, five commits apart: 1,500 commits."""
+    """A release branch of 1,500 commits, deployed three hundred times, five commits apart."""
     repository = github.create_repository("acme/deployed", START)
     github.add_commit(repository, START, branch="main")
     oid = repository.branches["main"]

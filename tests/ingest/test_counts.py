@@ -1,4 +1,4 @@
-"""Rows are counted against GitHub's, and what has gone from there is marked, never deleted."""
+"""The number of rows is compared with GitHub's; rows deleted on GitHub are marked and kept."""
 
 import json
 from collections.abc import Callable
@@ -63,7 +63,7 @@ def _count_one_more(answer: dict[str, Any]) -> dict[str, Any]:
 def test_a_difference_that_stays_is_looked_into_once(
     ingest: Ingest, github: GitHub, hub: Server, organisation: Organisation
 ) -> None:
-    """A pull request that GitHub counts and does not give makes rows too few for good."""
+    """If GitHub counts a pull request but never returns it, a row is always missing."""
     ingest()
     hub.before_request = lambda operation, variables: (
         Fault(rewrite=_count_one_more) if operation == "Probe" else None
@@ -80,7 +80,7 @@ def test_a_difference_that_stays_is_looked_into_once(
 def test_open_pull_requests_are_read_again_after_a_week(
     ingest: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
-    """Some changes leave `updatedAt` alone: a force-push of the first commit, say."""
+    """Some changes, such as a force-push of the first commit, do not change `updatedAt`."""
     clock = SimulatedClock()
     ingest(clock=clock)
     changed = next(pr for pr in prs(github) if pr.state == "OPEN")
@@ -105,7 +105,7 @@ def test_what_vanishes_after_a_walk_under_which_others_were_opened_is_marked_too
     clock: SimulatedClock,
     how_many: int,
 ) -> None:
-    """GitHub counts more at the walk's end than before it: that is no difference to remember."""
+    """GitHub counts more after the walk than before it; such a difference is not recorded."""
     ingest(clock=clock)
     repository = prs(github)[0].repository
     first, *others = list(repository.by_number.values())[: how_many + 1]
@@ -139,7 +139,7 @@ def test_what_vanishes_just_behind_a_walk_is_marked_by_the_next_run(
     clock: SimulatedClock,
     times: int,
 ) -> None:
-    """However often: the difference that remains is not GitHub's own, though it is the same."""
+    """The remaining difference is the same each time, but it is not a miscount of GitHub."""
     ingest(clock=clock)
     first, *others = list(prs(github)[0].repository.by_number.values())[: times + 1]
     github.delete_pull_request(first)
@@ -176,7 +176,7 @@ def test_a_difference_that_stays_is_looked_into_again_after_a_month(
         ingest(clock=clock)
         walks.append(sum(request.operation == "Walk" for request in hub.requests))
     first, *later = walks
-    # The one is into the empty repository, of which GitHub counts one and shows none.
+    # One further walk is of the empty repository, where GitHub counts one and shows none.
     assert [walk > 2 for walk in later] == [False, False, True, False]
     assert first > 7
 
@@ -199,7 +199,7 @@ def test_a_difference_that_stays_is_settled_where_something_is_opened_under_ever
 
     hub.before_request = before
     walks = []
-    # The second is another difference, to be looked into as often.
+    # The second is a new difference, which is examined as often.
     for counted in (1, 1, 1, 2, 2, 2):
         more = counted
         clock.pass_by(3600)
@@ -211,7 +211,7 @@ def test_a_difference_that_stays_is_settled_where_something_is_opened_under_ever
 def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its_repository(
     ingest: Ingest, database: Database, github: GitHub, hub: Server, clock: SimulatedClock
 ) -> None:
-    """No difference is GitHub's own as long as that is open."""
+    """Until GitHub answers, no difference counts as its miscount."""
     ingest(clock=clock)
     gone = prs(github)[0]
     github.delete_pull_request(gone)
@@ -235,7 +235,7 @@ def test_what_has_vanished_is_asked_about_again_where_github_says_nothing_of_its
 
 
 def test_a_walk_over_an_empty_repository_reads_back_from_the_state(clock: SimulatedClock) -> None:
-    """GitHub counts one and shows none: there is no newest."""
+    """GitHub counts one pull request and shows none, so `newest` is None."""
     counted = Counted(pull_requests=1, newest=None)
     walk = Walk(began_at=clock.now())
     known = Known(progress={"R": Progress(repair=walk, repair_after="1", repair_of=counted)})

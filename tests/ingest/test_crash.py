@@ -1,4 +1,4 @@
-"""Whatever ends a run, and wherever: the next one ends with GitHub's rows, none lost or doubled."""
+"""After a crash at any point, the next run has GitHub's rows, none missing or duplicated."""
 
 import asyncio
 import json
@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class _Cut(Exception):
-    """Ends a run in the middle, as nothing that the product expects does."""
+    """An unexpected error that ends a run."""
 
 
 def _cut(*_: Any, **__: Any) -> None:
@@ -89,7 +89,7 @@ def command_environment(settings: Settings, database: Database) -> dict[str, str
 def test_runs_that_are_killed_leave_nothing_half_done(
     ingest: Ingest, database: Database, github: GitHub, settings: Settings
 ) -> None:
-    """Each is killed at another instant, before the first request or after the last landing."""
+    """Each is killed at a random instant."""
     chance = random.Random(4)
     for _ in range(4):
         with subprocess.Popen(
@@ -224,7 +224,7 @@ def test_a_lock_that_the_server_forgot_is_taken_again_unless_somebody_else_has_i
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system with room for nothing much."""
+    """A file system with very little space."""
     disk = tmp_path / "small"
     disk.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(disk)]
@@ -262,7 +262,7 @@ def test_a_package_left_by_a_killed_run_does_not_undo_what_landed_since(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """A warm container's /tmp holds an old package; another container has landed newer rows."""
+    """The /tmp of a warm container has an old package; another container loaded newer rows."""
     ingest()
     at = datetime.fromisoformat(organisation.end)
     pull_request = prs(github)[0]
@@ -303,7 +303,7 @@ def test_a_database_that_stays_away_ends_the_run_and_the_next_mends_it(
     result = run(config, own_database, tmp_path)
     assert result is not None
     assert result.exit_code == 69
-    assert "does not take what was read" in result.messages[-1]
+    assert "failed while loading" in result.messages[-1]
     hub.before_request = None
     embedded_postgres.start(home)
     there = rows(own_database, "select count(*) as n from raw.pull_requests")
@@ -327,7 +327,7 @@ def test_who_ends_a_run_does_not_wait_for_pages_that_nobody_reads(turns: int) ->
         producer = asyncio.create_task(produce(None, deque([walk(), walk()]), pages))
         while not pages.full():
             await asyncio.sleep(0)
-        # The run's own end, and asyncio's, which ends every task.
+        # First the run cancels it, then asyncio, which cancels every task.
         producer.cancel()
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -339,7 +339,7 @@ def test_who_ends_a_run_does_not_wait_for_pages_that_nobody_reads(turns: int) ->
 
 
 def cut_off(database: Database) -> None:
-    """End every connection to a database, as a proxy between does that restarts."""
+    """End every connection to a database, as a restarting proxy does."""
     with psycopg.connect(database.url, autocommit=True) as connection:
         connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
@@ -359,7 +359,7 @@ def test_connections_cut_as_a_run_opens_end_it_and_the_next_goes_on(
 
     with monkeypatch.context() as cut:
         cut.setattr(Lock, "landed", landed)
-        with pytest.raises(UnavailableError, match="went away"):
+        with pytest.raises(UnavailableError, match="is unavailable"):
             ingest()
     assert ingest().exit_code == 0
     assert unlike(database, github) == []
@@ -379,7 +379,7 @@ def test_a_database_that_goes_away_as_a_run_opens_is_said_in_one_line(
         return true_sync(pipeline, *arguments, **options)
 
     monkeypatch.setattr(Pipeline, "sync_destination", sync)
-    with pytest.raises(UnavailableError, match="went away") as raised:
+    with pytest.raises(UnavailableError, match="is unavailable") as raised:
         run(read_config(settings), own_database, tmp_path)
     assert "\n" not in str(raised.value)
 
@@ -387,7 +387,7 @@ def test_a_database_that_goes_away_as_a_run_opens_is_said_in_one_line(
 def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
     ingest: Ingest, database: Database, github: GitHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What landed last is ours, whatever the lock's own connection knows of it."""
+    """The lock must know that the last load is from this run."""
     true_landed = Lock.landed
 
     def landed(lock: Lock, load_id: str | None = None) -> None:
@@ -401,7 +401,7 @@ def test_connections_cut_after_a_landing_are_not_taken_for_another_run(
     assert unlike(database, github) == []
 
 
-@pytest.mark.parametrize("another", ["is under way", "has landed", ""])
+@pytest.mark.parametrize("another", ["is in progress", "has loaded", ""])
 def test_a_run_whose_lock_went_to_another_lands_no_more(
     ingest: Ingest,
     database: Database,
@@ -410,7 +410,7 @@ def test_a_run_whose_lock_went_to_another_lands_no_more(
     monkeypatch: pytest.MonkeyPatch,
     another: str,
 ) -> None:
-    """Where there is no other, it goes on."""
+    """If there is no other run, it continues."""
     monkeypatch.setattr("ingest.fetch_and_load.LAND_AFTER", 60)
     there = "select count(*) as n from raw.pull_requests"
     landed: list[int] = []
@@ -419,9 +419,9 @@ def test_a_run_whose_lock_went_to_another_lands_no_more(
         if not landed and (n := rows(database, there)[0]["n"]):
             landed.append(n)
             cut_off(database)
-            if another == "is under way":
+            if another == "is in progress":
                 other.execute("select pg_advisory_lock(%s)", [KEY])
-            elif another == "has landed":
+            elif another == "has loaded":
                 other.execute("update raw._dlt_loads set load_id = load_id || '9'")
 
     hub.before_request = take_over

@@ -132,7 +132,7 @@ def test_a_key_in_one_line_is_read(server: Server, installation: Installation) -
 def test_an_app_that_github_does_not_know_is_refused_without_showing_the_key(
     server: Server,
 ) -> None:
-    with pytest.raises(TokenRefused, match="gives the app 999 no token") as caught:
+    with pytest.raises(TokenRefused, match="refuses the app 999 a token") as caught:
         ask(app_settings(server, github_app_id="999"))
     assert "PRIVATE" not in str(caught.value)
 
@@ -140,7 +140,7 @@ def test_an_app_that_github_does_not_know_is_refused_without_showing_the_key(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"github_app_private_key": SecretStr("not a key")}, "no RSA key"),
+        ({"github_app_private_key": SecretStr("not a key")}, "not a valid RSA private key"),
         ({"github_app_private_key": None}, "GITHUB_APP_PRIVATE_KEY is not set"),
         ({"github_app_id": None, "github_app_installation_id": None,
           "github_app_private_key": None}, r"GITHUB_PAT \(or GITHUB_TOKEN\) is not set"),

@@ -1,4 +1,4 @@
-"""What failed for good: in the table, on the queue, and from there into the next ingest."""
+"""Permanent failures: in the table, in the queue, and retried by the next ingest."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def test_a_failure_is_told_to_the_queue_once_and_retried_from_there(
     github.edit(unreadable, None, is_unreadable=False)
     assert ask(database, queue_url) == 1
     ingest(dlq_url=queue_url)
-    # Somebody else's stays.
+    # The foreign message stays.
     assert held_by(queue_url) == 1
     assert unlike(database, github) == []
 
@@ -66,7 +66,7 @@ def test_a_failure_is_told_to_the_queue_once_and_retried_from_there(
 def test_what_fails_again_unasked_is_not_told_again(
     ingest: Ingest, database: Database, github: GitHub, organisation: Organisation, queue_url: str
 ) -> None:
-    """It was changed, and still cannot be read."""
+    """The pull request was changed and is still unreadable."""
     unreadable = prs(github)[0]
     github.edit(unreadable, None, is_unreadable=True)
     ingest(dlq_url=queue_url)
@@ -139,7 +139,7 @@ def test_what_failed_is_fetched_again_when_asked_for(
     ingest(clock=clock)
     [failure] = rows(database, "select attempts, resolved_at from raw.ingest_failures")
     assert failure == {"attempts": 2, "resolved_at": None}
-    # No run tries it any more.
+    # Later runs do not retry it.
     github.edit(unreadable, None, is_unreadable=False)
     ingest(clock=clock)
     assert unreadable.id not in landed(database)
@@ -152,7 +152,7 @@ def test_what_failed_is_fetched_again_when_asked_for(
 
 @pytest.fixture
 def silent_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """A queue that takes connections and never answers, as in a network without its endpoint."""
+    """A queue that accepts connections and never answers, as in a network without endpoint."""
     with socket.create_server(("127.0.0.1", 0), backlog=50) as listener:
         for name, value in {
             "AWS_ENDPOINT_URL": f"http://127.0.0.1:{listener.getsockname()[1]}",
@@ -171,7 +171,7 @@ def test_a_queue_that_never_answers_does_not_keep_the_run(
     github.edit(prs(github)[0], None, is_unreadable=True)
     began = time.monotonic()
     assert ingest(dlq_url=silent_queue).failures == 1
-    # By itself boto asks five times, for a minute each.
+    # By default boto makes five attempts of a minute each.
     assert time.monotonic() - began < 30
 
 
@@ -182,14 +182,14 @@ def test_a_database_away_as_the_queue_is_told_does_not_undo_the_run(
     ingest()
     away = Database("postgresql://nobody@127.0.0.1:1/none")
     tell_queue(away, queue_url, datetime.now(UTC))
-    assert "the dead letter queue took 0 failures, then" in caplog.text
+    assert "the dead letter queue accepted 0 failures, then" in caplog.text
     tell_queue(database, queue_url, datetime.now(UTC))
     assert held_by(queue_url) == 1
 
 
 def test_a_retry_waits_for_a_run_to_end(ingest: Ingest, database: Database) -> None:
     ingest()
-    with Lock(database), pytest.raises(StoppedEarly, match="an ingest run is under way"):
+    with Lock(database), pytest.raises(StoppedEarly, match="an ingest run is in progress"):
         ask(database)
 
 
@@ -218,5 +218,5 @@ def test_a_retry_without_its_queue_says_so_in_one_line(
         timeout=60,
     )
     assert done.returncode == 69
-    assert "DLQ_URL https://sqs.us-east-1.amazonaws.com/1/none is out of reach" in done.stderr
+    assert "DLQ_URL https://sqs.us-east-1.amazonaws.com/1/none is unavailable" in done.stderr
     assert "Traceback" not in done.stderr

@@ -1,4 +1,4 @@
-"""Deployments, releases, tags and commits: what lands, and what no list would show."""
+"""Loading deployments, releases, tags and commits, also changes that no list shows."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -109,7 +109,7 @@ def test_new_deployments_take_two_requests(
 def test_a_success_that_comes_late_is_found(
     once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
 ) -> None:
-    """An approval takes 30 days; many newer deployments are above it in the list by then."""
+    """An approval takes 30 days."""
     waiting = github.deploy(shop, clock.now(), shop.branches["main"], "prod-eu")
     github.add_status(waiting, clock.now(), "WAITING")
     once()
@@ -129,7 +129,7 @@ def test_statuses_of_one_second_keep_the_order_in_which_they_were_given(
     assert unlike(database, github, "deployments", "deployment_statuses") == []
 
 
-def test_one_that_is_unsettled_for_longer_is_read_weekly(
+def test_unsettled_deployment_older_than_35_days_is_read_weekly(
     once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
 ) -> None:
     waiting = github.deploy(shop, clock.now(), shop.branches["main"], "prod-eu")
@@ -221,7 +221,7 @@ def test_tags_of_both_kinds_move_come_back_and_vanish(
     github.tag(shop, "v2", oids[4], clock.now())
     once(deployments=TAGS)
     assert unlike(database, github, "tags") == []
-    # One of an old commit is not on top of the list; the other takes the deleted one's place.
+    # The tag of an old commit is not at the top of the list; the count stays the same.
     github.delete_tag(light)
     github.tag(shop, "v0", oids[0])
     github.tag(shop, "v2", oids[5])
@@ -244,7 +244,7 @@ def test_tags_of_both_kinds_move_come_back_and_vanish(
         ("Repository.refs", "tags", "Contents: read", TAGS),
     ],
 )
-def test_without_a_permission_nothing_looks_like_an_empty_list(
+def test_missing_permission_is_reported_instead_of_an_empty_list(
     once: Ingest,
     database: Database,
     github: GitHub,
@@ -275,7 +275,7 @@ def test_without_a_permission_nothing_looks_like_an_empty_list(
     assert rows(database, query)[0]["unreadable_since"] is None
 
 
-def test_since_bounds_deployments_and_never_the_graph(
+def test_since_never_limits_the_commit_graph(
     once: Ingest, database: Database, github: GitHub, shop: Repository
 ) -> None:
     since = START + timedelta(hours=7)
@@ -356,7 +356,7 @@ def test_commits_of_forks_are_asked_for_once_a_week(
 def test_a_merged_history_is_read_whole(
     once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
 ) -> None:
-    """Branches of 30 commits, merged while main goes on; tags on commits that no branch has."""
+    """Merged branches of 30 commits, and deployed commits that no branch contains."""
     once()
     tips = []
     for number in range(6):
@@ -400,7 +400,7 @@ def test_a_run_that_ends_anywhere_leaves_the_rest_to_the_next(
     clock: SimulatedClock,
     operation: str,
 ) -> None:
-    """Something new, something deleted and a long history; GitHub fails from some point on."""
+    """GitHub fails after some requests, with new and deleted deployments and a long history."""
     once()
     for number in range(300):
         commit = github.add_commit(shop, clock.now(), branch="main")
@@ -431,7 +431,7 @@ def test_a_run_that_ends_anywhere_leaves_the_rest_to_the_next(
 def test_commits_are_covered_where_nothing_is_deployed(
     once: Ingest, github: GitHub, database: Database, clock: SimulatedClock
 ) -> None:
-    """The figures of all repositories are complete up to the least that is loaded of one."""
+    """The metrics are complete up to the smallest covered_to of all repositories."""
     github.add_commit(github.create_repository("acme/tools", START), START, branch="main")
     query = """
         select repository, delivery_coverage.covered_to

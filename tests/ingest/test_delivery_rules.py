@@ -1,4 +1,4 @@
-"""DEPLOYMENTS, INCIDENTS and a file of incidents: what is accepted, what is refused."""
+"""Accepted and refused values of DEPLOYMENTS, INCIDENTS and the incidents file."""
 
 import json
 import re
@@ -125,7 +125,7 @@ def test_the_last_matching_rule_of_each_target_holds() -> None:
     assert not default.has_environment("product", "staging", None)
 
 
-# A pattern, and names of which some match it.
+# Patterns, and names of which some match.
 PORTABLE = [
     PRODUCTION,
     r"^v[0-9]",
@@ -180,7 +180,7 @@ def test_a_pattern_means_the_same_in_postgres(database: Database, pattern: str, 
         ("a++", "has the quantifier + after another one"),
         ("a*?+", "has the quantifier + after another one"),
         ("^*a", "repeats ^ or $"),
-        ("a{,3}", "is no number of repeats"),
+        ("a{,3}", "is not a repeat count"),
         ("a{300}", "more than 255 times"),
         ("***=a", "after another one"),
     ],

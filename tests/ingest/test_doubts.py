@@ -1,6 +1,6 @@
-"""What GitHub shows for a moment, or in part, is no news: nothing is tombstoned, lost or claimed.
+"""A temporary or partial answer of GitHub must not mark, lose or claim anything.
 
-Each of these ended well once, with a wrong row, a wrong claim, or the same failure in every run.
+Each of these is a regression: a successful run with a wrong row or coverage, or a repeated failure.
 """
 
 from collections import Counter
@@ -33,7 +33,7 @@ WEEK_SECONDS = 8 * 86400
 
 @pytest.fixture
 def github() -> GitHub:
-    """A shop of seventy pull requests with a review each, and a tool of three."""
+    """`acme/shop` with seventy pull requests and a review each, and `acme/tool` with three."""
     github = GitHub()
     shop, tool = (github.create_repository(f"acme/{name}", START) for name in ("shop", "tool"))
     for hour in range(MOST_OF_IT):
@@ -47,7 +47,7 @@ def github() -> GitHub:
 
 @pytest.fixture
 def run(ingest: Ingest, clock: SimulatedClock) -> Callable[..., RunResult]:
-    """Ingest both repositories, an hour after what came before."""
+    """Ingest both repositories, an hour after the previous run."""
 
     def once(**changes: Any) -> RunResult:
         clock.pass_by(3600)
@@ -65,7 +65,7 @@ def stale(database: Database, github: GitHub) -> list[str]:
 
 
 def delete_at(hub: Server, github: GitHub, operation: str, name: str) -> None:
-    """Delete a repository as the first question of a kind is asked."""
+    """Delete a repository at the first request of an operation."""
     is_done = False
 
     def before(asked: str | None, variables: Any) -> None:
@@ -179,7 +179,7 @@ def test_a_null_of_a_repository_without_good_reason_is_not_its_end(
     if times > 1:
         assert result.as_of is not None
         assert result.as_of <= before
-        assert any("not shown this time" in message for message in result.messages)
+        assert any("could not be read in this run" in message for message in result.messages)
     hub.before_request = None
     assert run().exit_code == 0
     assert stale(database, github) == []
@@ -296,7 +296,7 @@ def test_a_newest_pull_request_that_stays_unreadable_makes_no_walk_over_everythi
 
 
 def test_a_reserve_that_leaves_nothing_is_refused(run: Any) -> None:
-    with pytest.raises(ConfigurationError, match="GITHUB_RESERVE 5000 leaves nothing"):
+    with pytest.raises(ConfigurationError, match="GITHUB_RESERVE 5000 leaves no points"):
         run(github_reserve=5000)
 
 
@@ -332,7 +332,7 @@ def test_what_makes_no_sense_is_asked_again(run: Any, hub: Server, fault: Fault)
 
 
 def busy_pull_request(github: GitHub) -> None:
-    """One with more of everything than a page holds."""
+    """Give a pull request more labels, reviews and draft events than a page holds."""
     busy = github.pull_request("acme/shop", 7)
     github.edit(busy, None, labels=[f"area/{number:03d}" for number in range(60)])
     for second in range(120):
@@ -342,7 +342,7 @@ def busy_pull_request(github: GitHub) -> None:
 
 
 def spoil_details(name: str, *, with_error: bool) -> Callable[[Answer], Answer]:
-    """Make null of a node in a follow-up page of this connection."""
+    """Replace a node by null in a follow-up page of this connection."""
 
     def spoil(answer: Answer) -> Answer:
         for alias, node in answer["data"].items():
@@ -409,7 +409,7 @@ def test_pull_request_that_comes_back_within_the_day_lands_in_the_next_run(
 def test_null_with_an_error_in_a_list_is_asked_for_again_in_the_same_run(
     run: Any, database: Database, github: GitHub, hub: Server, clock: SimulatedClock, operation: str
 ) -> None:
-    """Once in each kind of list: of names, of an owner, of ids."""
+    """Each kind of list: of names, of an owner, of ids."""
     repositories = "acme/*" if operation == "Owned" else BOTH
     if operation != "Resolve":
         run(repositories=repositories)

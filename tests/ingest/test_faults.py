@@ -1,4 +1,4 @@
-"""Each fault of GitHub alone: everything lands all the same, at so many requests more."""
+"""After each single fault of GitHub, everything is loaded, with a few more requests."""
 
 import json
 from collections import Counter
@@ -24,7 +24,7 @@ TOKEN = "a-token-of-the-tests"
 NAMES_OF_INCIDENTS = "select id from raw.incidents"
 START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 # A run over one repository of seventy pull requests, two with more reviews than a page holds: the
-# name, two pages, what did not fit into them, and whether anything has changed meanwhile.
+# name, two pages, the further reviews, and the check for changes in the meantime.
 WITHOUT = ["Resolve", "Walk", "Walk", "Details", "Probe"]
 
 
@@ -67,7 +67,7 @@ def error_of(type: str) -> Fault:
 
 
 def at_first(operation: str, *faults: Fault) -> Callable[[str | None, Any], Fault | None]:
-    """Give these faults, one each, to the first requests of an operation."""
+    """Return these faults, one each, for the first requests of an operation."""
     queue = list(faults)
     return lambda name, variables: queue.pop(0) if name == operation and queue else None
 
@@ -125,15 +125,15 @@ def test_what_passes_costs_one_request_more(
     assert unlike(database, github) == []
     assert sum(result.usage.errors.values()) == 1
     more = Counter(asked(hub)) - Counter(WITHOUT)
-    # What is asked again may be half as long; then there may be one more of it.
+    # A retried page may be half as long, which may take one more request.
     assert more in (Counter([operation]), Counter([operation, "Walk"]), Counter([operation] * 2))
 
 
 @pytest.mark.parametrize(
     ("operation", "fault"),
     [
-        pytest.param("Walk", Fault(status=503, body=""), id="GitHub is away"),
-        pytest.param("Probe", Fault(reset=True), id="it hangs up"),
+        pytest.param("Walk", Fault(status=503, body=""), id="GitHub unavailable"),
+        pytest.param("Probe", Fault(reset=True), id="connection reset"),
     ],
 )
 def test_what_does_not_pass_ends_the_run_and_the_next_goes_on(
@@ -148,7 +148,7 @@ def test_what_does_not_pass_ends_the_run_and_the_next_goes_on(
 
     hub.before_request = fail
     assert ingest(repositories="acme/shop", clock=SimulatedClock()).exit_code == 69
-    # Seven times each by two streams, and whether GitHub is there at all.
+    # Seven attempts by each of two streams, and the checks if GitHub is available.
     assert len(hub.requests) <= 20
     hub.before_request = None
     assert ingest(repositories="acme/shop").exit_code == 0
@@ -156,7 +156,7 @@ def test_what_does_not_pass_ends_the_run_and_the_next_goes_on(
 
 
 def too_much_for(*unanswered: str) -> Callable[[Answer], Answer]:
-    """Refuse every answer that would hold one of these pull requests with more than its id."""
+    """Refuse every answer that contains more than the id of one of these pull requests."""
     limit = {"errors": [{"type": "RESOURCE_LIMITS_EXCEEDED", "message": "Too much"}]}
 
     def rewrite(answer: Answer) -> Answer:
@@ -178,7 +178,7 @@ def test_a_pull_request_that_github_cannot_answer_for_stops_nothing(
     clock: SimulatedClock,
     poisoned: int,
 ) -> None:
-    """However small a page with it is asked: the others land, it is recorded, no run ends early."""
+    """It fails at every page size: the others are loaded, it is recorded, no run ends early."""
     bad = [pull_request.id for pull_request in prs(github)[30 : 30 + poisoned]]
     hub.before_request = lambda name, variables: Fault(rewrite=too_much_for(*bad))
     result = ingest(repositories="acme/shop", clock=clock)
@@ -201,7 +201,7 @@ def test_a_pull_request_that_github_cannot_answer_for_stops_nothing(
 def test_the_only_pull_request_of_a_repository_may_be_one_that_github_cannot_answer_for(
     ingest: Ingest, github: GitHub, hub: Server, clock: SimulatedClock
 ) -> None:
-    """Its list is all newer than what is loaded, so that its length is looked at."""
+    """All its pull requests are newer than the watermark, so the length of the list is checked."""
     alone = github.create_repository("acme/alone", START)
     pull_request = github.add_pull_request(alone, START, "ada", title="Work")
     assert ingest(repositories="acme/alone", clock=clock).exit_code == 0
@@ -238,7 +238,7 @@ def test_more_unanswered_than_that_is_an_outage_and_each_run_gets_further(
 
 
 def limit_ids(most: int) -> Callable[[str | None, Any], Fault | None]:
-    """Refuse whatever asks for more ids than that at once."""
+    """Refuse requests with more than `most` ids."""
     refused = Fault(status=502, body="<html>")
     return lambda name, variables: refused if len(variables.get("ids", ())) > most else None
 
@@ -277,7 +277,7 @@ def test_reviews_that_are_not_as_many_as_github_counts_are_read_anew(
     hub.before_request = at_first("Walk", Fault(rewrite=lose_one))
     ingest(repositories="acme/shop", clock=clock)
     assert unlike(database, github) == []
-    # With those of the two that did not fit into their page.
+    # They share a request with the further reviews of the two others.
     assert Counter(asked(hub)) == Counter(WITHOUT)
 
 
@@ -301,7 +301,7 @@ def test_reviews_that_github_counts_and_does_not_give_cost_one_look(
 
 
 def few_items(github: GitHub, hub: Server) -> None:
-    """A repository of 331 pull requests, on a GitHub that answers no page of more than 25."""
+    """Add a repository of 331 pull requests; GitHub answers no page of more than 25."""
     repository = github.create_repository("acme/monolith", START)
     for minute in range(331):
         at = START + timedelta(minutes=minute)
@@ -323,7 +323,7 @@ def test_github_that_answers_no_page_above_25_items_is_read_completely_without_w
     assert result.exit_code == 0
     assert unlike(database, github) == []
     assert clock.waits == []
-    # 14 pages and 3, 5 rounds for the busiest pull request; the rest are sizes that were refused.
+    # 14 and 3 pages, 5 rounds for the busiest pull request; the others are refused sizes.
     assert len(hub.requests) <= 40
     assert result.usage.errors["too_big"] <= 6
 
@@ -337,7 +337,7 @@ def test_every_kind_of_request_gets_smaller(
     clock: SimulatedClock,
     longest: int,
 ) -> None:
-    """Names, owners, probes, pages, lists of ids, details: each at the largest that GitHub has."""
+    """Names, owners, probes, pages, lists of ids, details: each starts with the largest size."""
     for number in range(30):
         repository = github.create_repository(f"acme/tool-{number}", START)
         github.add_pull_request(repository, START, "ada", title="Work")

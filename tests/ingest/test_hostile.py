@@ -1,4 +1,4 @@
-"""What GitHub, its users and the machines may do, though nobody expects them to."""
+"""Unexpected behaviour of GitHub, its users and the machines."""
 
 import json
 import time
@@ -57,7 +57,7 @@ def rewriting(
     when: Callable[[Any], bool] = lambda variables: True,
     most: int = 100,
 ) -> None:
-    """Pass the answers to these through `rewrite`, `most` times at most."""
+    """Pass answers to these operations through `rewrite`, at most `most` times."""
     done: list[str] = []
 
     def before(operation: str | None, variables: Any) -> Fault | None:
@@ -83,7 +83,7 @@ def each_pull_request(answer: Any) -> Iterator[tuple[list[str | int], Any]]:
 def test_icons_in_front_of_a_text_stay(
     run: Ingest, database: Database, github: GitHub, character: str
 ) -> None:
-    """dlt's own marks of types; a UUID's before 32 digits once ended each run of all."""
+    """dlt marks types with these; the mark of a UUID before 32 digits once ended every run."""
     github.edit(
         prs(github)[0],
         None,
@@ -122,7 +122,7 @@ def test_a_list_that_ends_too_early_is_not_believed_at_once(
     rewriting(hub, short, "Walk", most=2)
     run()
     assert unlike(database, github) == []
-    # One that goes on ending so is GitHub's own: the run ends, and nobody calls it a failure.
+    # If the list always ends early, GitHub's count is wrong: the run succeeds.
     github.edit(shop.by_number[1], clock.now(), title="Changed again")
     rewriting(hub, short, "Walk")
     assert run().exit_code == 0
@@ -144,7 +144,7 @@ def test_a_cursor_that_does_not_move_ends_the_walk(
     rewriting(hub, rewrite, "Walk", when=lambda variables: variables["after"])
     result = run()
     assert result.exit_code == 1
-    assert "acme/shop was not shown this time: GitHub says that there is more" in "".join(
+    assert "acme/shop could not be read in this run: GitHub says that there is more" in "".join(
         result.messages
     )
     assert len(hub.requests) < 20
@@ -165,13 +165,14 @@ def test_an_owners_list_that_leads_nowhere_is_said(run: Ingest, hub: Server, is_
     result = run("acme/*")
     assert result.exit_code == 1
     assert len(hub.requests) < 20
-    assert "acme/* was not shown this time: GitHub gives only a part" in "".join(result.messages)
+    said = "acme/* could not be read in this run: GitHub returned only a part"
+    assert said in "".join(result.messages)
 
 
 def test_a_token_that_may_not_see_commits_is_refused_and_costs_little(
     run: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
-    """Nothing of a page can be read: that is no fault of its pull requests."""
+    """No pull request of a page can be read: the cause is the token."""
 
     def forbid(answer: Any, _: Any) -> Any:
         for path, pr in each_pull_request(answer):
@@ -218,7 +219,7 @@ def test_an_error_that_names_no_pull_request_is_about_them_all(
 
 @pytest.fixture
 def machine(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Put the machine's clock, as dlt reads it, ahead by so many seconds; as in a new process."""
+    """Set dlt's clock ahead by some seconds, as in a new process."""
 
     def ahead(seconds: float) -> None:
         monkeypatch.setattr(dlt_time, "precise_time", lambda: time.time() + seconds)
@@ -274,7 +275,7 @@ def test_a_list_that_is_null_is_asked_for_again(
 def test_a_repository_whose_pull_requests_are_forbidden_refuses_the_token(
     run: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
-    """GitHub's null comes up from below, and the error stays there."""
+    """GitHub moves the null up to the repository; the error's path stays below it."""
     run()
     shop = github.repository("acme/shop")
 
@@ -324,7 +325,7 @@ def test_behind_an_incomplete_page_nothing_is_read_in_vain(
 
     hub.before_request = before
     assert run("acme/shop", seconds=600).exit_code == 1
-    # Landing begins after a thousand: what was read until then is all.
+    # Loading begins after a thousand pull requests: nothing more is read.
     assert walks <= 26
 
 

@@ -168,7 +168,7 @@ def test_what_loses_its_label_is_deleted_or_discarded_is_no_incident_any_more(
     github.close_issue(discarded, clock.now(), "NOT_PLANNED")
     github.close_issue(closed, clock.now())
     github.close_issue(reopened, clock.now())
-    # One comes for one that goes: the number is the same.
+    # A new issue replaces a removed one: the count is the same.
     github.open_issue(shop, clock.now(), ["incident"])
     once()
     assert landed_incidents(database) == incidents(github, "incident")

@@ -1,4 +1,4 @@
-"""Waits for GitHub: whose, how long, what is left of the points, and what happens meanwhile."""
+"""Waits for GitHub's rate limits: their length, the reserve of points, loading during a wait."""
 
 import asyncio
 import socket
@@ -31,7 +31,7 @@ Ingest = Callable[..., RunResult]
 
 @pytest.mark.parametrize(("first", "second"), [(1, 2), (2, 1)])
 def test_the_longer_of_two_limits_holds(hub: Server, first: int, second: int) -> None:
-    """One stream waits already as the other meets a limit that ends later, or sooner."""
+    """One stream already waits when the other meets a limit that ends later or earlier."""
     asked_at: list[float] = []
     faults = [
         Fault(status=403, headers={"Retry-After": f"{first}"}, body="{}"),
@@ -56,7 +56,7 @@ def test_the_longer_of_two_limits_holds(hub: Server, first: int, second: int) ->
 def test_the_reserve_is_never_touched(
     ingest: Ingest, github: DemoGitHub, hub: Server, clock: SimulatedClock, limit: int
 ) -> None:
-    """Whatever a request costs, and whatever is in flight beside it."""
+    """This holds for requests of any cost, with others in flight."""
     for number in range(6):
         repository = github.create_repository(f"acme/tool-{number}", START)
         for minute in range(60):
@@ -70,7 +70,7 @@ def test_the_reserve_is_never_touched(
 
 @pytest.fixture
 def dripping() -> Iterator[str]:
-    """A server whose answer comes byte by byte and never ends; its address."""
+    """The address of a server whose answer comes byte by byte and never ends."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         is_over = threading.Event()
 
@@ -99,10 +99,10 @@ def dripping() -> Iterator[str]:
         listener.shutdown(socket.SHUT_RDWR)
 
 
-def test_an_answer_that_drips_is_no_answer(
+def test_endless_slow_response_times_out(
     dripping: str, clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No byte comes too late for the time-out between two of them."""
+    """The timeout between two bytes is never reached."""
     monkeypatch.setattr("ingest.github.client.TIMEOUT", httpx.Timeout(5.0))
     monkeypatch.setattr("ingest.github.client.LONGEST_REQUEST", 0.2)
 
@@ -130,7 +130,7 @@ def test_what_has_been_read_lands_before_a_long_wait(
 
     async def sleep(seconds: float) -> None:
         if seconds > 1000:
-            # As long as an hour would be, for whoever lands meanwhile.
+            # Give the loading time, as the real wait of an hour would.
             until = time.monotonic() + 60
             landed.append(0)
             while landed[-1] < 124 and time.monotonic() < until:

@@ -1,4 +1,4 @@
-"""Ways to lose a change that were found by trying; each ended well, and the change was gone."""
+"""Regressions: in each of these situations a successful run once lost a change."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ Ingest = Callable[..., RunResult]
 
 @pytest.fixture
 def at(organisation: Organisation) -> Callable[[int], datetime]:
-    """Minutes after the organisation's last deed."""
+    """An instant, in minutes after the organisation's last event."""
     return lambda minutes: datetime.fromisoformat(organisation.end) + timedelta(minutes=minutes)
 
 
@@ -149,7 +149,7 @@ def test_a_probe_that_fails_for_one_repository_says_nothing_of_it(
     hub.before_request = lambda operation, variables: Fault(rewrite=lose_one)
     result = ingest()
     assert result.exit_code == 1
-    assert "was not shown this time" in result.messages[0]
+    assert "could not be read in this run" in result.messages[0]
     lost = "select 1 from raw.repositories where unreachable_since is not null"
     assert rows(database, lost) == []
 

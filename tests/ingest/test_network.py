@@ -1,4 +1,4 @@
-"""Proxies and certificate authorities of the environment: they work, or are named at once."""
+"""Proxies and certificate authorities from the environment work or are refused by name."""
 
 import asyncio
 import contextlib
@@ -114,7 +114,7 @@ def test_proxy_address_that_is_not_valid_is_refused_by_name(
 
 
 class Socks:
-    """A SOCKS5 proxy without passwords; `hosts` are those it was asked for."""
+    """A SOCKS5 proxy without passwords; `hosts` records the requested hosts."""
 
     def __init__(self, listener: socket.socket) -> None:
         self.hosts: list[str] = []
@@ -178,7 +178,7 @@ def test_proxy_that_asks_for_a_password_is_no_outage(
         proxy.before_request = lambda operation, variables: Fault(status=407)
         monkeypatch.setenv("HTTP_PROXY", proxy.url)
         monkeypatch.setattr("demo.server.PATHS", ("http://github.invalid/graphql",))
-        with pytest.raises(ConfigurationError, match=r"HTTP_PROXY .* asks for a name"):
+        with pytest.raises(ConfigurationError, match=r"HTTP_PROXY .* requires a name"):
             ask("http://github.invalid", clock)
     assert clock.waits == []
 
@@ -199,7 +199,7 @@ Issue = Callable[..., tuple[ssl.SSLContext, Path]]
 
 @pytest.fixture
 def issue(tmp_path: Path) -> Issue:
-    """Make a server's certificate, without an Authority Key Identifier, and its authority's."""
+    """Make the certificates of an authority and a server, without Authority Key Identifier."""
 
     def pem(thing: Any) -> bytes:
         if isinstance(thing, x509.Certificate):
@@ -248,7 +248,7 @@ def issue(tmp_path: Path) -> Issue:
 
 @pytest.fixture
 def strict(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What Python does from 3.13 on."""
+    """Create contexts with the strict flag, as Python does from 3.13 on."""
     create = ssl.create_default_context
 
     def create_strict(*arguments: Any, **options: Any) -> ssl.SSLContext:

@@ -1,4 +1,4 @@
-"""`owner/*` through what happens to owners and to what they own."""
+"""`owner/*` after changes to owners and their repositories."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -19,7 +19,7 @@ START = datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 @pytest.fixture
 def github() -> GitHub:
-    """Two repositories of acme's with a pull request each, the second one older."""
+    """Two repositories of `acme`, with a pull request each."""
     github = GitHub()
     for hours, name in enumerate(("acme/web", "acme/api")):
         at = START + timedelta(hours=hours)
@@ -39,7 +39,7 @@ def refuse_owner(answer: dict[str, Any]) -> dict[str, Any]:
 
 
 def hide(position: int, **error: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
-    """Give null for one of an owner's repositories."""
+    """Return null for one of an owner's repositories."""
 
     def rewrite(answer: dict[str, Any]) -> dict[str, Any]:
         answer["data"]["repositoryOwner"]["repositories"]["nodes"][position] = None
@@ -54,7 +54,7 @@ def when(operation: str, rewrite: Any) -> Callable[[str | None, Any], Fault | No
 
 
 def reach(database: Database) -> dict[str, tuple[bool, bool]]:
-    """Say of each repository whether it is configured, and within reach."""
+    """Return for each repository whether it is configured, and whether it is reachable."""
     found = rows(
         database, "select repository, is_configured, unreachable_since from raw.repositories"
     )
@@ -90,8 +90,8 @@ def test_an_owner_under_a_new_login_keeps_what_it_has(
     github.add_pull_request(github.repository("acme-corp/web"), at, "ada", title="After")
     result = everything()
     assert result.exit_code == 0
-    assert result.messages == ["acme is called acme-corp now: say so in REPOSITORIES"]
-    # What was read under the old login keeps the address that it was read with; it redirects.
+    assert result.messages == ["acme was renamed to acme-corp: change it in REPOSITORIES"]
+    # Pull requests read under the old login keep the old address, which redirects.
     assert [line for line in unlike(database, github) if ": url is" not in line] == []
     assert reach(database) == {"acme-corp/web": (True, True), "acme-corp/api": (True, True)}
 
@@ -133,7 +133,7 @@ def test_a_repository_that_the_token_may_not_see_is_counted(
     hub.before_request = when("Owned", hide(1, type="FORBIDDEN", message=SAML))
     first, second = everything(), everything()
     assert (first.exit_code, second.exit_code) == (1, 0)
-    assert "1 more that the token may not see" in first.messages[0]
+    assert "1 more that the token cannot read" in first.messages[0]
     assert set(reach(database)) == {"acme/web"}
 
 

@@ -1,4 +1,4 @@
-"""Tokens that may read a part of what is needed: exit 2 names the permission, and nothing lands."""
+"""If a token lacks a permission, the run names it, exits with 2 and loads nothing."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -57,7 +57,7 @@ HIDDEN = {
     "Organization.repositories": "Metadata: read",
     "Query.repository": "Metadata: read",
 }
-# Each way of naming repositories asks for one of these alone.
+# These fields are not requested for the given way to name repositories.
 NOT_ASKED = {("Organization.repositories", ONE_BY_ONE), ("Query.repository", BY_OWNER)}
 
 

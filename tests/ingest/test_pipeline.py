@@ -73,7 +73,7 @@ def test_a_pull_request_that_loses_reviews_and_draft_events_loses_them_here(
 def test_edits_under_the_walk_lose_nothing_once_the_run_is_over(
     ingest: Ingest, database: Database, github: GitHub, hub: Server, organisation: Organisation
 ) -> None:
-    """Between pages, what the walk has yet to reach moves above it."""
+    """Between pages, pull requests that the walk has not reached yet move above its cursor."""
     walks = 0
 
     def edit(operation: str | None, variables: Any) -> None:
@@ -222,7 +222,7 @@ def test_a_renamed_repository_keeps_its_history(
     assert len(found) == len(github.repositories())
 
 
-def test_an_owner_stands_for_all_that_he_owns(
+def test_owner_wildcard_includes_new_repositories_and_respects_exclusions(
     ingest: Ingest, database: Database, github: GitHub, organisation: Organisation, hub: Server
 ) -> None:
     owner, name = github.repositories()[0].name_with_owner.split("/")
@@ -245,7 +245,7 @@ def test_a_run_can_be_narrowed_to_one_repository(
     ]
 
 
-def test_a_pull_request_that_cannot_be_is_kept_as_a_failure(
+def test_invalid_pull_request_is_recorded_as_a_failure(
     ingest: Ingest, database: Database, github: GitHub
 ) -> None:
     pull_request = next(pr for pr in prs(github) if pr.merged_at)
@@ -260,7 +260,7 @@ def test_a_pull_request_that_cannot_be_is_kept_as_a_failure(
 def test_a_page_with_nulls_is_completed_one_by_one(
     ingest: Ingest, database: Database, github: GitHub, hub: Server
 ) -> None:
-    """GitHub may give null for a pull request in a page that it can give by itself."""
+    """GitHub may return null for a pull request on a page, but return it by id."""
 
     def lose_some(answer: dict[str, Any]) -> dict[str, Any]:
         nodes = answer["data"]["nodes"][0]["pullRequests"]["nodes"]
@@ -304,7 +304,7 @@ def test_what_stays_unreadable_is_recorded_while_the_rest_lands(
     assert len(landed(database)) == len(truth(github)) - 1
 
 
-def test_two_runs_at_once_do_not_meet(
+def test_run_returns_none_while_another_holds_the_lock(
     database: Database, settings: Any, organisation: Organisation
 ) -> None:
     from ingest.config import read_config

@@ -1,4 +1,4 @@
-"""`dora ingest --refresh` reads again what is loaded, also what changed without a trace."""
+"""`dora ingest --refresh` reads all loaded data again, including changes without a trace."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -25,13 +25,13 @@ def clock(organisation: Organisation) -> SimulatedClock:
 
 
 def change_all(github: GitHub) -> None:
-    """Change every pull request without a trace in `updatedAt`."""
+    """Change every pull request but not its `updatedAt`."""
     for pull_request in prs(github):
         github.edit(pull_request, None, additions=pull_request.additions + 1)
 
 
 def read_again(database: Database, github: GitHub) -> set[str]:
-    """The ids whose silent change has landed."""
+    """The ids of pull requests whose silent change is loaded."""
     found = landed(database)
     return {pr.id for pr in prs(github) if found[pr.id]["additions"] == pr.additions}
 
@@ -60,7 +60,7 @@ def test_refresh_reads_everything_again_and_loses_and_doubles_nothing(
 def test_refresh_marks_what_vanished_where_no_numbers_are_compared(
     ingest: Ingest, database: Database, github: GitHub, clock: SimulatedClock
 ) -> None:
-    """GitHub counts all pull requests of a repository; with `--since` we have a part of them."""
+    """After `--since` only a part is loaded, so counts cannot be compared with GitHub's."""
     since = clock.now() - timedelta(days=60)
     ingest(clock=clock, since=since)
     gone = max(prs(github), key=lambda pull_request: pull_request.updated_at)
@@ -98,7 +98,7 @@ def test_refresh_since_a_date_goes_back_to_that_date(
     assert 0 < len(newer) < len(prs(github))
     assert newer <= found
     assert found < {pr.id for pr in prs(github)}
-    # What is older is neither walked over nor fetched one by one.
+    # Older pull requests are neither walked over nor fetched one by one.
     assert "PullRequests" not in {request.operation for request in hub.requests}
     assert [row["covered_from"] for row in rows(database, _COVERED)] == [None] * len(covered)
 

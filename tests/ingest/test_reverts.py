@@ -1,4 +1,4 @@
-"""What a pull request says that it reverts."""
+"""Finding the pull requests and commits that a pull request reverts."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""PULL_REQUESTS and AUTOMATION_LOGINS: what is accepted, what is refused, how it lands."""
+"""PULL_REQUESTS and AUTOMATION_LOGINS: accepted and refused values, and their loading."""
 
 import json
 from collections.abc import Callable

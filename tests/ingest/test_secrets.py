@@ -1,4 +1,4 @@
-"""The token, the app's key and its tokens are nowhere but in the requests to GitHub."""
+"""The token, the app's key and its tokens appear only in the requests to GitHub."""
 
 import io
 import logging
@@ -35,7 +35,7 @@ def installation(hub: Server) -> Installation:
 
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
-    """All that is logged, at every level, by us and by others."""
+    """Everything that dora and its libraries log, at every level."""
     told = io.StringIO()
     handler = logging.StreamHandler(told)
     root = logging.getLogger()
@@ -48,7 +48,7 @@ def log() -> Iterator[io.StringIO]:
 
 
 def everything_in(database: Database) -> str:
-    """Every table of every schema of ours as text, dlt's own among them."""
+    """Every table of every schema as text, including dlt's tables."""
     tables = rows(
         database,
         "select table_schema, table_name from information_schema.tables "
@@ -63,7 +63,7 @@ def everything_in(database: Database) -> str:
 
 
 def fail_sometimes() -> Any:
-    """Let the run meet faults that it words itself, while it is under way."""
+    """Cause faults during the run for which the ingest writes messages."""
     faults = [
         Fault(status=502, body="<html>"),
         Fault(reset=True),
@@ -122,7 +122,7 @@ def test_no_secret_in_a_log_a_message_a_table_or_a_file(
     body = PRIVATE.split("\n")[1]
     for secret in (PAT, body, *installation.given):
         assert not [text[:200] for text in told if secret in text]
-    # That they are looked for in the right places: what is no secret is found there.
+    # These assertions show that the search covers the right places.
     assert "GitHub" in told[0]
     assert prs(github)[5].id in told[3]
     assert any(prs(github)[5].id.encode() in content for content in files)

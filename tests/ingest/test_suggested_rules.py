@@ -1,4 +1,4 @@
-"""`dora deployments check`: what repositories have to offer, and the rules we would suggest."""
+"""`dora deployments check`: possible deployments of repositories and suggested rules."""
 
 import asyncio
 import json
@@ -66,16 +66,12 @@ def test_each_repository_says_what_it_has(settings: Settings) -> None:
         "  environments: production 50, staging 50 (of the latest 100 of 120)",
         "  rule: deployments: matches 50",
     ]
-    assert (
-        describe(offers["acme/cli"])
-        == [
-            "acme/cli",
-            "  releases: 3, the newest v1.1, v1.0, 1 prerelease",
-            "  tags: 3, the newest v1.2, v1.1, v1.0",
-            "  rule: deployments: matches 0, not measured",
-        ]
-        or "prerelease" in describe(offers["acme/cli"])[1]
-    )
+    assert describe(offers["acme/cli"]) == [
+        "acme/cli",
+        "  releases: 3, the newest v1.1, v1.0, 1 prerelease",
+        "  tags: 3, the newest v1.2, v1.1, v1.0",
+        "  rule: deployments: matches 0, not measured",
+    ]
     assert offers["acme/site"].workflows == {"cloud.yml": ("Deploy to the cloud", 1)}
 
 

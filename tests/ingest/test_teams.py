@@ -51,14 +51,14 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
         ),
         pytest.param('[{"name": "A", "members": {"id": "x"}}]', "A > members: sh", id="no list"),
         pytest.param('[{"name": "A", "members": [], "nme": 1}]', "no such field", id="a typo"),
-        pytest.param(config(member(github_username="@x")), "no login of GitHub", id="an at"),
+        pytest.param(config(member(github_username="@x")), "not a GitHub login", id="an at"),
         pytest.param(config(member(joined_at="01/02/2026")), "a date like", id="other order"),
         pytest.param("[]", "at least one team", id="no team"),
         pytest.param("{}", "JSON array", id="no array"),
-        pytest.param("[{", "no JSON", id="cut off"),
+        pytest.param("[{", "not valid JSON", id="cut off"),
         pytest.param('[{"name": "A", "members": [], "x": 1}]', "x", id="unknown key"),
         pytest.param('[{"name": "A", "name": "B", "members": []}]', "twice", id="key twice"),
-        pytest.param('[{"name": "!!", "members": []}]', "an id could be made of", id="no slug"),
+        pytest.param('[{"name": "!!", "members": []}]', "no id can be made", id="no slug"),
         pytest.param('[{"name": "Unassigned", "members": []}]', "reserved", id="reserved"),
         pytest.param(
             config(member(allocation_weight=1.01)), "from 0.00 to 1.00 (it is 1.01)", id="above 1"
@@ -222,7 +222,7 @@ def test_every_account_that_would_belong_to_two_people_is_told() -> None:
         )
     ) == [
         "TEAM_CONFIG_JSON: core > members > octocat: octocat and its `also` name 'ada' twice",
-        "TEAM_CONFIG_JSON: core > members > dan > also > 0: is no login of GitHub's: letters, "
+        "TEAM_CONFIG_JSON: core > members > dan > also > 0: is not a GitHub login: use letters, "
         "digits and hyphens, no @ (it is '@dan')",
         "TEAM_CONFIG_JSON: bob is an account of bob and of eve: list each person under one login, "
         "and that login's other accounts in its `also`",

@@ -1,4 +1,4 @@
-"""Which login is whose today: `raw.user_logins` says when an account was last seen with a login."""
+"""`raw.user_logins` records when each account was last seen with each login."""
 
 from collections.abc import Callable
 

@@ -1,7 +1,7 @@
-"""A week in the life of the ingest: an organisation that works on, a GitHub that fails, crashes.
+"""A simulated week of the ingest: people work, GitHub fails, runs crash.
 
-Time is simulated. Every run meets faults drawn by chance; at the end, after a week in which nothing
-fails any more, `raw` equals GitHub's truth: nothing missing, doubled or stale.
+Time is simulated and every run meets random faults. After a final week without faults, `raw` equals
+GitHub's data: nothing missing, duplicated or stale.
 """
 
 import json
@@ -35,8 +35,10 @@ from tests.ingest.simulated import SimulatedClock
 from tests.ingest.test_faults import PASSING, too_much_for
 from tests.ingest.truth import prs, rows, unlike
 
+pytestmark = pytest.mark.ci
+
 EVERY = timedelta(hours=4)
-# Runs of a week and of a year, and how much happens between two of them.
+# The number of runs in a week and in a year, and of actions between two runs.
 WEEK, YEAR = (42, 12), (2190, 2)
 TOKEN = "t"
 _DOUBLED = """
@@ -51,7 +53,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 @dataclass
 class World:
-    """The organisation at work, its GitHub at fault, and the database they end up in."""
+    """A working organisation, its failing GitHub and a simulated clock."""
 
     seed: int
     home: Path
@@ -72,7 +74,7 @@ class World:
         delivering.begin(self.github, self.clock.now() - timedelta(days=1))
 
     def work(self, deeds: int) -> None:
-        """Do some of what people do on GitHub, now."""
+        """Do some random actions of people on GitHub, now."""
         for _ in range(deeds):
             self._do(self.clock.now())
 
@@ -113,7 +115,7 @@ class World:
             github.block_repository(repository)
 
     def next_shift(self) -> None:
-        """Let what was blocked or unreadable come back now and then, and pick what is too big."""
+        """Unblock some repositories and pull requests; choose a pull request that is too big."""
         chance = self.chance
         delivering.recover(self.github, chance, is_calm=self.is_calm)
         for repository in self.github.repositories():
@@ -130,7 +132,7 @@ class World:
         return self.github.add_pull_request(repository, at, author, title="New work")
 
     def before_request(self, operation: str | None, variables: Any) -> Fault | None:
-        """Let people work while pages are read, and let a request fail now and then."""
+        """Let people work between requests, and let some requests fail."""
         self.clock.pass_by(self.chance.uniform(0.1, 1.0))
         if self.is_calm:
             return None
@@ -155,7 +157,7 @@ class World:
 
 
 def lose_one(answer: dict[str, Any]) -> dict[str, Any]:
-    """Give null for the first thing in a list: a repository, or a pull request of a page."""
+    """Replace the first node in a list by null: a repository, or a pull request of a page."""
     data = answer.get("data") or {}
     nodes = data.get("nodes") or []
     owner = data.get("repositoryOwner")
@@ -185,7 +187,7 @@ def settings_of(world: World, hub: Server, database: Database) -> Settings:
 
 
 def one_run(world: World, hub: Server, database: Database) -> None:
-    """Run once, within ten simulated minutes; what it raises is for the next run to mend."""
+    """Run once within ten simulated minutes; the next run recovers from errors."""
     settings = settings_of(world, hub, database)
     try:
         config = read_config(settings)
@@ -252,14 +254,14 @@ def test_time_full_of_faults_loses_nothing(
             world.clock.pass_by(EVERY.total_seconds())
         world.is_calm = True
         world.next_shift()
-        # What is settled is read again after a day, the rest after a week.
+        # Settled deployments are read again after a day, other objects after a week.
         for days in (1, 8, 8):
             one_run(world, hub, database)
             world.clock.pass_by(timedelta(days=days).total_seconds())
     assert world.faults > runs / 2
     marked = rows(database, "select id from raw.pull_requests where vanished_at is not null")
     gone = {f"too much {row['id']}" for row in marked}
-    # A renamed repository's pull requests keep the address that they were read with; it redirects.
+    # Pull requests of a renamed repository keep the old address, which redirects.
     found = {line for line in unlike(database, world.github) if ": url is" not in line}
     assert found == gone
     assert rows(database, _DOUBLED) == []

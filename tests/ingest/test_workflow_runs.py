@@ -1,4 +1,4 @@
-"""Workflow runs by REST: re-runs, late ends, names, permissions."""
+"""Workflow runs from the REST API: re-runs, late ends, names, permissions."""
 
 import json
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""What `raw` holds beside what GitHub has: the comparison that every test of losses ends with."""
+"""Compares `raw` with GitHub; tests for lost data end with this comparison."""
 
 import json
 from datetime import UTC, datetime
@@ -26,7 +26,7 @@ def counts(database: Database) -> dict[str, int]:
 
 
 def landed(database: Database) -> dict[str, Any]:
-    """What `raw` holds, in the shape of the server's truth."""
+    """The content of `raw`, in the form of the server's records."""
     found = rows(
         database,
         """

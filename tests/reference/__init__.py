@@ -1,8 +1,8 @@
-"""The marts worked out a second time, in plain Python, from METRICS.md alone.
+"""A second, independent computation of the marts of docs/metrics.md, in plain Python.
 
-It shares no code with `ingest`, `dbt_project` or `api`, so that where it and the marts agree, two
-independent readings of the definitions agree. Start at `reference`; `compare` says what differs.
-`delivery` does the same for DELIVERY.md.
+It shares no code with `ingest`, `dbt_project` or `api`: if it and the marts agree, two independent
+readings of the definitions agree. Start at `reference`; `compare` lists the differences.
+`delivery` does the same for docs/delivery.md.
 """
 
 from .comparison import compare, keyed

@@ -1,4 +1,4 @@
-"""Pull requests, teams and what the reference makes of them, in as few words as a test needs."""
+"""Short helpers for tests: make pull requests and teams, and read the reference's rows."""
 
 from datetime import date
 from typing import Any

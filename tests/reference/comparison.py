@@ -1,4 +1,4 @@
-"""Say where rows differ, one readable line each."""
+"""List the differences between rows, one readable line each."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
@@ -9,12 +9,12 @@ Rows = Mapping[Any, Mapping[str, object]]
 
 
 def keyed(rows: Iterable[Mapping[str, object]], *columns: str) -> dict[Any, Mapping[str, object]]:
-    """Index rows by the tuple of some columns; two rows of one key are a ValueError."""
+    """Index rows by the tuple of some columns; raise ValueError for two rows with one key."""
     by_key: dict[Any, Mapping[str, object]] = {}
     for row in rows:
         key = tuple(row[column] for column in columns)
         if key in by_key:
-            raise ValueError(f"two rows of {_name(key)}")
+            raise ValueError(f"two rows have the key {_name(key)}")
         by_key[key] = row
     return by_key
 
@@ -22,9 +22,9 @@ def keyed(rows: Iterable[Mapping[str, object]], *columns: str) -> dict[Any, Mapp
 def compare(expected: Rows, actual: Rows, tolerance: float = 1e-9) -> Iterator[str]:
     """Yield the differences between rows by key, in the order of `expected`.
 
-    Floats may differ by `tolerance` of the larger one, everything else must be equal: null is not
-    0, true is not 1, and a decimal that came as a JSON number is taken as its digits say. Columns
-    that only `actual` has are free.
+    Floats may differ by `tolerance` relative to the larger one; everything else must be equal. Null
+    is not 0, true is not 1, and a JSON number is compared with a decimal by its digits. Columns
+    that only `actual` has are ignored.
     """
     for key, row in expected.items():
         if key not in actual:

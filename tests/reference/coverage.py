@@ -1,4 +1,4 @@
-"""What is covered: `as_of`, `history_from` and `data_from`."""
+"""The coverage of a build: `as_of`, `history_from` and `data_from`."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from .records import PullRequest, optional_instant
 
 @dataclass(frozen=True)
 class Coverage:
-    """What is loaded of one repository; `counted` is false once out of reach or not configured."""
+    """How far one repository is loaded; `counted` is false if unreachable or not configured."""
 
     covered_from: str | datetime | None = None
     covered_to: str | datetime | None = None

@@ -1,4 +1,4 @@
-"""Small worlds of the shop in as few words as a test of DELIVERY.md needs."""
+"""Short helpers to make small worlds of the shop for tests of docs/delivery.md."""
 
 from typing import Any
 
@@ -24,12 +24,12 @@ Row = dict[str, Any]
 
 
 def change(number: int, merged: str = "2 08:00", author: str = "Ada", **more: Any) -> PullRequest:
-    """Make a pull request begun and merged at one instant."""
+    """Make a pull request that is begun and merged at the same instant."""
     return pr(number, author, merged, merged, **more)
 
 
 def changes(count: int, **by_number: Row) -> tuple[PullRequest, ...]:
-    """Make pull requests 1 to `count`; `c3={...}` are further facts of the third."""
+    """Make pull requests 1 to `count`; `c3={...}` sets further fields of the third."""
     return tuple(
         change(number, f"2 08:0{number}", **by_number.get(f"c{number}", {}))
         for number in range(1, count + 1)
@@ -42,7 +42,7 @@ def ran(name: str, of: str, succeeded: str, *others: tuple[str, str]) -> GitHubD
 
 
 def row(of: World, name: str, **options: Any) -> Row:
-    """Return what became of a deployment."""
+    """Return the row of a deployment."""
     rows = delivery(of, **options).deployments
     return next(one for key, one in rows.items() if key[-1] == name)
 
@@ -81,7 +81,7 @@ def incident(started: str, ended: str | None = None, **more: Any) -> Incident:
 
 
 def linked(of: World, **options: Any) -> tuple[str | None, str]:
-    """Return the deployment of the only incident and how it is linked, or why it is not."""
+    """Return the deployment of the only incident and its link, or the reason for none."""
     (found,) = delivery(of, **options).incidents.values()
     return found["deployment_id"], found["linked_by"] or found["not_linked_reason"]
 
@@ -89,7 +89,7 @@ def linked(of: World, **options: Any) -> tuple[str | None, str]:
 def shop(
     merged: tuple[PullRequest, ...] | int, *deployments: GitHubDeployment, **more: Any
 ) -> World:
-    """Make a world in which m0 runs first; a number of pull requests is that many."""
+    """Make a world in which m0 runs first; an integer stands for that many pull requests."""
     made = changes(merged) if isinstance(merged, int) else merged
     return world(made, (B, *deployments), **more)
 

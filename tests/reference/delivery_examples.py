@@ -1,8 +1,8 @@
-"""The worked examples of DELIVERY.md: each a world of facts and the figures typed from that page.
+"""The worked examples of docs/delivery.md: input data, and figures copied from that page.
 
-`EXAMPLES` can be held against anything that turns the facts into the marts. A figure that an
-example does not name is free. Deployments, pull requests and incidents are named by id, teams by
-team id; `week` holds the figures of the week of 2026-03-02.
+`EXAMPLES` can test any code that computes the marts. A figure that an example does not state is not
+checked. Deployments, pull requests and incidents are keyed by id, teams by team id; `week` has the
+figures of the week of 2026-03-02.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Example:
-    """What is expected, by id and column; `shares` by (team, deployment)."""
+    """The expected values by id and column; `shares` by (team, deployment)."""
 
     name: str
     world: World
@@ -47,7 +47,7 @@ class Example:
 
 
 def at(short: str) -> datetime:
-    """Read `2 13:30`, the 2nd of March 2026 at 13:30 UTC."""
+    """Parse `2 13:30`, which is 2 March 2026 at 13:30 UTC."""
     day, _, clock = short.partition(" ")
     hour, _, minute = clock.partition(":")
     return datetime(2026, 3, int(day), int(hour), int(minute), tzinfo=UTC)
@@ -58,12 +58,12 @@ def optional_at(short: str | None) -> datetime | None:
 
 
 def sha(name: str, repository: str = SHOP) -> str:
-    """Return the sha of the commit that an example calls `m1`, say."""
+    """Return the sha of a commit by its name in the example, such as `m1`."""
     return sha1(f"{repository} {name}".encode(), usedforsecurity=False).hexdigest()
 
 
 def pr(number: int, author: str, begun: str, merged: str, **more: Any) -> PullRequest:
-    """Make a merged pull request. It is opened half an hour after its first commit."""
+    """Make a merged pull request, opened half an hour after its first commit."""
     repository = more.get("repository", SHOP)
     facts: dict[str, Any] = {
         "id": f"PR_{number}",
@@ -92,7 +92,7 @@ def commit(name: str, committed: str, *parents: str, repository: str = SHOP) -> 
 
 
 def chain(*pull_requests: PullRequest, repository: str = SHOP) -> tuple[Commit, ...]:
-    """Return m0 and the merge commits of pull requests, each the next one's parent."""
+    """Return m0 and the merge commits of pull requests, each the parent of the next."""
     shas = [sha("m0", repository), *(str(one.merge_commit_sha) for one in pull_requests)]
     times = [at("1 12:00"), *(one.merged_at or one.created_at for one in pull_requests)]
     parents = [(), *((before,) for before in shas)]
@@ -105,7 +105,7 @@ def chain(*pull_requests: PullRequest, repository: str = SHOP) -> tuple[Commit, 
 def deployment(
     name: str, of: str, requested: str, succeeded: str, *others: tuple[str, str], **more: Any
 ) -> GitHubDeployment:
-    """Make a deployment that succeeded; `others` are its further statuses with their instants."""
+    """Make a successful deployment; `others` are further statuses with their instants."""
     statuses = [("success", succeeded), *others]
     facts: dict[str, Any] = {
         "id": name,
@@ -154,7 +154,7 @@ def world(
     deployments: tuple[GitHubDeployment, ...],
     **more: Any,
 ) -> World:
-    """Make a world of the shop; its default branch is the merges in order."""
+    """Make a world of the shop; its default branch has the merges in order."""
     facts: dict[str, Any] = {
         "repositories": {SHOP: "main"},
         "teams": (CORE, WEB),
@@ -524,7 +524,7 @@ def reverts() -> Example:
 
 
 def revert_of(number: int, title: str) -> dict[str, str]:
-    """Return title, body and branch as GitHub's Revert button makes them."""
+    """Return title, body and branch as GitHub's Revert button creates them."""
     return {
         "title": f'Revert "{title}"',
         "body": f"Reverts {SHOP}#{number}",
@@ -684,7 +684,7 @@ ZERO_FIGURES = NULL_FIGURES | {
 
 
 def nothing_to_measure() -> Example:
-    """`docs` works in a repository that no deployment comes from, `ops` waits for one."""
+    """`docs` works in a repository without deployments; `ops` has no deployment yet."""
     page = pr(1, "Dot", "2 08:00", "2 09:00", repository=DOCS, id="PR_docs")
     waiting = pr(1, "Olga", "2 08:00", "2 09:00")
     return Example(

@@ -1,8 +1,8 @@
-"""Random worlds in which everything of DELIVERY.md happens, in an order that makes sense.
+"""Random worlds with every event of docs/delivery.md, in a plausible order.
 
-A world is a story told by choices alone. hypothesis makes them for `worlds()`, which can shrink;
-`random_world(seed, steps)` makes larger ones. Instants lie on a coarse grid, so that merges,
-deployments, ends of windows and of the failure window often coincide.
+A world depends only on a sequence of choices. hypothesis makes them for `worlds()`, which can
+shrink; `random_world(seed, steps)` makes larger ones. Instants lie on a coarse grid, so that
+merges, deployments, ends of windows and of the failure window often coincide.
 """
 
 import random
@@ -40,7 +40,7 @@ START = datetime(2026, 1, 5, tzinfo=UTC)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 STEPS = (timedelta(), MINUTE, 17 * MINUTE, HOUR, HOUR, 5 * HOUR, DAY, 3 * DAY, 7 * DAY)
 DELAYS = (timedelta(), MINUTE, 30 * MINUTE, HOUR, 6 * HOUR, 2 * DAY)
-# Windows of memberships begin and end here.
+# Instants at which membership windows begin and end.
 KEYS = tuple(START + days * DAY for days in (-30, 0, 1, 7, 14, 21))
 WEIGHTS = ("0.00", "0.30", "0.33", "0.50", "1.00")
 AUTHORS = ("Ada", "Ada", "Bob", "Bob", "Cleo", "Eve", "deps[bot]")
@@ -63,13 +63,13 @@ ENVIRONMENTS = {
 
 @st.composite
 def worlds(draw: st.DrawFn, steps: int = 30) -> World:
-    """Draw a world in which up to so many things happen."""
+    """Draw a world with at most this many steps."""
     return tell(lambda options: draw(st.sampled_from(options)), draw(st.integers(0, steps)))
 
 
 @st.composite
 def options(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw the variables of a build."""
+    """Draw the settings of a build."""
     return {
         "reporting_timezone": draw(st.sampled_from(["UTC", "Europe/Berlin"])),
         "attribution_instant": draw(st.sampled_from(["merged_at", "created_at"])),
@@ -97,7 +97,7 @@ def sha(name: str) -> str:
 
 @dataclass
 class Story:
-    """What has happened so far. `tips` leads from (repository, branch) to its last commit."""
+    """The events so far. `tips` maps (repository, branch) to its last commit."""
 
     choose: Choose
     now: datetime = START
@@ -123,7 +123,7 @@ class Story:
         return name
 
     def branch(self, repository: str) -> str:
-        """Choose a branch to merge into, and begin it somewhere if it is new."""
+        """Choose a branch to merge into; a new one starts at some commit."""
         name: str = self.choose(("main",) * 6 + ("v1", "feature"))
         if (repository, name) not in self.tips:
             begun = [one.sha for one in self.commits if one.repository == repository]
@@ -193,7 +193,7 @@ class Story:
         self.pull_requests.append(made)
 
     def reverting(self, made: PullRequest) -> PullRequest:
-        """Make a pull request revert one of the last of its repository, told in some way."""
+        """Make a pull request revert a recent one of its repository, stated in a random way."""
         others = [one for one in self.pull_requests if one.repository == made.repository]
         if not others:
             return made
@@ -220,7 +220,7 @@ class Story:
             self.deploy_to(repository, of)
 
     def choose_commit(self, repository: str) -> str:
-        """Choose the tip of a branch, what ran before, anything else or what nobody knows."""
+        """Choose the tip of a branch, a commit that ran before, any other or an unknown one."""
         ran = [one.commit_sha for one in self.deployments if one.repository == repository]
         known = [one.sha for one in self.commits if one.repository == repository]
         tips = [tip for (name, _), tip in self.tips.items() if name == repository]
@@ -265,7 +265,7 @@ class Story:
         )
 
     def release(self, of: str) -> None:
-        """Release the library in every way: its rule says which of them counts."""
+        """Release the library from every source; its rule decides which one counts."""
         number = len(self.tags) + 1
         name = f"{self.choose(('v', 'v', 'x'))}{number}"
         published_at = self.choose((self.now, self.now, self.now + DAY, None))
@@ -362,7 +362,7 @@ class Story:
         )
 
     def names(self, repository: str) -> dict[str, Any]:
-        """Choose what an incident names: often nothing, at times several things."""
+        """Choose the names in an incident: often none, sometimes several."""
         deployment = self.deployments[-1] if self.deployments else None
         number = self.choose(range(1, len(self.pull_requests) + 2))
         name = None if deployment is None else deployment.id
@@ -409,7 +409,7 @@ class Story:
         )
 
     def team(self, name: str) -> dict[str, Any]:
-        """Make a team whose members come, change their weight and go."""
+        """Make a team whose members join, change their weight and leave."""
         members = []
         for login in ("Ada", "Bob", "Cleo"):
             first = self.choose(range(len(KEYS)))

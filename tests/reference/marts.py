@@ -1,4 +1,4 @@
-"""From records, teams and coverage to the rows of the four fact tables."""
+"""Compute the rows of the four fact tables from records, teams and coverage."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from .rollups import Periods, rows_of_team
 
 @dataclass
 class Marts:
-    """Rows by key, each a dict of METRICS.md's columns; GitHub's node id is in them where known."""
+    """Rows by key, each a dict of the columns in docs/metrics.md, with the node id if known."""
 
     build: Build
     pull_requests: dict[tuple[str, int], Row] = field(default_factory=dict)
@@ -34,14 +34,14 @@ def reference(
     rules: Iterable[Record] = (),
     automation: Iterable[str] = (),
 ) -> Marts:
-    """Work out the marts.
+    """Compute the marts.
 
-    `records` are pull requests as in a JSONL file, `teams` the team configuration, `coverage` what
-    is loaded by repository, `logins` further logins ever seen by user id (those in the records are
-    seen anyway), `bearers` the user id that has a login today, if that is known. `rules` and
-    `automation` are the settings PULL_REQUESTS and AUTOMATION_LOGINS. A pull request
-    merged before it was created is refused by the ingest and so left out here; the same one twice,
-    a draft event, weight, instant or attribution instant that cannot be is a ValueError.
+    `records` are pull requests as in a JSONL file, `teams` is the team configuration, `coverage`
+    how far each repository is loaded, `logins` further logins seen by user id (in addition to those
+    in the records), `bearers` the user id that has a login now, if known. `rules` and `automation`
+    are the settings PULL_REQUESTS and AUTOMATION_LOGINS. A pull request merged before its creation
+    is left out, because the ingest rejects it. Raises ValueError for a duplicate pull request, or
+    an invalid draft event, weight, instant or attribution instant.
     """
     teams = list(teams)
     seen = _read(records)

@@ -1,4 +1,4 @@
-"""Per pull request: instants, phases, size; and whose it was."""
+"""Instants, phases, size and attribution of each pull request."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ def hours(microseconds: int | Fraction) -> float:
 
 @dataclass(frozen=True)
 class Measured:
-    """A pull request with what METRICS.md derives from it; durations are whole microseconds."""
+    """A pull request with the values of docs/metrics.md; durations in whole microseconds."""
 
     pull_request: PullRequest
     work_started_at: datetime
@@ -34,7 +34,7 @@ class Measured:
     phases: Mapping[str, int] | None
 
     def row(self) -> Row:
-        """Return its row of fct_pull_requests, without columns the record says nothing of."""
+        """Return its row of fct_pull_requests, without columns that the record lacks."""
         pull_request = self.pull_request
         record = pull_request.record
         row: Row = {
@@ -112,7 +112,7 @@ def measure(pull_request: PullRequest, people: People) -> Measured:
 
 
 def _first_commit_at(pull_request: PullRequest) -> datetime | None:
-    """Return the date of the first commit, unless it cannot be."""
+    """Return the date of the first commit, unless it is impossible."""
     at = pull_request.first_commit_at
     if at is None or at < pull_request.created_at - timedelta(hours=365 * 24):
         return None
@@ -151,7 +151,9 @@ def _time_in_draft(pull_request: PullRequest, start: datetime, end: datetime) ->
 
 def attributed_at(pull_request: PullRequest, attribution_instant: str) -> datetime:
     if attribution_instant not in ATTRIBUTION_INSTANTS:
-        raise ValueError(f"{attribution_instant!r} is none of {ATTRIBUTION_INSTANTS}")
+        raise ValueError(
+            f"attribution_instant is {attribution_instant!r}; use one of {ATTRIBUTION_INSTANTS}"
+        )
     if attribution_instant == "created_at":
         return pull_request.created_at
     return pull_request.merged_at or pull_request.closed_at or pull_request.created_at

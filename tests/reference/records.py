@@ -1,4 +1,4 @@
-"""Pull requests and team configuration as read, typed; and who is who."""
+"""Typed pull requests and team configuration, and the accounts of each person."""
 
 import gzip
 import json
@@ -16,7 +16,7 @@ DRAFT_EVENTS = ("ready_for_review", "convert_to_draft")
 
 
 def instant(value: str | datetime) -> datetime:
-    """Read an ISO instant into UTC; one without a zone is an error."""
+    """Convert an ISO instant to UTC; raise ValueError without a zone."""
     read = value if isinstance(value, datetime) else datetime.fromisoformat(value)
     if read.tzinfo is None:
         raise ValueError(f"{value!r} has a time of day but no zone")
@@ -28,7 +28,7 @@ def optional_instant(value: str | datetime | None) -> datetime | None:
 
 
 def configured_instant(value: str | date) -> datetime:
-    """Read a configured instant, where a date without a time of day is midnight UTC."""
+    """Convert a configured instant to UTC; a date without a time of day is midnight UTC."""
     if isinstance(value, datetime):
         return instant(value)
     if isinstance(value, str) and "T" not in value and " " not in value:
@@ -39,7 +39,7 @@ def configured_instant(value: str | date) -> datetime:
 
 
 def matches(value: str, pattern: str) -> bool:
-    """Whether all of a value is what a pattern says: `*` any text, `?` one character."""
+    """Whether a pattern matches the whole value: `*` is any text, `?` one character."""
     return fnmatchcase(value.lower(), pattern.lower().replace("[", "[[]"))
 
 
@@ -49,7 +49,7 @@ def login_key(login: str) -> str:
 
 @dataclass(frozen=True)
 class Person:
-    """Whom GitHub names as an author; both null where it has deleted the login."""
+    """An author on GitHub; id and login are null if GitHub has deleted the account."""
 
     id: str | None
     login: str | None
@@ -105,7 +105,7 @@ class PullRequest:
         return self.repository, self.number
 
     def excluded_by(self, rules: Iterable[Record]) -> str | None:
-        """Return the reason of the first rule of which every pattern matches."""
+        """Return the reason of the first rule whose patterns all match."""
         values = {
             "base": [self.base_ref],
             "head": [self.head_ref],
@@ -155,9 +155,9 @@ def _draft_events(events: Iterable[Record]) -> tuple[DraftEvent, ...]:
     read = []
     for event in events:
         if event["event"] not in DRAFT_EVENTS:
-            raise ValueError(f"{event['event']!r} is none of {DRAFT_EVENTS}")
+            raise ValueError(f"draft event is {event['event']!r}; use one of {DRAFT_EVENTS}")
         read.append(DraftEvent(event["event"] == "convert_to_draft", instant(event["created_at"])))
-    # Stable, so that events of one second stay in timeline order.
+    # The sort is stable: events of the same second stay in timeline order.
     return tuple(sorted(read, key=lambda event: event.created_at))
 
 
@@ -180,13 +180,13 @@ def team_id(team: Record) -> str:
 
 
 def memberships(teams: Iterable[Record]) -> list[Membership]:
-    """Read every membership of every team; a weight that cannot be is an error."""
+    """Return the memberships of all teams; raise ValueError for an invalid weight."""
     read = []
     for team in teams:
         for member in team["members"]:
             weight = Decimal(str(member.get("allocation_weight", "1.00")))
             if not 0 <= weight <= 1 or weight != round(weight, 2):
-                raise ValueError(f"{weight} is no weight from 0.00 to 1.00 in steps of 0.01")
+                raise ValueError(f"weight is {weight}; use 0.00 to 1.00 in steps of 0.01")
             left_at = member.get("left_at")
             read.append(
                 Membership(
@@ -203,10 +203,10 @@ def memberships(teams: Iterable[Record]) -> list[Membership]:
 
 @dataclass
 class People:
-    """Every login ever seen for a user id, and thereby who is the same person.
+    """The logins seen for each user id, which determine the accounts of each person.
 
-    `bearers` says whose a login is today, if that is known; `members` leads from each login of an
-    `also` to the member's own; `automation` are patterns of logins that count as bots.
+    `bearers` maps a login to the user id that has it now, if known. `members` maps each login in an
+    `also` to the member's login. `automation` are patterns of logins that count as bots.
     """
 
     logins: dict[str, set[str]] = field(default_factory=dict)
@@ -257,7 +257,7 @@ class People:
         return any(matches(login_key(person.login), pattern) for pattern in self.automation)
 
     def own_logins_of(self, person: Person) -> set[str]:
-        """Return the logins of a person's account that are not another account's today."""
+        """Return the logins of a person's account that no other account has now."""
         return {
             login
             for login in self.logins_of(person)
@@ -265,7 +265,7 @@ class People:
         }
 
     def joined(self, person: Person) -> set[str]:
-        """Return the members whose `also` makes the person's account one of several."""
+        """Return the members whose `also` joins the person's account with others."""
         own = self.own_logins_of(person)
         return {self.members[login] for login in own if login in self.members}
 
@@ -280,7 +280,7 @@ class People:
         return found | listed
 
     def key(self, person: Person) -> str | None:
-        """Return what is the same for all accounts of one person."""
+        """Return a key that is the same for all accounts of one person."""
         joined = self.joined(person)
         return f"member {min(joined)}" if joined else person.key
 

@@ -1,4 +1,4 @@
-"""One row per team and week, one per team and month."""
+"""The rollups: one row per team and week, one row per team and month."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -33,7 +33,7 @@ class Periods:
         return (period + timedelta(days=31)).replace(day=1)
 
     def start(self, period: date) -> datetime:
-        """Return the first instant of a period: the first midnight where the clock shows two."""
+        """Return the first instant of a period: the first midnight if the clock shows two."""
         return datetime.combine(period, time(), self.zone).astimezone(UTC)
 
     def is_complete(self, period: date, build: Build) -> bool:
@@ -140,7 +140,7 @@ def _cycle_time(attribution: Attribution) -> int:
 
 
 def percentile_cont(durations: Sequence[int], q: str) -> float | None:
-    """Interpolate between the two nearest ranks, as Postgres does; microseconds to hours."""
+    """Return the percentile in hours, interpolated between the nearest ranks as in Postgres."""
     if not durations:
         return None
     ordered = sorted(durations)
@@ -152,7 +152,7 @@ def percentile_cont(durations: Sequence[int], q: str) -> float | None:
 def weighted_percentile(
     durations: Sequence[tuple[int, Decimal | Fraction]], q: str
 ) -> float | None:
-    """Invert the weighted distribution function; microseconds to hours."""
+    """Return the weighted percentile in hours: the inverted weighted distribution function."""
     ordered = sorted((duration, Fraction(weight)) for duration, weight in durations if weight > 0)
     cumulative = list(accumulate(weight for _, weight in ordered))
     if not cumulative:

@@ -1,4 +1,4 @@
-"""The worked examples of DELIVERY.md against the reference."""
+"""The reference computes the worked examples of docs/delivery.md."""
 
 from collections.abc import Iterable, Mapping
 from datetime import date
@@ -36,7 +36,7 @@ def test_worked_example_has_its_deployments(example: Example) -> None:
     assert list(compare(expected, {name: rows[name] for name in expected})) == []
 
 
-def test_what_never_succeeded_is_no_deployment() -> None:
+def test_deployment_that_never_succeeded_has_no_row() -> None:
     rows = delivery(failed_waited_inactive().world).deployments
     assert [deployment for _, _, deployment in rows] == ["B", "D2"]
 
@@ -63,6 +63,6 @@ def test_worked_example_has_its_incidents_and_no_others(example: Example) -> Non
     assert list(compare(example.incidents, rows)) == []
 
 
-def test_shares_of_a_batch_and_of_people_in_no_team_make_one() -> None:
+def test_shares_including_people_in_no_team_add_up_to_one() -> None:
     shares = delivery(EXAMPLES[0].world).team_deployments.values()
     assert 1 - sum(row["share"] for row in shares) == pytest.approx(1 / 3)

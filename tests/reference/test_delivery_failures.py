@@ -1,4 +1,4 @@
-"""Failure, recovery and rework: the table of causes and the readings of it."""
+"""Failure, recovery and rework: the table of causes and its open questions."""
 
 from typing import Any
 
@@ -71,7 +71,7 @@ def test_a_cause_counts_within_the_half_open_window(happens: Any, cause: str) ->
 
 
 @CASES
-def test_the_window_is_a_variable(happens: Any, cause: str) -> None:
+def test_the_window_is_configurable(happens: Any, cause: str) -> None:
     assert causes(happens("3 10:00"), failure_window_days=1) == ""
     assert causes(happens("20 10:00"), failure_window_days=30) == cause
 
@@ -82,7 +82,7 @@ def test_a_cause_can_be_left_out(happens: Any, cause: str) -> None:
     assert causes(happens("3 10:00"), failure_causes=others) == ""
 
 
-def test_a_cause_that_does_not_exist_is_an_error() -> None:
+def test_unknown_cause_is_an_error() -> None:
     with pytest.raises(ValueError, match="incidents"):
         delivery(shop(1), failure_causes=("incidents",))
 
@@ -105,7 +105,7 @@ def test_a_rollback_blames_the_first_deploy_that_it_went_back_past() -> None:
     assert failed(then) == "D2"
 
 
-def test_a_second_rollback_blames_what_ran_since_the_first() -> None:
+def test_a_second_rollback_blames_the_deploy_after_the_first_rollback() -> None:
     then = shop(
         2,
         D1,
@@ -117,7 +117,7 @@ def test_a_second_rollback_blames_what_ran_since_the_first() -> None:
     assert failed(then) == "D2 D3"
 
 
-def test_a_rollback_to_what_was_rolled_back_over_blames_the_later_deploy() -> None:
+def test_a_rollback_to_a_commit_skipped_by_a_former_rollback_blames_the_later_deploy() -> None:
     then = shop(
         3,
         D1,
@@ -130,7 +130,7 @@ def test_a_rollback_to_what_was_rolled_back_over_blames_the_later_deploy() -> No
     assert failed(then) == "D2 D4"
 
 
-def test_a_rollback_to_a_commit_that_never_ran_blames_what_came_after_it() -> None:
+def test_a_rollback_to_a_commit_that_never_ran_blames_the_next_deploy() -> None:
     then = shop(3, D1, ran("D3", "m3", "2 11:00"), ran("R", "m2", "2 12:00"))
     assert failed(then) == "D3"
 
@@ -149,7 +149,7 @@ def test_a_rollback_does_not_blame_another_release_line() -> None:
     assert failed(then) == "D2"
 
 
-def test_a_rollback_remedies_only_what_it_blames() -> None:
+def test_a_rollback_remedies_only_the_blamed_deployment() -> None:
     then = shop(
         3,
         D1,
@@ -170,19 +170,19 @@ def test_a_rollback_to_before_first_blames_nothing() -> None:
 # Reverts
 
 
-def test_a_revert_says_that_what_first_added_the_change_failed() -> None:
+def test_a_revert_fails_the_deployment_that_first_added_the_change() -> None:
     deployments = (D1, ran("D2", "m2", "2 11:00"), ran("D3", "m3", "2 12:00"))
     assert failed(shop(changes(3, c3=REVERT_1), *deployments)) == "D1"
 
 
-def test_a_revert_of_a_revert_says_nothing() -> None:
+def test_a_revert_of_a_revert_is_not_evidence() -> None:
     made = changes(3, c2=REVERT_1, c3=revert_of(2, 'Revert "Change 1"'))
     then = shop(made, D1, ran("D2", "m2", "2 11:00"), ran("D3", "m3", "2 12:00"))
     assert failed(then) == "D1"
     assert [row(then, name)["is_rework"] for name in ("D2", "D3")] == [True, False]
 
 
-def test_a_revert_of_a_revert_of_a_revert_says_nothing() -> None:
+def test_a_revert_of_a_revert_of_a_revert_is_not_evidence() -> None:
     made = changes(
         4,
         c2=REVERT_1,
@@ -196,11 +196,11 @@ def test_a_revert_of_a_revert_of_a_revert_says_nothing() -> None:
     assert not row(then, "D4")["is_rework"]
 
 
-def test_a_change_added_together_with_its_revert_says_nothing() -> None:
+def test_a_change_added_together_with_its_revert_is_not_a_failure() -> None:
     assert failed(shop(changes(2, c2=REVERT_1), ran("D2", "m2", "2 11:00"))) == ""
 
 
-def test_a_change_added_again_together_with_its_revert_says_nothing() -> None:
+def test_a_change_added_again_together_with_its_revert_is_not_a_failure() -> None:
     then = shop(changes(2, c2=REVERT_1), D1, ran("R", "m0", "2 11:00"), ran("D2", "m2", "2 12:00"))
     assert causes(then) == "rollback"
     assert failed(then) == "D1"
@@ -235,7 +235,7 @@ def test_reverts_are_recognised_by_body_branch_and_title(facts: dict[str, str]) 
     ],
     ids=lambda facts: " ".join(facts.values()),
 )
-def test_these_are_no_reverts(facts: dict[str, str]) -> None:
+def test_other_texts_are_not_recognised_as_reverts(facts: dict[str, str]) -> None:
     then = shop(changes(2, c2=facts), D1, ran("D2", "m2", "2 11:00"))
     assert causes(then) == ""
     assert not row(then, "D2")["is_rework"]
@@ -249,7 +249,7 @@ def test_reverts_of_reverts_by_title_and_branch(facts: dict[str, str]) -> None:
     assert not row(then, "D3")["is_rework"]
 
 
-def test_a_revert_of_two_changes_says_that_both_failed() -> None:
+def test_a_revert_of_two_changes_fails_both_deployments() -> None:
     both = {"body": "Reverts #1\nReverts #2"}
     deployments = (D1, ran("D2", "m2", "2 11:00"), ran("D3", "m3", "2 12:00"))
     assert failed(shop(changes(3, c3=both), *deployments)) == "D1 D2"
@@ -274,7 +274,7 @@ def test_hotfixes_are_recognised_by_branch_and_label(facts: dict[str, Any], caus
     assert causes(shop(changes(2, c2=facts), D1, ran("D2", "m2", "2 11:00"))) == cause
 
 
-def test_a_hotfix_says_that_the_last_deploy_before_it_failed() -> None:
+def test_a_hotfix_fails_the_last_deploy_before_it() -> None:
     then = shop(
         changes(3, c3=HOTFIX),
         D1,
@@ -286,7 +286,7 @@ def test_a_hotfix_says_that_the_last_deploy_before_it_failed() -> None:
     assert recovery(then, "D2") == 1
 
 
-def test_a_hotfix_that_closes_an_incident_leaves_it_to_the_incident() -> None:
+def test_with_a_hotfix_that_closes_an_incident_only_the_incident_counts() -> None:
     then = shop(
         changes(3, c3=HOTFIX),
         D1,
@@ -298,7 +298,7 @@ def test_a_hotfix_that_closes_an_incident_leaves_it_to_the_incident() -> None:
     assert recovery(then) == 2
 
 
-def test_a_hotfix_that_closes_an_incident_without_a_deployment_says_nothing() -> None:
+def test_a_hotfix_that_closes_an_unlinked_incident_is_not_evidence() -> None:
     then = shop(
         changes(2, c2=HOTFIX),
         D1,
@@ -328,38 +328,38 @@ def test_a_failure_by_status_is_remedied_by_a_later_success() -> None:
     assert recovery(shop(1, ran("D1", "m1", "2 10:00", *statuses))) == 2
 
 
-def test_a_failure_by_status_is_remedied_by_what_takes_effect_next() -> None:
+def test_a_failure_by_status_is_remedied_by_the_next_effective_deployment() -> None:
     broken = ran("D1", "m1", "2 10:00", ("error", "2 11:00"))
     assert recovery(shop(1, broken, ran("D1'", "m1", "2 13:00"))) == 3
     assert recovery(shop(1, broken)) is None
 
 
-def test_what_took_effect_before_the_failure_is_no_remedy() -> None:
+def test_a_deployment_before_the_failing_status_is_not_a_remedy() -> None:
     broken = ran("D1", "m1", "2 10:00", ("error", "2 12:00"))
     again = ran("D1'", "m1", "2 11:00")
     assert recovery(shop(1, broken, again)) is None
     assert recovery(shop(1, broken, again, ran("D1''", "m1", "2 13:00"))) == 3
 
 
-def test_what_was_overtaken_is_no_remedy() -> None:
+def test_an_overtaken_deployment_is_not_a_remedy() -> None:
     broken = ran("D2", "m2", "2 10:00", ("error", "2 11:00"))
     late = deployment("D1", "m1", "2 09:00", "2 12:00")
     assert recovery(shop(2, broken, late), "D2") is None
 
 
-def test_a_status_that_is_no_cause_has_no_remedy() -> None:
+def test_a_status_that_is_not_a_counted_cause_has_no_remedy() -> None:
     broken = ran("D1", "m1", "2 10:00", ("error", "2 11:00"), ("success", "2 12:00"))
     then = shop(1, broken, incidents=(incident("2 10:30", "2 18:00"),))
     assert recovery(then) == 2
     assert recovery(then, failure_causes=["incident"]) == 8
 
 
-def test_a_failure_before_the_first_success_is_none() -> None:
+def test_a_failing_status_before_the_first_success_does_not_count() -> None:
     then = shop(1, ran("D1", "m1", "2 10:00", ("failure", "2 09:00")))
     assert causes(then) == ""
 
 
-def test_what_is_not_a_deploy_does_not_fail_by_status() -> None:
+def test_other_kinds_than_deploy_do_not_fail_by_status() -> None:
     again = ran("D1'", "m1", "2 11:00", ("failure", "2 12:00"))
     assert failed(shop(1, D1, again)) == ""
 
@@ -385,13 +385,13 @@ def test_recovery_is_the_end_of_the_last_incident_and_none_while_one_is_open() -
     assert recovery(shop(1, D1, incidents=(one, still_open))) is None
 
 
-def test_recovery_is_the_first_remedy_even_if_the_incident_goes_on() -> None:
+def test_recovery_is_the_first_remedy_even_if_the_incident_continues() -> None:
     then = shop(1, D1, ran("R", "m0", "2 12:00"), incidents=(incident("2 11:00", "2 18:00"),))
     assert causes(then) == "incident rollback"
     assert recovery(then) == 2
 
 
-def test_an_incident_that_ended_before_the_deployment_is_no_recovery() -> None:
+def test_an_incident_that_ended_before_the_deployment_is_not_a_recovery() -> None:
     named = incident("2 08:00", "2 10:00", deployment_id="D1")
     then = shop(1, D1, incidents=(named,))
     assert causes(then) == "incident"
@@ -399,7 +399,7 @@ def test_an_incident_that_ended_before_the_deployment_is_no_recovery() -> None:
 
 
 def fixed(*fixes: PullRequest, **more: Any) -> World:
-    """An incident of D1 that #2 closes at 12:00; #2 is deployed at 14:00 if D2 runs."""
+    """An incident of D1 that #2 closes at 12:00; #2 is deployed at 14:00 if there is D2."""
     closed = incident("2 11:00", "2 12:00", fixed_by="#2")
     return shop((*changes(1), *fixes), D1, incidents=(closed,), **more)
 
@@ -423,19 +423,19 @@ def test_an_incident_fixed_by_a_commit_ends_when_that_is_deployed() -> None:
 
 
 @pytest.mark.parametrize("fixed_by", ["#99", sha("gone"), "acme/elsewhere#1"])
-def test_an_incident_with_an_unknown_fix_ends_with_its_own_end(fixed_by: str) -> None:
+def test_an_incident_with_an_unknown_fix_ends_at_resolved_at(fixed_by: str) -> None:
     closed = incident("2 11:00", "2 12:00", fixed_by=fixed_by)
     assert recovery(shop(1, D1, incidents=(closed,))) == 2
 
 
-def test_an_incident_closed_by_a_change_in_first_ends_with_its_own_end() -> None:
+def test_an_incident_closed_by_a_change_in_first_ends_at_resolved_at() -> None:
     closed = incident("2 11:00", "2 12:00", fixed_by="#1")
     first, later = ran("F", "m1", "2 09:00"), ran("D2", "m2", "2 10:00")
     then = world(changes(2), (first, later), incidents=(closed,))
     assert recovery(then, "D2") == 2
 
 
-def test_an_incident_closed_by_a_change_that_is_not_measured_ends_with_its_own_end() -> None:
+def test_an_incident_closed_by_a_change_that_is_not_measured_ends_at_resolved_at() -> None:
     elsewhere = change(7, "2 12:00", repository="acme/elsewhere", id="PR_E")
     closed = incident("2 11:00", "2 12:00", fixed_by="acme/elsewhere#7")
     made = changes(1)
@@ -457,7 +457,7 @@ def test_a_rollback_is_rework() -> None:
     assert row(rolled_back("3 10:00"), "R")["is_rework"]
 
 
-def test_a_deploy_that_adds_nothing_is_no_rework() -> None:
+def test_a_deploy_that_adds_nothing_is_not_rework() -> None:
     made = changes(1)
     side = commit("side", "2 10:30", "m1")
     then = shop(made, D1, ran("D2", "side", "2 11:00"), commits=(*chain(*made), side))
@@ -465,7 +465,7 @@ def test_a_deploy_that_adds_nothing_is_no_rework() -> None:
     assert not row(then, "D2")["is_rework"]
 
 
-def test_reverts_hotfixes_and_what_was_withdrawn_together_are_rework() -> None:
+def test_reverts_hotfixes_and_restored_changes_together_are_rework() -> None:
     back = (D1, ran("R", "m0", "2 11:00"))
     made = changes(3, c2=HOTFIX, c3={"title": 'Revert "Something old"'})
     assert row(shop(made, *back, ran("D3", "m3", "2 12:00")), "D3")["is_rework"]

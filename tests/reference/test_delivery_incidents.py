@@ -1,4 +1,4 @@
-"""Which deployment an incident is linked to, and what GitHub's issues say."""
+"""The deployment that an incident is linked to, and incidents from GitHub issues."""
 
 from typing import Any
 
@@ -19,11 +19,11 @@ D1, D2 = ran("D1", "m1", "2 10:00"), ran("D2", "m2", "2 12:00")
 
 
 def two(*more: GitHubDeployment, **of: Any) -> World:
-    """D1 at 10:00, D2 at 12:00, an incident at 11:00 unless it says otherwise."""
+    """D1 at 10:00, D2 at 12:00, an incident at 11:00 unless given otherwise."""
     return shop(2, D1, D2, *more, incidents=(incident(of.pop("started", "2 11:00"), **of),))
 
 
-def test_an_incident_is_linked_to_what_ran_as_it_began() -> None:
+def test_an_incident_is_linked_to_the_deployment_that_ran_when_it_began() -> None:
     assert linked(two()) == ("D1", "inferred")
     assert linked(two(started="2 12:00")) == ("D2", "inferred")
     assert linked(two(started="2 11:59")) == ("D1", "inferred")
@@ -41,7 +41,7 @@ def test_an_incident_is_linked_to_what_ran_as_it_began() -> None:
         ({"pull_request": "https://github.com/acme/shop/pull/2"}, "pull_request"),
     ],
 )
-def test_what_an_incident_names_counts_without_a_window(names: dict[str, str], how: str) -> None:
+def test_a_named_deployment_counts_without_a_window(names: dict[str, str], how: str) -> None:
     assert linked(two(started="30 11:00", **names)) == ("D2", how)
     assert linked(two(started="2 11:00", **names)) == ("D2", how)
 
@@ -59,7 +59,7 @@ def test_a_commit_deployed_twice_means_the_last_before_the_incident() -> None:
 
 
 @pytest.mark.parametrize("name", ["B", "D1'", "R", "L", "unheard of"])
-def test_naming_what_cannot_fail_is_as_if_nothing_were_named(name: str) -> None:
+def test_a_named_deployment_that_cannot_fail_is_ignored(name: str) -> None:
     others = (
         ran("D1'", "m1", "2 10:30"),
         deployment("L", "m1", "2 11:30", "2 12:30"),
@@ -68,27 +68,27 @@ def test_naming_what_cannot_fail_is_as_if_nothing_were_named(name: str) -> None:
     assert linked(two(*others, deployment_id=name)) == ("D1", "inferred")
 
 
-def test_a_redeploy_stands_for_what_it_repeated() -> None:
+def test_during_a_redeploy_the_repeated_deployment_is_blamed() -> None:
     again = (ran("D2'", "m2", "2 13:00"), ran("D2''", "m2", "2 14:00"))
     assert linked(two(*again, started="2 15:00")) == ("D2", "inferred")
     assert linked(two(*again, started="9 12:00")) == (None, "outside_window")
 
 
-def test_a_rollback_stands_for_what_it_remedied() -> None:
+def test_during_a_rollback_the_remedied_deployment_is_blamed() -> None:
     assert linked(two(ran("R", "m1", "2 13:00"), started="2 14:00")) == ("D2", "inferred")
 
 
-def test_first_stands_for_nothing() -> None:
+def test_during_first_no_deployment_is_blamed() -> None:
     assert linked(two(started="2 09:00")) == (None, "no_deployment_to_blame")
     assert linked(two(started="1 09:00")) == (None, "before_first_deployment")
 
 
-def test_what_was_overtaken_is_never_blamed() -> None:
+def test_an_overtaken_deployment_is_never_blamed() -> None:
     late = deployment("L", "m1", "2 11:30", "2 12:30")
     assert linked(two(late, started="2 13:00")) == ("D2", "inferred")
 
 
-def test_caused_by_change_decides() -> None:
+def test_caused_by_change_overrides_the_inference() -> None:
     assert linked(two(started="19 12:00")) == (None, "outside_window")
     assert linked(two(started="19 12:00", caused_by_change=True)) == ("D2", "inferred")
     never = {"caused_by_change": False, "deployment_id": "D2"}
@@ -100,7 +100,7 @@ def test_without_repository_and_target_nothing_is_inferred() -> None:
     assert linked(two(repository=None, deployment_id="D2")) == ("D2", "deployment")
 
 
-def test_an_incident_of_what_is_not_measured() -> None:
+def test_an_incident_of_an_unmeasured_target_has_that_reason() -> None:
     assert linked(two(repository="acme/docs")) == (None, "not_measured")
     assert linked(two(target="api")) == (None, "not_measured")
 
@@ -155,7 +155,7 @@ def test_an_incident_of_one_of_several_services(of: dict[str, Any], found: str) 
         ("Started: this morning", ("A1", "inferred")),
     ],
 )
-def test_what_an_issue_says(body: str, found: tuple[str | None, str]) -> None:
+def test_fields_in_the_body_of_an_issue(body: str, found: tuple[str | None, str]) -> None:
     assert linked(services(issue("I1", "2 12:00", None, body=body))) == found
 
 
@@ -181,14 +181,14 @@ def test_issues_with_the_label_are_incidents_unless_dismissed() -> None:
     assert listed(*issues, labels=("bug",)) == ["I2", "I3"]
 
 
-def test_a_reopened_issue_is_open_whoever_closed_it_before() -> None:
+def test_a_reopened_issue_is_open_and_has_no_fix() -> None:
     reopened = issue("I1", "2 11:00", None, closed_by="#1")
     then = world(changes(1), (B, D1), issues=(reopened,))
     (found,) = delivery(then).incidents.values()
     assert (found["deployment_id"], found["ended_at"]) == ("D1", None)
 
 
-def test_an_incidents_end_is_that_of_the_target_it_is_about() -> None:
+def test_an_incident_ends_when_its_fix_is_deployed_to_its_target() -> None:
     """The fix #2 is deployed in web at 13:00 and in api, where the incident is, at 15:00."""
     made = (*changes(1), change(2, "2 12:30"))
     deployments = [

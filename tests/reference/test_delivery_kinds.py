@@ -1,4 +1,4 @@
-"""Kinds of deployments, what each adds and withdraws, and when a change was deployed."""
+"""Kinds of deployments, the changes that each adds and withdraws, and deployment times."""
 
 from dataclasses import replace
 from typing import Any
@@ -31,7 +31,7 @@ from tests.reference.delivery_examples import (
 ELSEWHERE = "acme/elsewhere"
 
 
-def test_first_ships_nothing_and_is_no_teams() -> None:
+def test_first_adds_nothing_and_belongs_to_no_team() -> None:
     shipped = world(changes(1), (ran("F", "m1", "2 09:00"),))
     assert kinds(shipped) == "first"
     assert row(shipped, "F")["changes_added"] == 0
@@ -39,24 +39,24 @@ def test_first_ships_nothing_and_is_no_teams() -> None:
     assert reason(shipped) == "before_first_deployment"
 
 
-def test_an_ancestor_requested_before_what_runs_succeeded_is_overtaken() -> None:
+def test_an_ancestor_requested_before_the_running_one_succeeded_is_overtaken() -> None:
     late = shop(2, ran("D2", "m2", "2 10:00"), deployment("D1", "m1", "2 09:59", "2 10:30"))
     assert kinds(late) == "first deploy overtaken"
     assert row(late, "D1")["changes_withdrawn"] == 0
 
 
-def test_an_ancestor_requested_as_what_runs_succeeded_is_a_rollback() -> None:
+def test_an_ancestor_requested_when_the_running_one_succeeded_is_a_rollback() -> None:
     back = shop(2, ran("D2", "m2", "2 10:00"), deployment("R", "m1", "2 10:00", "2 10:30"))
     assert kinds(back) == "first deploy rollback"
 
 
-def test_what_was_overtaken_never_runs() -> None:
+def test_an_overtaken_deployment_never_runs() -> None:
     late = deployment("D1", "m1", "2 09:30", "2 10:30")
     then = shop(2, ran("D2", "m2", "2 10:00"), late, ran("D3", "m2", "2 11:00"))
     assert kinds(then) == "first deploy overtaken redeploy"
 
 
-def test_a_redeploy_counts_as_what_runs() -> None:
+def test_a_redeploy_becomes_the_running_deployment() -> None:
     again = ran("D2'", "m2", "2 12:00")
     late = shop(2, ran("D2", "m2", "2 10:00"), again, deployment("D1", "m1", "2 11:00", "2 13:00"))
     assert kinds(late) == "first deploy redeploy overtaken"
@@ -84,7 +84,7 @@ def test_a_change_of_first_is_live_until_a_rollback_withdraws_it() -> None:
     assert (deployed_by(then, 1), deployed_by(then, 2)) == (None, "D")
 
 
-def test_deployments_of_one_instant_go_by_request_then_by_id() -> None:
+def test_deployments_of_one_instant_are_ordered_by_request_then_by_id() -> None:
     one = deployment("Z", "m1", "2 09:00", "2 10:00")
     other = deployment("A", "m2", "2 09:30", "2 10:00")
     same = deployment("A'", "m2", "2 09:30", "2 10:00")
@@ -141,7 +141,7 @@ def test_a_descendant_of_the_head_does_not_contain_the_change() -> None:
     assert reason(then) == "not_deployed"
 
 
-def test_an_unknown_commit_is_a_new_first_and_what_was_live_stays_live() -> None:
+def test_an_unknown_commit_is_a_new_first_and_live_changes_stay_live() -> None:
     gone = ran("X", "gone", "2 10:00")
     then = shop(2, ran("D1", "m1", "2 09:00"), gone, ran("D2", "m2", "2 11:00"))
     assert kinds(then) == "first deploy first deploy"
@@ -156,15 +156,15 @@ def test_after_unknown_commits_alone_the_first_known_one_is_first_too() -> None:
     assert deployed_by(then, 2) == "D2"
 
 
-def test_a_change_merged_but_not_deployed_says_so() -> None:
+def test_a_merged_change_without_deployment_has_reason_not_deployed() -> None:
     assert reason(shop(1)) == "not_deployed"
 
 
-def test_a_change_without_a_merge_commit_says_so() -> None:
+def test_a_change_without_a_merge_commit_has_reason_no_merge_commit() -> None:
     assert reason(shop((change(1, merge_commit_sha=None),))) == "no_merge_commit"
 
 
-def test_a_merge_commit_in_no_graph_says_so() -> None:
+def test_a_merge_commit_in_no_graph_has_reason_unknown_commit() -> None:
     made = change(1)
     assert reason(shop((made,), commits=(commit("m0", "1 12:00"),))) == "unknown_commit"
 
@@ -224,7 +224,7 @@ def test_a_target_claims_changes_by_label_or_path() -> None:
     assert services(("svc:api",), by_path, WEB, paths=("x",)) == {"api": 1, "web": 0}
 
 
-def test_the_last_rule_of_a_repository_and_target_holds() -> None:
+def test_the_last_rule_of_a_repository_and_target_applies() -> None:
     assert services((), replace(API, environment="^none$"), API) == {"api": 1}
     assert services((), API, replace(API, environment="^none$")) == {}
 
@@ -236,7 +236,7 @@ def test_a_change_is_deployed_by_the_first_deployment_of_any_of_its_targets() ->
         deployment("A1", "m1", "2 10:00", "2 10:00", environment="api"),
     )
     then = world(changes(1), deployments, rules=(API, WEB))
-    assert deployed_by(then, 1) == "A1", "in web it was in `first`"
+    assert deployed_by(then, 1) == "A1", "in web the change was in `first`"
     assert reason(then) is None
 
 
@@ -253,14 +253,14 @@ def test_other_repositories_changes_are_never_contained() -> None:
     assert row(then, "D1")["changes_added"] == 1
 
 
-def test_a_vanished_pull_request_is_no_change() -> None:
+def test_a_vanished_pull_request_is_not_a_change() -> None:
     assert (
         row(shop((change(1, is_vanished=True),), ran("D1", "m1", "2 09:00")), "D1")["changes_added"]
         == 0
     )
 
 
-def test_an_excluded_pull_request_is_deployed_but_counts_nowhere() -> None:
+def test_an_excluded_pull_request_is_deployed_but_not_counted() -> None:
     made = (change(1), change(2, "2 08:01", title="Develop into main"))
     rules = ({"title": "Develop*", "reason": "between branches"},)
     done = delivery(shop(made, ran("D1", "m2", "2 09:00"), exclusions=rules))

@@ -1,4 +1,4 @@
-"""Rows of teams: which there are, what is null and what is 0, shares, complete and settled."""
+"""Rows of teams: their periods, null or 0 figures, shares, complete and settled periods."""
 
 from datetime import date
 from typing import Any
@@ -33,7 +33,7 @@ def loaded(as_of: str) -> dict[str, Any]:
     return {"coverage": {SHOP: Coverage(covered_to=as_of)}}
 
 
-def test_shares_of_a_rollback_are_of_what_it_withdraws() -> None:
+def test_shares_of_a_rollback_come_from_its_withdrawn_changes() -> None:
     made = (change(1), change(2, "2 08:01", "Bob"), change(3, "2 08:02", "Eve"))
     done = delivery(shop(made, ran("D3", "m3", "2 10:00"), ran("R", "m1", "2 11:00")))
     assert shares(done, "R") == {"web": 0.25, "unassigned": 0.25}
@@ -44,7 +44,7 @@ def test_overtaken_and_redeployed_have_no_shares() -> None:
     assert shares(done, "D1'") == {}
 
 
-def test_a_weight_of_zero_counts_plainly_and_not_by_weight() -> None:
+def test_a_weight_of_zero_counts_only_in_unweighted_figures() -> None:
     dan = team("ops", Dan=0)
     done = delivery(shop((change(1, author="Dan"),), D1, teams=(CORE, dan)))
     figures = row(done, "2026-03-02", "ops")
@@ -60,7 +60,7 @@ def test_measured_from_is_the_later_of_the_teams_first_change_and_first() -> Non
     assert row(delivery(late), "2026-03-09")["measured_from"] == at("10 09:00")
 
 
-def test_before_measured_from_every_figure_is_null_and_in_its_period_none() -> None:
+def test_figures_are_null_before_measured_from_but_not_in_its_period() -> None:
     # Ada's change is attributed on the 10th and was deployed from its branch on the 5th.
     made = pr(1, "Ada", "2 08:00", "10 09:00", head_sha=None)
     done = delivery(shop((made,), ran("D1", "m1", "11 09:00")))
@@ -77,7 +77,7 @@ def test_a_period_that_ends_at_measured_from_is_null() -> None:
     assert row(done, "2026-03-09")["deployments"] == 0
 
 
-def test_rows_go_on_to_the_last_deployment_and_recovery() -> None:
+def test_rows_continue_to_the_last_deployment_and_recovery() -> None:
     made = changes(1)
     done = delivery(shop(made, ran("D1", "m1", "20 10:00"), **loaded("2026-03-03T00:00Z")))
     assert days(done) == ["2026-03-02", "2026-03-09", "2026-03-16"]
@@ -86,7 +86,7 @@ def test_rows_go_on_to_the_last_deployment_and_recovery() -> None:
     assert days(done) == ["2026-03-02", "2026-03-09", "2026-03-16"]
 
 
-def test_a_recovery_counts_in_its_own_period() -> None:
+def test_a_recovery_counts_in_the_period_of_the_recovery() -> None:
     done = delivery(shop(1, D1, incidents=(incident("2 11:00", "10 10:00"),)))
     before, after = row(done, "2026-03-02"), row(done, "2026-03-09")
     assert (before["failed_deployments"], before["failures_recovered"]) == (1, 0)
@@ -97,7 +97,7 @@ def test_a_recovery_counts_in_its_own_period() -> None:
 @pytest.mark.parametrize(
     ("as_of", "still_open"), [("2026-03-10T09:59Z", 1), ("2026-03-10T10:00Z", 0)]
 )
-def test_a_failure_is_open_until_as_of_says_it_recovered(as_of: str, still_open: int) -> None:
+def test_a_failure_is_open_until_as_of_reaches_its_recovery(as_of: str, still_open: int) -> None:
     ended = incident("2 11:00", "10 10:00")
     done = delivery(shop(1, D1, incidents=(ended,), **loaded(as_of)))
     assert row(done, "2026-03-02")["failures_open"] == still_open

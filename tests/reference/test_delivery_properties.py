@@ -1,4 +1,4 @@
-"""What holds in every world, whatever happens in it."""
+"""Invariants that hold in every random world."""
 
 from collections import Counter, defaultdict
 from dataclasses import replace
@@ -28,7 +28,7 @@ LINKED = {
     "outside_window",
 }
 
-# Small ones that shrink, and larger ones that do not.
+# Small worlds that can shrink, and larger ones that cannot.
 all_worlds = worlds() | st.builds(random_world, st.integers(0, 9999), st.just(80))
 any_world = given(world=all_worlds, options=options())
 unhurried = settings(
@@ -82,7 +82,7 @@ def test_a_change_is_added_and_withdrawn_in_turn(world: World, options: Any) -> 
 
 @unhurried
 @any_world
-def test_what_is_added_is_contained_and_what_is_not_deployed_is_not(
+def test_added_changes_are_contained_and_undeployed_ones_are_not(
     world: World, options: Any
 ) -> None:
     done = delivery(world, **options)
@@ -108,14 +108,14 @@ def test_what_is_added_is_contained_and_what_is_not_deployed_is_not(
         if found["not_deployed_reason"] != "not_deployed":
             continue
         for (repository, target, _), row in done.deployments.items():
-            # A service's deployment may contain what another service claims.
+            # A service's deployment may contain changes that another service claims.
             if repository == change[0] == target and row["kind"] != "overtaken":
                 assert not contains(row["commit_sha"], change)
 
 
 @unhurried
 @any_world
-def test_failures_and_recoveries_are_of_deploys(world: World, options: Any) -> None:
+def test_only_deploys_fail_and_recover(world: World, options: Any) -> None:
     for row in delivery(world, **options).deployments.values():
         assert row["is_failed"] == bool(row["failure_causes"])
         assert set(row["failure_causes"]) <= set(options["failure_causes"])
@@ -133,7 +133,7 @@ def test_failures_and_recoveries_are_of_deploys(world: World, options: Any) -> N
 
 @unhurried
 @any_world
-def test_a_deployment_fails_by_all_causes_if_by_some(world: World, options: Any) -> None:
+def test_deployments_that_fail_by_some_causes_also_fail_by_all(world: World, options: Any) -> None:
     some = delivery(world, **options).deployments
     every = delivery(world, **options | {"failure_causes": CAUSES}).deployments
     for key, row in some.items():
@@ -195,7 +195,7 @@ def test_the_order_of_the_facts_does_not_matter(world: World, options: Any, rand
 
 @unhurried
 @any_world
-def test_kinds_are_what_ran_before_says(world: World, options: Any) -> None:
+def test_kinds_follow_from_the_deployment_that_ran_before(world: World, options: Any) -> None:
     running: dict[Any, Any] = {}
     for key, row in delivery(world, **options).deployments.items():
         before = running.get(key[:2])

@@ -1,4 +1,4 @@
-"""Real commit graphs: the first release with a pull request is the one that git names."""
+"""Real commit graphs: the first release with a pull request is the same as in git."""
 
 import gzip
 import json
@@ -13,7 +13,7 @@ import pytest
 from tests.reference.delivery import Commit, Delivery, PullRequest, Rule, Tag, World, delivery
 
 DATA = Path(__file__).parent / "data"
-# The share of pull requests for which the first release after the merge is another one.
+# The share of pull requests whose first release by date is not the one that contains them.
 WRONG_BY_DATE = {
     ("devlake", "all"): 0.677,
     ("devlake", "stable"): 0.651,
@@ -39,7 +39,7 @@ def at(seconds: int) -> datetime:
 
 
 def world(repository: str, of: Row, rule: str) -> World:
-    """Make a world in which each tag of a rule is a deployment. Commits are named by place."""
+    """Make a world in which each tag of a rule is a deployment; commits are named by position."""
     tags = [of["tags"][place] for place, _ in of["rules"][rule]["deployments"]]
     return World(
         repositories={repository: "main"},
@@ -79,9 +79,7 @@ def deliveries(name: str, rule: str) -> list[tuple[Row, Delivery]]:
 
 
 @REAL
-def test_the_first_release_with_a_pull_request_is_the_one_that_git_names(
-    name: str, rule: str
-) -> None:
+def test_the_first_release_with_a_pull_request_is_the_same_as_in_git(name: str, rule: str) -> None:
     for of, done in deliveries(name, rule):
         expected = {
             number: of["tags"][tag][0] if isinstance(tag, int) else tag
@@ -97,7 +95,7 @@ def test_the_first_release_with_a_pull_request_is_the_one_that_git_names(
 
 
 @REAL
-def test_kinds_and_numbers_of_added_pull_requests_are_those_of_git(name: str, rule: str) -> None:
+def test_kinds_and_numbers_of_added_pull_requests_equal_git(name: str, rule: str) -> None:
     for of, done in deliveries(name, rule):
         rows = done.deployments.values()
         found = [(row["deployment_id"], row["kind"], row["changes_added"]) for row in rows]
@@ -109,7 +107,7 @@ def test_kinds_and_numbers_of_added_pull_requests_are_those_of_git(name: str, ru
 
 
 @REAL
-def test_dates_would_name_another_release(name: str, rule: str) -> None:
+def test_matching_by_date_would_find_another_release(name: str, rule: str) -> None:
     compared = wrong = 0
     for of in facts(name).values():
         later = [

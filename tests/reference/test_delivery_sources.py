@@ -1,4 +1,4 @@
-"""From GitHub's facts to deployments: every row of the table of sources."""
+"""Deployments from GitHub's data: every row of the table of sources."""
 
 from dataclasses import replace
 from typing import Any
@@ -61,7 +61,7 @@ def test_without_an_environment_the_original_one_counts() -> None:
     assert list(deployed(world(changes(1), (one, renamed)))) == ["D"]
 
 
-def test_a_deployment_of_another_task_is_none() -> None:
+def test_a_deployment_of_another_task_does_not_count() -> None:
     other = replace(ran("D", "m1", "2 09:00"), task="deploy:migrations")
     assert deployed(world(changes(1), (other,))) == {}
 
@@ -103,7 +103,7 @@ def test_releases(options: dict[str, Any], found: list[str]) -> None:
     assert deployed(then)["v1"] == ("02 09:00", "02 09:00")
 
 
-def test_a_lightweight_tag_has_its_commits_date_and_says_so() -> None:
+def test_a_lightweight_tag_has_its_commits_date_and_is_approximate() -> None:
     tags = (
         Tag(id="t1", repository=SHOP, name="api-v1", commit_sha=sha("m1"), tagged_at=at("3 09:00")),
         Tag(id="t2", repository=SHOP, name="api-v2", commit_sha=sha("m2"), tagged_at=None),

@@ -1,4 +1,4 @@
-"""Whose pull request it was: windows, weights, instants, people and their logins."""
+"""Attribution of pull requests: windows, weights, instants, people and their logins."""
 
 from datetime import UTC, date, datetime
 
@@ -89,7 +89,7 @@ def test_created_at_attribution_still_counts_in_the_week_of_the_merge() -> None:
     assert merged_by_period(work_out(records, old).velocity) == {"2026-01-05": 0}
 
 
-def test_a_renamed_person_is_one_person_and_any_login_holds() -> None:
+def test_a_renamed_person_is_one_person_under_any_login() -> None:
     records = [
         pr(1, "ada-old", "01-05", "01-06", author_id="U1"),
         pr(
@@ -115,7 +115,7 @@ def test_a_renamed_person_is_one_person_and_any_login_holds() -> None:
     assert row["first_review_at"] == datetime(2026, 1, 6, 3, tzinfo=UTC)
 
 
-def test_a_former_login_that_another_account_has_today_is_that_accounts_alone() -> None:
+def test_a_former_login_that_another_account_has_now_stands_only_for_that_account() -> None:
     records = [
         pr(1, "ada", "01-05", "01-06", author_id="U1"),
         pr(2, "lovelace", "01-05", "01-06", author_id="U1"),
@@ -140,7 +140,7 @@ def test_the_accounts_in_also_are_one_person() -> None:
     assert marts.pull_requests[REPOSITORY, 1]["first_review_at"] is None
 
 
-def test_a_login_taken_over_by_another_person_is_the_other_person_as_a_reviewer() -> None:
+def test_a_review_under_a_login_taken_over_by_another_person_counts() -> None:
     records = [
         pr(1, "ada", "01-05", "01-06", author_id="U1"),
         pr(2, "lovelace", "01-05", "01-06", author_id="U1")
@@ -150,7 +150,7 @@ def test_a_login_taken_over_by_another_person_is_the_other_person_as_a_reviewer(
     assert row["first_review_at"] == datetime(2026, 1, 5, 9, tzinfo=UTC)
 
 
-def test_a_login_seen_only_on_a_review_or_a_vanished_pull_request_holds() -> None:
+def test_a_login_seen_only_on_a_review_or_a_vanished_pull_request_counts() -> None:
     records = [
         pr(1, "lovelace", "01-05", "01-06", author_id="U1"),
         pr(2, "eve", "01-05", "01-06", reviews=[review("ADA", "01-05", author_id="U1")]),
@@ -162,7 +162,7 @@ def test_a_login_seen_only_on_a_review_or_a_vanished_pull_request_holds() -> Non
     assert weights(marts, 3) == {"web": "1.00"}
 
 
-def test_bots_count_where_listed_with_or_without_suffix_and_nobody_is_no_author() -> None:
+def test_listed_bots_count_with_or_without_suffix_and_deleted_authors_do_not() -> None:
     records = [
         pr(1, "renovate[bot]", "01-05", "01-06", author_type="Bot"),
         pr(2, "renovate", "01-05", "01-06", author_type="Bot"),
@@ -174,7 +174,7 @@ def test_bots_count_where_listed_with_or_without_suffix_and_nobody_is_no_author(
     assert marts.velocity["core", date(2026, 1, 5)]["contributors"] == 1
 
 
-def test_what_has_vanished_or_cannot_be_is_left_out_and_what_occurs_twice_is_refused() -> None:
+def test_vanished_or_impossible_records_are_left_out_and_duplicates_are_refused() -> None:
     records = [
         pr(1, "ada", "01-05", "01-06", vanished_at=at("01-07")),
         pr(2, "ada", "01-05T01", "01-05"),
@@ -196,6 +196,6 @@ def test_what_has_vanished_or_cannot_be_is_left_out_and_what_occurs_twice_is_ref
         ([ADA], {"attribution_instant": "closed_at"}, "closed_at"),
     ],
 )
-def test_what_cannot_be_is_refused(teams: list[Row], options: Row, message: str) -> None:
+def test_invalid_input_is_refused(teams: list[Row], options: Row, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         work_out(EXAMPLES, *teams, **options)

@@ -54,7 +54,7 @@ def test_percentiles_agree_with_the_standard_library_and_with_repetition(seed: i
         assert weighted_percentile(weighted, str(q / 100)) == expected
 
 
-def test_a_weighted_percentile_is_reached_exactly_where_floats_miss_it() -> None:
+def test_a_weighted_percentile_is_exact_even_if_floats_would_miss_it() -> None:
     weighted = [
         (1 * HOUR, Decimal("0.30")),
         (2 * HOUR, Decimal("0.25")),
@@ -91,7 +91,7 @@ def test_compare_values(expected: object, actual: object, difference: str | None
     assert found == ([] if difference is None else [difference])
 
 
-def test_compare_names_rows_and_columns_that_are_missing_or_too_many() -> None:
+def test_compare_lists_missing_and_unexpected_rows_and_columns() -> None:
     expected: dict[Any, Row] = {("core", 1): {"a": 1}, ("core", 2): {"a": None}}
     actual: dict[Any, Row] = {("core", 1): {"b": 1}, ("web", 3): {"a": "x"}}
     assert list(compare(expected, actual)) == [
@@ -99,7 +99,7 @@ def test_compare_names_rows_and_columns_that_are_missing_or_too_many() -> None:
         "core 2: no such row, expected {a: null}",
         "web 3: row not expected, got {a: 'x'}",
     ]
-    with pytest.raises(ValueError, match="two rows of core"):
+    with pytest.raises(ValueError, match="two rows have the key core"):
         keyed([{"team": "core"}, {"team": "core"}], "team")
 
 

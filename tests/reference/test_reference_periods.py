@@ -1,4 +1,4 @@
-"""Weeks and months: which have rows, what counts in them, when they are complete."""
+"""Weeks and months: which have rows, which merges count, when they are complete."""
 
 from datetime import UTC, date, datetime
 
@@ -121,7 +121,7 @@ def test_the_weeks_that_have_rows(windows: list[tuple[str, str | None]], weeks: 
     ("left_at", "last_week"),
     [("2026-01-19", "2026-01-12"), ("2026-01-19T00:00:01Z", "2026-01-19"), (None, "2026-01-19")],
 )
-def test_whoever_leaves_at_as_of_has_left(left_at: str | None, last_week: str) -> None:
+def test_a_member_who_leaves_at_as_of_has_left(left_at: str | None, last_week: str) -> None:
     core = team("core", ("ada", 1, "2026-01-06", left_at))
     marts = work_out([pr(1, "eve", "01-05", "01-06")], core, as_of="01-19")
     assert list(merged_by_period(marts.velocity))[-1] == last_week
@@ -130,7 +130,7 @@ def test_whoever_leaves_at_as_of_has_left(left_at: str | None, last_week: str) -
 @pytest.mark.parametrize(
     ("as_of", "complete"), [("2026-11-01T03:59:59", False), ("2026-11-01T04", True)]
 )
-def test_a_month_ends_at_the_first_midnight_where_the_clock_shows_two(
+def test_a_month_ends_at_the_first_midnight_if_the_clock_shows_two(
     as_of: str, complete: bool
 ) -> None:
     marts = work_out(
@@ -139,7 +139,7 @@ def test_a_month_ends_at_the_first_midnight_where_the_clock_shows_two(
     assert marts.lead_time["core", date(2026, 10, 1)]["is_complete"] is complete
 
 
-def test_a_merge_after_as_of_prolongs_the_rows_unless_the_team_had_not_begun() -> None:
+def test_a_merge_after_as_of_extends_the_rows_unless_nobody_had_joined_the_team() -> None:
     records = [pr(1, "ada", "01-05", "02-03"), pr(2, "bob", "01-05", "02-03")]
     late = team("late", ("bob", 1, "2026-01-21", None))
     marts = work_out(records, ADA, late)
@@ -161,7 +161,7 @@ def test_the_first_period_counts_all_of_its_merges_and_those_before_have_no_row(
     assert merged_by_period(marts.lead_time) == {"2026-01-01": 3}
 
 
-def test_no_as_of_no_rollup_rows_but_facts() -> None:
+def test_without_as_of_there_are_facts_but_no_rollup_rows() -> None:
     marts = work_out(EXAMPLES, CORE, WEB, as_of=None)
     assert marts.build == Build(None, None, None)
     assert (marts.velocity, marts.lead_time) == ({}, {})

@@ -102,7 +102,7 @@ def test_draft_hours(
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_phases_agree_with_a_walk_minute_by_minute(seed: int) -> None:
+def test_phases_agree_with_a_count_minute_by_minute(seed: int) -> None:
     rng = random.Random(seed)
     start = datetime(2026, 1, 5, tzinfo=UTC)
     merged = rng.randint(1, 300)
@@ -132,7 +132,7 @@ def test_phases_agree_with_a_walk_minute_by_minute(seed: int) -> None:
     assert phases(record)[1:4] == tuple(minutes / 60 for minutes in spent.values())
 
 
-def test_sizes_links_and_ids_are_expected_only_of_records_that_have_them() -> None:
+def test_sizes_links_and_ids_are_in_the_row_only_if_the_record_has_them() -> None:
     bare = pr(1, "ada", "01-05", "01-06")
     assert not {"size", "url", "pull_request_id"} & fact(bare).keys()
     row = fact(bare | {"additions": 7, "deletions": 5, "url": "u", "id": "PR_1"})

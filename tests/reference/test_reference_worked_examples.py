@@ -1,4 +1,4 @@
-"""The worked examples of METRICS.md."""
+"""The reference computes the worked examples of docs/metrics.md."""
 
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -42,7 +42,7 @@ def velocity_row(name: str, week: str, *figures: Any) -> Row:
     return row | dict(zip(columns, figures, strict=True))
 
 
-def test_worked_example_velocity_is_these_rows_and_no_others() -> None:
+def test_worked_example_has_exactly_these_velocity_rows() -> None:
     expected = [
         velocity_row("core", "2026-01-05", 1, Decimal("0.5"), 24.0, 24.0, 1, True),
         velocity_row("core", "2026-01-12", 1, Decimal("1.0"), 24.0, 24.0, 1, True),
@@ -60,7 +60,7 @@ def test_worked_example_velocity_is_these_rows_and_no_others() -> None:
     )
 
 
-def test_worked_example_lead_time_is_these_rows_and_no_others() -> None:
+def test_worked_example_has_exactly_these_lead_time_rows() -> None:
     columns = (
         "prs_merged",
         "median_lead_time_hours",
@@ -108,7 +108,7 @@ def test_worked_example_cleo_is_unassigned_until_she_joins() -> None:
     assert {name for name, _ in marts.velocity} == {"core", "web"}
 
 
-def test_worked_example_dan_at_zero_counts_plainly_and_not_by_weight() -> None:
+def test_worked_example_dan_at_zero_counts_only_in_unweighted_figures() -> None:
     web = with_member(WEB, "Dan", 0.00, "2026-01-01", None)
     marts = work_out([*EXAMPLES, pr(9, "Dan", "01-06T00", "01-06T01")], CORE, web)
     week, month = marts.velocity["web", date(2026, 1, 5)], marts.lead_time["web", date(2026, 1, 1)]
@@ -145,7 +145,7 @@ def test_worked_example_berlin_week(zone: str, expected: dict[str, int]) -> None
     assert merged_by_period(marts.velocity) == expected
 
 
-def test_work_starts_at_the_first_commit_or_at_creation_where_that_is_earlier() -> None:
+def test_work_starts_at_the_first_commit_or_at_creation_if_that_is_earlier() -> None:
     assert fact(PR_5)["work_started_at"] == datetime(2026, 1, 4, 20, tzinfo=UTC)
     assert fact(PR_6)["work_started_at"] == datetime(2026, 1, 6, 9, tzinfo=UTC)
     assert fact(EXAMPLES[0])["work_started_at"] == datetime(2026, 1, 5, 9, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""A PostgreSQL 15 beside the embedded 18, and a pgbouncer in front of it."""
+"""A PostgreSQL 15 in addition to the embedded 18, with a pgbouncer in front of it."""
 
 import json
 import os
@@ -24,7 +24,7 @@ from dora.embedded_postgres.location import settle
 ROOT = Path(__file__).resolve().parents[2]
 OLDEST = Path("/usr/lib/postgresql/15/bin")
 TOKEN = "a-token"
-# A client's certificate for the login `certified`, by an authority of its own.
+# A client certificate for the login `certified`, from a separate authority.
 CERTIFICATES = """
 set -e
 cd "$1"
@@ -62,7 +62,7 @@ def _free_port() -> int:
 
 @pytest.fixture(scope="session")
 def oldest(session_home: Path) -> Iterator[Server]:
-    """The oldest PostgreSQL that is supported, as a server of its own."""
+    """A server with the oldest supported PostgreSQL."""
     if not OLDEST.exists():
         _missing(f"no PostgreSQL 15 in {OLDEST}; `apt-get install postgresql-15` has it")
     session_home.mkdir(mode=0o755)
@@ -72,7 +72,7 @@ def oldest(session_home: Path) -> Iterator[Server]:
     given.write_text(PASSWORD)
     place.folder.chmod(0o755)
     login = ("--username=dora", f"--pwfile={given}", "--auth=scram-sha-256")
-    # Nobody says UTF8 or C for a database of a company's own.
+    # Unlike the embedded server: no encoding option, and another locale than C.
     place.run("initdb", f"--pgdata={place.data}", *login, "--locale=C.UTF-8")
     files = {"ssl_cert_file": "server.crt", "ssl_key_file": "server.key"}
     files |= {"ssl_ca_file": "server.crt", "unix_socket_directories": ""}
@@ -91,7 +91,7 @@ def oldest(session_home: Path) -> Iterator[Server]:
 
 @pytest.fixture
 def name(oldest: Server, request: pytest.FixtureRequest) -> Iterator[str]:
-    """The name of an empty database on it; a parameter says how it is created."""
+    """The name of an empty database on it; a parameter adds options of `create database`."""
     how = getattr(request, "param", "")
     name = f"test_{os.urandom(4).hex()}"
     oldest.run(f"create database {name} {how}")
@@ -101,10 +101,10 @@ def name(oldest: Server, request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture(
     params=[{}, {"ignore_startup_parameters": "options"}],
-    ids=["refuses options", "drops options"],
+    ids=["rejects options", "drops options"],
 )
 def pooler(oldest: Server, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Pooler]:
-    """A pooler in transaction mode; `settings` are added to its own."""
+    """A pooler in transaction mode; a parameter adds settings."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
         _missing("no pgbouncer on this machine; `apt-get install pgbouncer` has it")
@@ -144,7 +144,7 @@ def pooler(oldest: Server, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 @pytest.fixture(scope="session")
 def organisation() -> Iterator[dict[str, str]]:
-    """The variables that lead a command to a small GitHub."""
+    """The environment variables for a command to read a small simulated GitHub."""
     made = generate(seed=5, pull_requests=100, repositories=2)
     github = GitHub.from_organisation(made)
     with serve(github, token=TOKEN) as hub:
@@ -164,7 +164,7 @@ def dora_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def dora(organisation: dict[str, str], dora_home: Path, tmp_path: Path) -> Command:
-    """Run the command; keyword arguments are variables of its environment."""
+    """Run the command; keyword arguments become environment variables."""
 
     def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if name[:2] != "PG"}

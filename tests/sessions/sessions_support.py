@@ -15,7 +15,7 @@ Command = Callable[..., subprocess.CompletedProcess[str]]
 
 @dataclass(frozen=True)
 class Server:
-    """A running server: its folder holds its socket and the certificates."""
+    """A running server; its folder contains its socket and the certificates."""
 
     place: Place
     port: int

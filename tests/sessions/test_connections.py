@@ -1,4 +1,4 @@
-"""Whatever way leads libpq to a database leads the commands there too."""
+"""Commands connect in every way that libpq supports."""
 
 import re
 import subprocess
@@ -40,7 +40,7 @@ def passfile(server: Server, name: str, folder: Path) -> tuple[str, dict[str, st
 
 def service(server: Server, name: str, folder: Path) -> tuple[str, dict[str, str]]:
     file = folder / "services"
-    # Its options would win over those of the environment.
+    # Its options would override those of the environment.
     file.write_text(
         f"[warehouse]\nhost=127.0.0.1\nport={server.port}\ndbname={name}\nuser=dora\n"
         f"password={PASSWORD}\noptions=-cdatestyle=German\n"
@@ -87,7 +87,7 @@ def test_every_command_reaches_the_database(
         ("nologin", PASSWORD, None, 'role "nologin" is not permitted to log in'),
     ],
 )
-def test_login_that_the_server_refuses_is_a_fault_of_the_configuration(
+def test_refused_login_is_a_configuration_error(
     oldest: Server, name: str, login: str, password: str, database: str | None, said: str
 ) -> None:
     oldest.run(f"drop role if exists nologin; create role nologin password '{PASSWORD}'")
@@ -98,7 +98,7 @@ def test_login_that_the_server_refuses_is_a_fault_of_the_configuration(
     assert "refuses the login" in str(refused.value)
 
 
-def test_a_shell_after_db_env_follows_no_service(
+def test_environment_of_db_env_overrides_a_service(
     dora: Command, oldest: Server, name: str, tmp_path: Path
 ) -> None:
     url, variables = service(oldest, name, tmp_path)

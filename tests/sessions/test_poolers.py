@@ -1,4 +1,4 @@
-"""Behind a pooler in transaction mode the API works, and what needs a session says so."""
+"""With a pooler in transaction mode the API works; commands that need a session refuse it."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from dora.settings import Settings
 from tests.api.api_support import ROWS, TABLES
 
 VELOCITY = "/metrics/team/core/velocity"
-# What a client could leave to the next one on the same connection of the server.
+# State that a client could leave to the next one on the same server connection.
 STATE = """
 select
     current_user::text,
@@ -33,7 +33,7 @@ select
 
 @pytest.fixture
 def marts(oldest: Server, name: str) -> Database:
-    """The hand-made marts of the API's tests, for who connects directly."""
+    """The small marts of the API's tests, through a direct connection."""
     database = Database(oldest.url(name))
     initialise(database)
     with database.connect(TRANSFORM) as connection:
@@ -56,7 +56,7 @@ def state(pooler: Pooler, name: str) -> tuple[object, ...] | None:
         return other.execute(STATE).fetchone()
 
 
-def test_the_api_answers_through_a_pooler_and_leaves_nothing_on_its_connections(
+def test_api_answers_through_a_pooler_and_leaves_no_state_on_its_connections(
     client: TestClient, marts: Database, name: str, pooler: Pooler
 ) -> None:
     before = state(pooler, name)
@@ -70,7 +70,7 @@ def test_the_api_answers_through_a_pooler_and_leaves_nothing_on_its_connections(
     assert state(pooler, name) == before
 
 
-def test_the_api_is_the_reader_and_not_who_used_the_connection_before(
+def test_api_uses_the_reader_role_on_a_reused_connection(
     client: TestClient, marts: Database, name: str, pooler: Pooler
 ) -> None:
     with marts.connect(TRANSFORM) as connection:
@@ -84,7 +84,7 @@ def test_the_api_is_the_reader_and_not_who_used_the_connection_before(
 
 
 @pytest.mark.parametrize("command", [["db", "init"], ["ingest"], ["build"]], ids=" ".join)
-def test_what_needs_a_session_refuses_a_pooler_at_once(
+def test_command_that_needs_a_session_refuses_a_pooler(
     dora: Command,
     oldest: Server,
     name: str,
@@ -95,14 +95,14 @@ def test_what_needs_a_session_refuses_a_pooler_at_once(
     done = dora(*command, DB_URL=pooler.url(name))
     assert done.returncode == 2, done.stderr
     [line] = done.stderr.splitlines()
-    assert "needs a session of its own" in line
+    assert "needs a dedicated session" in line
     assert "connect to Postgres directly, not through a pooler in transaction mode" in line
     assert state(pooler, name) == before
     assert oldest.run("select nspname from pg_namespace where nspname = 'raw'", name) == []
 
 
 @pytest.mark.parametrize("pooler", [{"pool_mode": "session"}], ids=["session mode"], indirect=True)
-def test_a_pooler_that_refuses_settings_is_of_no_use_in_session_mode_either(
+def test_pooler_in_session_mode_that_rejects_options_is_refused(
     dora: Command, name: str, pooler: Pooler
 ) -> None:
     done = dora("db", "init", DB_URL=pooler.url(name))
@@ -110,11 +110,11 @@ def test_a_pooler_that_refuses_settings_is_of_no_use_in_session_mode_either(
     assert "unsupported startup parameter" in done.stderr
 
 
-def test_a_wrong_password_is_no_matter_of_sessions(
+def test_wrong_password_through_a_pooler_is_reported_as_such(
     dora: Command, name: str, pooler: Pooler
 ) -> None:
     url = f"postgresql://dora:wrong@127.0.0.1:{pooler.port}/{name}"
     done = dora("db", "init", DB_URL=url)
     assert done.returncode == 2
     assert "refuses the login" in done.stderr
-    assert "session of its own" not in done.stderr
+    assert "dedicated session" not in done.stderr

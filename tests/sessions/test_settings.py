@@ -1,4 +1,4 @@
-"""Whatever a database's settings, encoding and collation are, and whoever publishes its tables."""
+"""Databases with unusual settings, encodings and collations, and with published tables."""
 
 import json
 import os
@@ -55,7 +55,7 @@ FIGURES = [
 
 @contextmanager
 def strange(server: Server | Embedded, how: str = "") -> Iterator[Database]:
-    """A database with other settings, of which somebody publishes all tables."""
+    """A database with other settings and a publication of all tables."""
     name = f"strange_{secrets.token_hex(4)}"
     with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
         connection.execute(f"create database {name} {how}")
@@ -113,7 +113,7 @@ def test_no_setting_of_the_environment_reaches_a_session(
 def test_the_main_job_has_the_same_figures_on_the_oldest_and_the_newest_server(
     dora: Command, oldest: Server, server: Embedded, organisation: dict[str, str]
 ) -> None:
-    """The oldest has Turkish letters, and logins in the other case."""
+    """The oldest server has a Turkish locale and team members' logins in upper case."""
     teams = json.loads(organisation["TEAM_CONFIG_JSON"])
     for member in [member for team in teams for member in team["members"]]:
         member["github_username"] = member["github_username"].upper().replace("[BOT]", "[bot]")
@@ -149,9 +149,7 @@ def test_the_main_job_has_the_same_figures_on_the_oldest_and_the_newest_server(
 
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
-def test_an_encoding_that_does_not_hold_every_letter_is_refused(
-    dora: Command, oldest: Server, encoding: str
-) -> None:
+def test_encoding_other_than_utf8_is_refused(dora: Command, oldest: Server, encoding: str) -> None:
     name = f"test_{secrets.token_hex(4)}"
     how = f"encoding '{encoding}' lc_collate 'C' lc_ctype 'C' template template0"
     oldest.run(f"create database {name} {how}")
@@ -160,12 +158,12 @@ def test_an_encoding_that_does_not_hold_every_letter_is_refused(
     [line] = done.stderr.splitlines()
     assert f"has the encoding {encoding}, but UTF8 is needed" in line
     with api(Database(oldest.url(name))) as client:
-        assert "configuration is at fault" in client.get("/teams").json()["detail"]
+        assert "configuration is invalid" in client.get("/teams").json()["detail"]
     oldest.run(f"drop database {name} with (force)")
 
 
 @pytest.mark.parametrize(("bound", "version"), [("OLDEST", 16), ("NEWEST", 14)])
-def test_a_version_that_is_not_supported_is_refused(
+def test_unsupported_version_is_refused(
     oldest: Server, name: str, monkeypatch: pytest.MonkeyPatch, bound: str, version: int
 ) -> None:
     monkeypatch.setattr(dora.session_settings, bound, version)
@@ -173,10 +171,10 @@ def test_a_version_that_is_not_supported_is_refused(
         Database(oldest.url(name)).connect(READER)
 
 
-def test_what_the_database_refuses_is_said_at_once_in_one_line(
+def test_database_error_is_reported_in_one_line_without_retries(
     dora: Command, oldest: Server, name: str
 ) -> None:
-    """As a trigger of somebody else does, or a table that somebody has changed."""
+    """Such an error may come from another user's trigger or from a changed table."""
     assert dora("db", "init", DB_URL=oldest.url(name)).returncode == 0
     oldest.run("alter table raw.user_logins replica identity nothing", name)
     oldest.run("create publication everything for all tables", name)

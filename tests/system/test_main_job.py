@@ -1,4 +1,4 @@
-"""The main job on real input: ingest, build, API, against figures worked out in plain Python."""
+"""The main job on real input: ingest, build and API, compared with figures from plain Python."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -86,7 +86,7 @@ def whole(names: Iterable[str], covered_to: datetime) -> dict[str, Coverage]:
     return {name: Coverage(None, covered_to) for name in names}
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real pull requests are not beside this clone")
+@pytest.mark.skipif(not REAL.is_dir(), reason="the real pull requests are missing")
 def test_every_figure_of_real_pull_requests_is_right_from_ingest_to_api(
     database: Database, tmp_path: Path
 ) -> None:
@@ -114,7 +114,7 @@ def records_of(github: GitHub) -> list[dict[str, Any]]:
     return json.loads(json.dumps(list(github.records())))
 
 
-def test_every_figure_of_the_demo_is_right_also_when_somebody_is_renamed(
+def test_every_figure_of_the_demo_is_right_after_logins_are_renamed(
     organisation: Organisation, database: Database, tmp_path: Path
 ) -> None:
     teams, end = organisation.team_config(), datetime.fromisoformat(organisation.end)

@@ -1,4 +1,4 @@
-"""Two installations in one database, beside a schema `marts` that is a company's own."""
+"""Two installations in one database that already has a company's schema `marts`."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def fetch(url: str, query: str) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def warehouse(server: Embedded) -> Iterator[str]:
-    """A company's database, with marts of its own that everybody reads."""
+    """A company's database with a schema `marts` that everybody can read."""
     name, etl = f"warehouse_{secrets.token_hex(6)}", f"etl_{secrets.token_hex(6)}"
     with psycopg.connect(server.url(), autocommit=True) as admin:
         admin.execute(f"create database {name}".encode())
@@ -64,7 +64,7 @@ def warehouse(server: Embedded) -> Iterator[str]:
 
 @dataclass
 class Installation:
-    """The command with settings of its own."""
+    """The command with the settings of one installation."""
 
     folder: Path
     settings: dict[str, str]
@@ -111,7 +111,7 @@ def teams_with(login: str, weight: float) -> str:
     return json.dumps([{"id": "core", "name": "Core", "members": [window]}])
 
 
-def test_two_installations_live_beside_a_companys_own_marts(warehouse: str, tmp_path: Path) -> None:
+def test_two_installations_leave_a_companys_marts_unchanged(warehouse: str, tmp_path: Path) -> None:
     before = fetch(warehouse, COMPANYS_OWN)
     organisation = generate(seed=5, pull_requests=200, repositories=2)
     login = organisation.team_config()[0]["members"][0]["github_username"]

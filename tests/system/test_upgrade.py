@@ -1,4 +1,4 @@
-"""A database that the last landed release made is built like a new one, and keeps its views."""
+"""An upgraded database of the last release gets the same marts as a new one and keeps its views."""
 
 import json
 import os
@@ -20,7 +20,7 @@ from dora.embedded_postgres import Embedded
 from dora.embedded_postgres.location import installed_programs
 
 RELEASE = Path(__file__).parents[1] / "fixtures" / "landed_release.sql"
-# What a build computes; a snapshot says when, so that it differs from build to build.
+# The tables to compare; not the snapshots, whose times differ from build to build.
 MARTS = "select relname from pg_class where relnamespace = 'marts'::regnamespace and relkind = 'r'"
 COLUMNS = """
 select relname, attname, format_type(atttypid, atttypmod), attnotnull, col_description(oid, attnum)
@@ -47,7 +47,7 @@ VIEWS = """
 select relname, oid::bigint from pg_class
 where relnamespace = 'reports'::regnamespace order by relname
 """
-# The build itself, and what is not the same in two builds of the same rows.
+# Columns that differ between two builds of the same rows.
 BUILD_ONLY = {"build_id", "built_at"}
 
 
@@ -83,7 +83,7 @@ def dora(database: Database, home: Path, *arguments: str, **variables: str) -> N
 
 
 def figures(database: Database, table: str) -> list[dict[str, Any]]:
-    """The rows of a table without what is of one build, in an order of their own."""
+    """The sorted rows of a table, without the columns that differ between builds."""
     rows = fetch(database, f"select to_jsonb(found) from {table} as found")
     return sorted(
         ({name: value for name, value in row.items() if name not in BUILD_ONLY} for (row,) in rows),
@@ -93,7 +93,7 @@ def figures(database: Database, table: str) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def released(server: Embedded) -> Iterator[Database]:
-    """What the last landed release left, with a view of somebody else's on each of its marts."""
+    """A database of the last release, with another user's view on each of its marts."""
     with new_database(server) as database:
         psql = [str(installed_programs() / "psql"), "-X", "-q", "-v", "ON_ERROR_STOP=1"]
         restore = [*psql, "-1", "-f", str(RELEASE), database.url]
@@ -106,7 +106,7 @@ def released(server: Embedded) -> Iterator[Database]:
 
 @pytest.fixture
 def new(server: Embedded, released: Database) -> Iterator[Database]:
-    """A database with the same rows in `raw`, where nothing was ever built."""
+    """A database with the same rows in `raw`, without any build."""
     with new_database(server) as database:
         dump = [str(installed_programs() / "pg_dump"), "--schema=raw", released.url]
         raw = subprocess.run(dump, check=True, capture_output=True).stdout
@@ -115,8 +115,8 @@ def new(server: Embedded, released: Database) -> Iterator[Database]:
         yield database
 
 
-def test_first_ingest_after_an_upgrade_lands(released: Database, tmp_path: Path) -> None:
-    """dlt's own record of the tables is the release's too, without columns that are new."""
+def test_first_ingest_after_an_upgrade_succeeds(released: Database, tmp_path: Path) -> None:
+    """dlt's record of the tables comes from the release, too, without new columns."""
     github = GitHub()
     repository = github.create_repository("acme/other", "2026-03-01T00:00:00Z")
     github.add_pull_request(repository, "2026-03-02T00:00:00Z", "ada")
@@ -132,7 +132,7 @@ def test_first_ingest_after_an_upgrade_lands(released: Database, tmp_path: Path)
     assert fetch(released, "select count(*) from raw.pull_requests") == [(31,)]
 
 
-def test_build_after_an_upgrade_gives_what_a_first_build_gives(
+def test_build_after_an_upgrade_equals_a_first_build(
     released: Database, new: Database, tmp_path: Path
 ) -> None:
     views = fetch(released, VIEWS)
@@ -156,9 +156,9 @@ def test_build_after_an_upgrade_gives_what_a_first_build_gives(
             assert row in figures(released, f"reports.{view}")
 
 
-def test_snapshots_of_the_release_are_continued(released: Database, tmp_path: Path) -> None:
-    """dbt ends every span of a snapshot that gets a column, and begins it anew."""
-    # What dbt writes about a span, but for its beginning.
+def test_build_after_an_upgrade_continues_snapshots(released: Database, tmp_path: Path) -> None:
+    """If a snapshot gets a column, dbt ends every span and starts a new one."""
+    # dbt's columns of a span, except its beginning.
     ignored = {"dbt_scd_id", "dbt_updated_at", "dbt_valid_to"}
 
     def spans() -> dict[str, list[dict[str, Any]]]:

@@ -70,7 +70,7 @@ export interface TeamFigures {
   lead_time: LeadTimeMonth[]
 }
 
-/** Null throughout before a team's deliveries could be measured. */
+/** All null for periods in which deployments were not measured. */
 interface DeliveryFigures {
   deployments: number | null
   weighted_deployments: number | null
@@ -162,11 +162,11 @@ export interface Deployment {
 
 export interface Health {
   as_of: string | null
-  /** Whether these are the figures of a made-up organisation. */
+  /** Whether this is demo data. */
   demo?: boolean
 }
 
-/** Rows of the days from one to another, both inclusive. */
+/** Rows of the days `from` to `to`, both inclusive. */
 export interface Listed<Row> extends Head {
   from: string
   to: string
@@ -177,14 +177,14 @@ interface Page<Row> extends Listed<Row> {
   next_cursor?: string
 }
 
-/** What a key is made of; a browser refuses to send anything else. */
+/** The characters of a key; a browser refuses to send others in a header. */
 const KEY = /^[\x21-\x7e]*$/
 const WAIT_MS = 30_000
 
-/** As many as the API compares in one answer. */
+/** The most teams that the API compares in one request. */
 const TEAMS_AT_ONCE = 20
 
-/** The API said no, or (status 0) said nothing. */
+/** The API returned an error, or did not respond (status 0). */
 export class ApiError extends Error {
   readonly status: number
   readonly retrySeconds: number | null
@@ -195,29 +195,29 @@ export class ApiError extends Error {
     this.retrySeconds = retrySeconds
   }
 
-  /** Whether the same question may be answered later. */
+  /** Whether the same request may succeed later. */
   get isPassing(): boolean {
     return [0, 502, 503, 504].includes(this.status)
   }
 }
 
 export async function ask<T>(path: string, key = apiKey.value, signal?: AbortSignal): Promise<T> {
-  if (key && !KEY.test(key)) throw refused('The API key has a character that no key has; copy it once more.', key)
+  if (key && !KEY.test(key)) throw refused('The API key contains an invalid character. Copy it again.', key)
   const response = await fetched(path, key, signal)
   if (response.ok) {
     return (await response.json().catch(() => {
-      throw new ApiError(502, 'What answered was not the API but something on the way to it.')
+      throw new ApiError(502, 'The response is not JSON. A proxy may have answered instead of the API.')
     })) as T
   }
   const problem = await response.json().catch(() => ({}))
-  const detail = String(problem.detail ?? `The API answered with status ${response.status}.`)
+  const detail = String(problem.detail ?? `The API returned status ${response.status}.`)
   const wait = Number(response.headers.get('Retry-After'))
   if (response.status === 401) throw refused(detail, key)
   throw new ApiError(response.status, detail, wait > 0 ? wait : null)
 }
 
 function refused(detail: string, key: string | null): ApiError {
-  // Only where the key that was refused is the one still in use.
+  // Only if the refused key is still in use.
   if (key === apiKey.value) forgetKey(detail)
   return new ApiError(401, detail)
 }
@@ -226,12 +226,12 @@ async function fetched(path: string, key: string | null, signal?: AbortSignal): 
   const headers: Record<string, string> = { Accept: 'application/json' }
   if (key) headers['X-API-Key'] = key
   try {
-    // Relative to the page, which may stand below a stage's path.
+    // Relative to the page, which may be served below the path of a stage.
     const late = AbortSignal.timeout(WAIT_MS)
     return await fetch(path, { headers, signal: signal ? AbortSignal.any([signal, late]) : late })
   } catch (error) {
     if (signal?.aborted) throw error
-    throw new ApiError(0, 'The API did not answer. Is it running, and is this machine online?')
+    throw new ApiError(0, 'The API did not respond. Check that it is running and that this machine is online.')
   }
 }
 
@@ -243,7 +243,7 @@ interface Compared<Row> extends Head {
   data: Row[]
 }
 
-/** Weeks and months of teams, in this order; those that are asked for together are of one build. */
+/** Fetch the weeks and months of teams, in this order. Teams in the same request are from one build. */
 async function compared<Row>(teams: readonly string[], given: Record<string, string>): Promise<Compared<Row>> {
   const parts: Promise<Compared<Row>>[] = []
   for (let at = 0; at < teams.length; at += TEAMS_AT_ONCE) {
@@ -261,7 +261,7 @@ export const figures = (teams: readonly string[], from?: string): Promise<Compar
 export const deliveries = (teams: readonly string[], from?: string): Promise<Compared<TeamDelivery>> =>
   compared(teams, { figures: 'delivery', ...(from && { from }) })
 
-/** Every row of a team's list from one day to another, both inclusive; newest first. */
+/** Fetch all pages of a team's list for the days `from` to `to`, both inclusive; newest first. */
 async function listed<Row>(team: string, list: string, from: string, to: string, limit: number): Promise<Listed<Row>> {
   const found: Row[] = []
   let page: Page<Row>

@@ -5,7 +5,7 @@ const NAME = 'dora-metrics.api-key'
 /** The API key, kept for this browser tab only. */
 export const apiKey = ref(sessionStorage.getItem(NAME))
 
-/** Why the reader is asked for a key; null while nobody refuses. */
+/** Why the user must enter a key; null while requests are accepted. */
 export const refusal = ref<string | null>(null)
 
 export function keepKey(key: string): void {

@@ -1,4 +1,4 @@
-/** Fewer pull requests than this say little, and are marked as few. */
+/** Figures based on fewer pull requests than this are unreliable and marked as few. */
 export const FEW = 5
 export const WEEKS_BEFORE = 12
 export const MONTHS_BEFORE = 6
@@ -6,17 +6,17 @@ const ENOUGH = 4
 
 export type Verdict = 'above' | 'below' | 'within' | 'few' | 'unknown'
 
-/** A figure beside the same figure of the periods before. */
+/** A figure compared with the same figure of earlier periods. */
 export interface Comparison {
   value: number | null
   prs: number
   verdict: Verdict
-  /** How many periods before it stand in the comparison. */
+  /** The number of earlier periods in the comparison. */
   periods: number
   median: number | null
   low: number | null
   high: number | null
-  /** The same figure a year before: what has been getting worse for long is as usual by now. */
+  /** The same figure a year before: a slow decline does not show in a comparison with recent periods. */
   yearBefore: Point | null
 }
 
@@ -26,9 +26,9 @@ export interface Point {
 }
 
 /**
- * Compare the last point with those before it. Above is above every one of them, below is below
- * every one: nothing to tune, and what chance alone does in 2 of 13 weeks.
- * With `needs`, points of fewer pull requests count as no evidence.
+ * Compare the last point with those before it: `above` means above all of them, `below` below all.
+ * This needs no threshold; by chance alone it happens in 2 of 13 weeks.
+ * Points with fewer pull requests than `needs` are ignored.
  */
 export function compare(
   points: readonly Point[],

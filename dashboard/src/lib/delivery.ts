@@ -6,17 +6,17 @@ type Column = {
   [Name in keyof DeliveryMonth]: DeliveryMonth[Name] extends number | null ? Name : never
 }[keyof DeliveryMonth]
 
-/** One of DORA's five metrics: where it is, what it rests on, and how it reads. */
+/** One of DORA's five metrics: its column, the column of its sample size (`basis`) and its wording. */
 export interface Metric {
   title: string
   name: Column
   basis: Column
   noun: string
   format: (value: number) => string
-  /** What a null means if the basis is 0. */
+  /** The text for null if the basis is 0. */
   none: string
   words: { above: string; below: string }
-  /** Whether more of it is worse; a number of deployments is not judged. */
+  /** Whether a higher value is worse; the number of deployments is not judged. */
   isJudged: boolean
 }
 
@@ -27,21 +27,21 @@ export const METRICS: Metric[] = [
   { title: 'Change lead time', name: 'median_change_lead_time_hours', basis: 'changes_deployed', noun: 'change', format: hours, none: 'nothing deployed', words: LONGER, isJudged: true },
   { title: 'Deployments', name: 'deployments', basis: 'deployments', noun: 'deployment', format: count, none: 'nothing deployed', words: { above: 'More', below: 'Fewer' }, isJudged: false },
   { title: 'Change fail rate', name: 'change_fail_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
-  { title: 'Recovery time', name: 'median_recovery_hours', basis: 'failures_recovered', noun: 'recovery', format: hours, none: 'nothing to recover from', words: LONGER, isJudged: true },
+  { title: 'Recovery time', name: 'median_recovery_hours', basis: 'failures_recovered', noun: 'recovery', format: hours, none: 'no recoveries', words: LONGER, isJudged: true },
   { title: 'Rework rate', name: 'deployment_rework_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
 ]
 
 export interface Seen {
   metric: Metric
   comparison: Comparison
-  /** The figure in words: not measured, nothing there, or a value, which may be 0. */
+  /** The figure as text: not measured, no data, or a value, which may be 0. */
   text: string
   isMeasured: boolean
-  /** The same figure of the months before and of this one, oldest first. */
+  /** The figure of the earlier months and of this month, oldest first. */
   values: (number | null)[]
 }
 
-/** A team's last complete month, each metric beside the months before it. */
+/** A team's last complete month, with each metric compared with the months before. */
 export function lastMonth(months: readonly DeliveryMonth[]): { month: DeliveryMonth | null; seen: Seen[] } {
   const whole = months.filter((row) => row.is_complete)
   const month = whole.at(-1) ?? null
@@ -69,7 +69,7 @@ export const CAUSE_NAMES: Record<string, string> = {
   status: "GitHub's status",
 }
 
-/** Deployments and, of those that failed, by what; they stand on each other. */
+/** Stacked bars: deployments that did not fail, and failed deployments by cause. */
 export const DEPLOYMENT_BARS = [
   { name: 'deployments_without_failure', label: 'Not failed', shape: 'stack' as const, tone: 'main' },
   ...CAUSES.map((cause) => ({

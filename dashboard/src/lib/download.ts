@@ -1,6 +1,6 @@
 type Cell = string | number | boolean | null
 
-/** Rows as CSV (RFC 4180). Text that a spreadsheet would take for a formula gets an apostrophe. */
+/** Format rows as CSV (RFC 4180). Text that a spreadsheet would treat as a formula gets an apostrophe. */
 function toCsv(rows: readonly object[]): string {
   const names = Object.keys(rows[0] ?? {})
   const lines = rows.map((row) => names.map((name) => cell((row as Record<string, Cell>)[name] ?? null)))
@@ -13,7 +13,7 @@ function cell(value: Cell): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
-/** Rows as a file of CSV; by its mark a spreadsheet knows that it is UTF-8. */
+/** Save rows as a CSV file; the byte order mark tells a spreadsheet that it is UTF-8. */
 export function saveCsv(rows: readonly object[], name: string): void {
   save(`\ufeff${toCsv(rows)}`, 'text/csv', name)
 }
@@ -37,7 +37,7 @@ const TEXT_PX = 13
 const LINE_PX = 20
 const SWATCH_PX = 12
 
-/** Draw a chart, under its title, a text about it and its legend, as PNG in the colours of the moment. */
+/** Draw a chart below its title, description and legend, as a PNG in the current colours. */
 export async function toPng(
   chart: SVGSVGElement,
   title: string,
@@ -56,7 +56,7 @@ export async function toPng(
   canvas.getContext('2d')!.drawImage(image, 0, 0, canvas.width, canvas.height)
   URL.revokeObjectURL(image.src)
   return new Promise((done, fail) =>
-    canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error('no PNG came of the chart')))),
+    canvas.toBlob((blob) => (blob ? done(blob) : fail(new Error('The chart could not be converted to PNG.')))),
   )
 }
 
@@ -74,7 +74,7 @@ function sheet(
     for (const name of STYLES) copies[at]!.setAttribute(name, style.getPropertyValue(name))
   })
   const box = chart.getBoundingClientRect()
-  // A picture loads no font of the page's: measured is what it is drawn in.
+  // An image cannot use the web font of the page, so measure text in the fallback font.
   const family = getComputedStyle(document.body).fontFamily.replace(/^Inter, /, '')
   const ink = getComputedStyle(document.body).color
   const write = (line: string, x: number, y: number, px: number, weight = 400): SVGElement => {
@@ -113,7 +113,7 @@ function sheet(
   return page as SVGSVGElement
 }
 
-/** What stands before an entry of a legend, as its classes and the style sheet have it. */
+/** Draw the mark before a legend entry, based on its classes and the style sheet. */
 function swatch(mark: HTMLElement, x: number, y: number): SVGElement[] {
   const style = getComputedStyle(mark)
   const is = (name: string): boolean => mark.classList.contains(name)

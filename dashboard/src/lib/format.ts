@@ -14,17 +14,17 @@ export function hours(value: number | null): string {
   return value === null ? NO_DATA : `${oneDigit.format(value)}\u00a0h`
 }
 
-/** Hours beyond two days in days as well, which is how people think of them. */
+/** Hours as days, which are easier to read; null below two days. */
 export function days(value: number | null): string | null {
   return value === null || value < 48 ? null : `${oneDigit.format(value / 24)} days`
 }
 
-/** "1 pull request", "2,000 pull requests": a number of things, of a noun that takes an s. */
+/** "1 pull request", "2,000 pull requests": a number with a noun whose plural ends in s. */
 export function counted(many: number, noun: string): string {
   return `${count(many)} ${noun}${many === 1 ? '' : 's'}`
 }
 
-/** "3 hours", "5 months": how long ago an instant was, roughly. */
+/** "3 hours", "5 months": an approximate age. */
 export function age(ms: number): string {
   const steps: [number, Intl.NumberFormatOptions['unit']][] = [
     [365 * 24, 'year'],

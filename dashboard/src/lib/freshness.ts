@@ -2,9 +2,9 @@ import { computed, ref } from 'vue'
 
 const STALE_MS = 12 * 60 * 60 * 1000
 
-/** Up to when everything is loaded, as the newest answer said; undefined before the first. */
+/** `as_of` of the newest response: everything is loaded up to here. Undefined before the first response. */
 export const asOf = ref<string | null | undefined>()
-/** The time zone of its days, weeks and months. */
+/** The time zone of days, weeks and months in that response. */
 export const zone = ref('UTC')
 
 export function noteFreshness(answer: { as_of: string | null; reporting_timezone: string }): void {

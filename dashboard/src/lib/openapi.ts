@@ -1,4 +1,4 @@
-/** What the page of the API reads of an OpenAPI document (3.1), and no more. */
+/** The parts of an OpenAPI 3.1 document that the API page uses. */
 
 export interface Schema {
   $ref?: string
@@ -54,7 +54,7 @@ export interface Field {
   description: string
 }
 
-/** A document with every reference to parameters and headers followed; schemas keep theirs. */
+/** Resolve all references to parameters and headers; references to schemas stay. */
 export function resolved(document: Document): Document {
   for (const { get } of Object.values(document.paths)) {
     get.parameters = (get.parameters ?? []).map((one) => follow<Parameter>(document, one))
@@ -71,7 +71,7 @@ function follow<T extends object>(document: Document, one: T): T {
   return document.components[kind!]![name!] as T
 }
 
-/** Every field of a schema, those of what it holds after it: `data[].week`. */
+/** List all fields of a schema; nested fields come after their parent: `data[].week`. */
 export function fieldsOf(document: Document, schema: Schema | undefined, within = ''): Field[] {
   const { properties = {} } = follow(document, schema ?? {})
   return Object.entries(properties).flatMap(([key, of]) => {
@@ -93,7 +93,7 @@ export function typeOf(document: Document, schema: Schema): string {
   return format ?? type
 }
 
-/** The address that asks for an operation, relative to the page; what is left empty is left out. */
+/** Build the URL of an operation, relative to the page, without empty parameters. */
 export function addressOf(path: string, parameters: Parameter[], values: Record<string, string>): string {
   const query = new URLSearchParams()
   let asked = path.slice(1)

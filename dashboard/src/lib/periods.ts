@@ -1,4 +1,4 @@
-/** Days are text, YYYY-MM-DD, as the API has them; they belong to no zone. */
+/** Days are strings, YYYY-MM-DD, as in the API; they have no time zone. */
 
 const DAY_MS = 24 * 60 * 60 * 1000
 
@@ -35,7 +35,7 @@ export function lastDay(kind: Kind, first: string): string {
   return addDays(monthOf(addDays(first, 31)), -1)
 }
 
-/** The rows whose period touches the days from one to another, both inclusive and optional. */
+/** The rows whose period overlaps the days `from` to `to`, both inclusive and optional. */
 export function within<Row>(
   rows: readonly Row[],
   kind: Kind,
@@ -73,10 +73,10 @@ export function daysOf(first: string, last: string): string {
   return `${begin}${year} – ${longDay(last)}`
 }
 
-/** The day of an instant in a time zone; in UTC where the browser does not know the zone. */
+/** The day of an instant in a time zone; in UTC if the browser does not know the zone. */
 export function dayIn(zone: string, iso: string): string {
   try {
-    // Of all locales, this one writes YYYY-MM-DD.
+    // This locale formats dates as YYYY-MM-DD.
     return new Intl.DateTimeFormat('sv-SE', { timeZone: zone }).format(new Date(iso))
   } catch {
     return iso.slice(0, 10)

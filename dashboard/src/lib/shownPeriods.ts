@@ -5,7 +5,7 @@ import { addDays, weekOf, within } from './periods.ts'
 
 const DEFAULT_WEEKS = 26
 
-/** Which of a team's weeks and months the address asks for, and whose list is open. */
+/** The weeks and months of a team that the URL selects, and the period whose list is open. */
 export function useShownPeriods<Week extends { week: string }, Month extends { month: string }>(
   data: () => { weeks: Week[]; months: Month[] } | null,
 ) {

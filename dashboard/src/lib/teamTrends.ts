@@ -2,7 +2,7 @@ import type { LeadTimeMonth, VelocityWeek } from './api.ts'
 import { compare, FEW, MONTHS_BEFORE, WEEKS_BEFORE, type Comparison, type Point } from './compare.ts'
 import { yearEarlier } from './periods.ts'
 
-/** A team's last complete week and month beside those before. */
+/** A team's last complete week and month, compared with earlier ones. */
 export interface TeamTrends {
   week: string | null
   month: string | null

@@ -5,10 +5,10 @@ import { isDay, monthOf, weekOf } from './periods.ts'
 const NAMES = ['team', 'view', 'from', 'to', 'week', 'month'] as const
 type Name = (typeof NAMES)[number]
 
-/** What is shown, as the page's address says it; every part is optional. */
+/** The view state in the page's URL; every part is optional. */
 export type Address = { [name in Name]?: string }
 
-/** Whoever writes an address by hand may name any day of a week or month. */
+/** In a URL that is written by hand, any day of a week or month stands for its first day. */
 const FIRST: { [name in Name]?: (day: string) => string } = { week: weekOf, month: monthOf }
 
 function isValid(name: Name, value: string): boolean {
@@ -35,7 +35,7 @@ function take(next: Address): void {
 
 addEventListener('popstate', () => take(read()))
 
-/** The address of what is shown with some of it changed; undefined takes a part away. */
+/** The URL of the current view with some parts changed; undefined removes a part. */
 export function addressWith(change: Address): string {
   return hrefTo({ ...state, ...change })
 }
@@ -56,7 +56,7 @@ export function change(part: Address): void {
   go({ ...state, ...part })
 }
 
-/** Follow a link within the page; what opens a new tab or window is left to the browser. */
+/** Follow a link within the page. The browser handles clicks that open a new tab or window. */
 export function follow(event: MouseEvent, target: Address): void {
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.altKey || event.button) return
   event.preventDefault()

@@ -8,14 +8,14 @@ const FRESH_MS = 10 * 60 * 1000
 export interface Resource<T> {
   data: ShallowRef<T | null>
   error: ShallowRef<ApiError | null>
-  /** Seconds until the question is asked again by itself; null where it will not be. */
+  /** Seconds until the automatic retry; null if there is none. */
   retryIn: Ref<number | null>
   reload: () => Promise<void>
 }
 
 /**
- * What `load` answers, asked again when `key` changes, when a passing error has passed, and when
- * the reader comes back to a tab that was left for long.
+ * The result of `load`. It is loaded again when `key` changes, after a temporary error, and when
+ * the user returns to the tab after a long time.
  */
 export function useRequest<T>(key: () => unknown, load: () => Promise<T>): Resource<T> {
   const data = shallowRef<T | null>(null)

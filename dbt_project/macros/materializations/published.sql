@@ -1,5 +1,6 @@
-{#- A mart: the table that readers see. The model's run makes sure that the table is there
-    and like the contract; its rows change at the end of the build, by `publish`. -#}
+{#- A mart: the table that readers see. Running the model creates the table or changes
+    its columns to match the contract. `publish` updates its rows at the end of the
+    build. -#}
 {% materialization published, adapter="postgres" %}
     {%- set existing = load_cached_relation(this) -%}
     {%- set target_relation = this.incorporate(type="table") -%}
@@ -11,9 +12,9 @@
             {{ adapter.render_raw_columns_constraints(raw_columns=model["columns"])
                 | join(", ") }}
         );
-        -- Until it has its primary key: see identify_rows.
+        -- Applies until the table has its primary key: see identify_rows.
         alter table {{ target_relation }} replica identity full;
-        -- Nothing is published in it, so everything has to be.
+        -- The new table is empty, so this build has to publish every row.
         delete from {{ node_of("int_builds_published").relation_name }}
         {%- else %}
         {{ change_columns_sql(target_relation) }}
@@ -26,7 +27,7 @@
     {{ return({"relations": [target_relation]}) }}
 {% endmaterialization %}
 
-{#- A new column is nullable until its values are published: `require_not_null`. -#}
+{#- A new column is nullable until its values are published: see `require_not_null`. -#}
 {% macro change_columns_sql(relation) -%}
     {%- set types = {} -%}
     {%- for row in run_query(find_columns_sql(relation)).rows -%}
@@ -60,8 +61,8 @@
     where attrelid = '{{ relation }}'::regclass and attnum > 0 and not attisdropped
 {%- endmacro %}
 
-{#- A statement that locks readers out for an instant. It does not wait behind a long
-    query, because everybody else would then wait behind it: it tries again. -#}
+{#- Runs a statement that briefly blocks readers. It does not wait for a long query,
+    because all later queries would then wait too; it retries instead. -#}
 {% macro between_readers_sql(statement, condition="true") -%}
     do $$
     begin

@@ -1,4 +1,4 @@
--- A table: what one build is made with.
+-- A table, so that the whole build reads the same rows.
 {{ config(materialized='table') }}
 
 with
@@ -20,8 +20,8 @@ accounts as (
     inner join logins on listed.login_key = logins.login_key
 ),
 
--- Members with `also`, each under one id: that of the account of the main login, else
--- the login itself.
+-- Members with `also`, each under one id: the id of the main login's account, or the
+-- login itself.
 joined as (
     select
         member_login_key,
@@ -37,7 +37,7 @@ joined as (
     having not bool_and(is_main)
 ),
 
--- Two entries may name one account, by a former and by the current login.
+-- Two entries can name one account, by a former login and by the current one.
 identified as (
     select
         accounts.account_id,

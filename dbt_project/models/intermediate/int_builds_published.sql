@@ -1,5 +1,6 @@
--- Made empty; the macro `publish` keeps one row in it. Unlogged like what it describes:
--- after a crash of the server both are empty, and the next build computes everything.
+-- Created empty; the macro `publish` keeps one row in it. Unlogged like the tables that
+-- it describes: after a server crash all are empty and the next build computes
+-- everything.
 {{
     config(
         materialized='incremental',

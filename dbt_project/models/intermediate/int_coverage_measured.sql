@@ -16,8 +16,8 @@ counted as (
     where
         is_configured
         and is_reachable
-        -- Before its first walk nothing of a repository is covered: a null
-        -- covered_from would not mean that its whole history is loaded.
+        -- Before the first load nothing of a repository is covered, and a null
+        -- covered_from does not mean that its whole history is loaded.
         and covered_to is not null
 ),
 
@@ -27,7 +27,7 @@ measured as (
         max(counted.covered_from) as history_from,
         min(coalesce(counted.covered_from, oldest.created_at)) as data_from
     from counted
-    -- One look into an index for each, instead of a walk through all pull requests.
+    -- One index lookup per repository instead of a scan of all pull requests.
     left join lateral (
         select min(pull_requests.created_at) as created_at
         from pull_requests

@@ -1,6 +1,6 @@
 with
 
--- Of its columns two, in each of its uses.
+-- Not materialized, because each use reads only two columns.
 pull_requests as not materialized (
     select * from {{ ref('int_pull_requests_changed') }}
 ),
@@ -34,7 +34,7 @@ spans as (
     from switches
     where is_to_draft and switched_at < coalesce(next_switched_at, 'infinity')
     union all
-    -- What is made ready first was a draft until then.
+    -- If the first event makes it ready, it was a draft until then.
     select
         pull_request_id,
         '-infinity' as started_at,

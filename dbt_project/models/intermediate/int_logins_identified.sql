@@ -29,8 +29,8 @@ current_logins as (
     window same_account as (partition by account_id)
 ),
 
--- Accounts of different types (a user and a bot, a user and a mannequin) can have one
--- login at the same time.
+-- Accounts of different types (a user and a bot, a user and a mannequin) can have the
+-- same login at the same time.
 borne as (
     select
         *,
@@ -45,7 +45,7 @@ identified as (
         account_id,
         login_key
     from borne
-    -- A former login of this account, unless it is another account's today.
+    -- A former login of this account counts, unless another account has it now.
     where borne_at is null or (is_current and seen_at = borne_at)
     union
     -- Pull requests that came without an id.

@@ -1,4 +1,4 @@
--- A table: what one build is made with.
+-- A table, so that the whole build reads the same rows.
 {{ config(materialized='table') }}
 
 with

@@ -13,7 +13,7 @@
     )
 }}
 {%- set timezone = reporting_timezone() %}
-{#- What is summed lies beside the weight, so that a sum needs no other table. #}
+{#- The summed durations are stored with the weight, so that sums need no join. #}
 {%- set durations = [
     'cycle_time_hours', 'coding_hours', 'draft_hours', 'pickup_hours', 'review_hours'
 ] %}
@@ -39,7 +39,7 @@ pull_requests as (
         )
 ),
 
--- With team_id null if no window of the author's holds.
+-- With team_id null if the author is in no team at that instant.
 held as (
     select
         memberships.team_id,
@@ -51,7 +51,7 @@ held as (
         pull_requests.merged_at,
         {{ durations | join(", ") }}
     from pull_requests
-    -- Half-open windows: a merge at the instant of a move counts once.
+    -- Half-open windows: a merge at the instant of a change of team counts once.
     left join memberships
         on pull_requests.author_id = memberships.person_id
         and pull_requests.attributed_at >= memberships.joined_at
@@ -107,7 +107,7 @@ attributed as (
     from shares
 ),
 
--- Where the changed pull requests were counted before: those periods lose them.
+-- The periods that counted the changed pull requests before and no longer do.
 former as (
     select
         team_id,

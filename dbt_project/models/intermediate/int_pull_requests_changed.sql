@@ -1,4 +1,4 @@
--- A table: four models read it, and all see the same.
+-- A table, so that all models that read it see the same rows.
 {{
     config(
         materialized='table',
@@ -24,7 +24,8 @@ scope as (
     select * from {{ ref('int_build_scoped') }}
 ),
 
--- Between two numbers: for an open end the planner would expect a third of all rows.
+-- With both bounds: without an upper one, the planner would estimate a third of all
+-- rows.
 dated as (
     select
         *,
@@ -79,8 +80,8 @@ changed as (
         exclusion.reason as excluded_by
     from dated
     left join accounts on dated.author_account_id = accounts.account_id
-    -- The first rule of which every pattern matches, without regard to case. A branch
-    -- that is not known matches none.
+    -- The first rule whose patterns all match, ignoring case. An unknown branch matches
+    -- no pattern.
     left join lateral (
         select rules.reason
         from rules

@@ -12,7 +12,7 @@ accounts as (
     select * from {{ ref('int_accounts_identified') }}
 ),
 
--- Not materialized, so that a data test of few looks into the index.
+-- Not materialized, so that a data test of a few pull requests uses the index.
 credits as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
     where is_current and team_id <> 'unassigned'
@@ -79,8 +79,8 @@ excluded as (
             inner join spans on credits.team_id = spans.team_id
             where
                 credits.pull_request_id = pull_requests.pull_request_id
-                -- Its week may begin before data_from and its month not, or
-                -- the other way.
+                -- Its week can begin before data_from and its month not, or the other
+                -- way round.
                 and (
                     credits.week >= spans.first_week
                     or credits.month >= spans.first_month

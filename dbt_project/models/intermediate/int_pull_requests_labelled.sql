@@ -10,7 +10,7 @@ labelled as (
         labels.label
     from pull_requests
     cross join lateral (
-        -- A label that GitHub gives twice, on two pages, counts once.
+        -- GitHub can return a label twice, on two pages.
         select distinct listed.label
         from jsonb_array_elements_text(pull_requests.labels) as listed (label)
     ) as labels

@@ -38,14 +38,14 @@ reviewed as (
     where
         reviews.state <> 'pending'
         and not reviews.is_by_bot
-        -- Ids decide who is the author, logins where an id is missing. A deleted
-        -- reviewer has neither, and is somebody else.
+        -- Compared by id, or by login if an id is missing. A deleted reviewer has
+        -- neither and counts as another person.
         and not coalesce(
             spans.author_id = reviews.reviewer_id,
             spans.author_login_key = reviews.reviewer_login_key,
             false
         )
-        -- Nor is it a review by another account of the same person.
+        -- A review by another account of the author does not count.
         and not coalesce(accounts.person_id = spans.author_person_id, false)
     group by spans.pull_request_id
 )

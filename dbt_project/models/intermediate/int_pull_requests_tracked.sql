@@ -15,7 +15,7 @@ accounts as (
 tracked as (
     select
         pull_requests.pull_request_id,
-        -- The row's own name is as old as its last change; a rename does not change it.
+        -- The name in the row dates from its last change; a rename does not update it.
         coalesce(
             repositories.repository_name, pull_requests.repository_name
         ) as repository,

@@ -12,7 +12,8 @@
 -- depends_on: {{ ref('int_pull_requests_changed') }}
 with
 
--- Not materialized: the periods are found by one index, their rows by another.
+-- Not materialized: one use finds the periods by one index, another their rows by
+-- another.
 attributions as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
 ),
@@ -63,10 +64,10 @@ summed as (
         team_id,
         month,
         count(pull_request_id) as prs_merged,
-        -- The median and the 95th percentile, of one sort.
+        -- The median and the 95th percentile in one sort.
         percentile_cont(array[0.5, 0.95]) within group (order by cycle_time_hours)
             as lead_times_hours,
-        -- Weight 0 is nobody's percentile.
+        -- Weight 0 does not count.
         min(cycle_time_hours) filter (
             where weight > 0 and cumulative_weight >= 0.5 * total_weight
         ) as weighted_median_lead_time_hours,

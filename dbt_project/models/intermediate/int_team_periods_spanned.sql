@@ -1,4 +1,4 @@
--- A table: dbt drops a view on a mart when it replaces the mart.
+-- A table: dbt drops a view when it replaces a table that the view reads.
 {{ config(materialized='table') }}
 {%- set timezone = reporting_timezone() %}
 
@@ -30,7 +30,7 @@ merged as (
         tenures.team_id,
         last_merge.merged_at as last_merged_at
     from tenures
-    -- One look into an index for each.
+    -- One index lookup per team.
     cross join lateral (
         select max(attributions.merged_at) as merged_at
         from attributions

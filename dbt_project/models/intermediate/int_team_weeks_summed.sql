@@ -12,7 +12,8 @@
 -- depends_on: {{ ref('int_pull_requests_changed') }}
 with
 
--- Not materialized: the periods are found by one index, their rows by another.
+-- Not materialized: one use finds the periods by one index, another their rows by
+-- another.
 attributions as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
 ),
@@ -45,7 +46,7 @@ merged as (
     left join attributions
         on periods.team_id = attributions.team_id
         and periods.week = attributions.week
-        -- So that the index of months finds them.
+        -- Allows the use of the index on months.
         and attributions.month between
         date_trunc('month', periods.week)::date and periods.week + 6
         and attributions.is_current

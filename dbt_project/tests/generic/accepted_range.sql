@@ -1,4 +1,4 @@
-{#- Both bounds are inside; either may be left out. -#}
+{#- Both bounds are inclusive and optional. -#}
 {% test accepted_range(model, column_name, minimum=none, maximum=none) %}
 
 select {{ column_name }}

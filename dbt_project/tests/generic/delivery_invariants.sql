@@ -1,4 +1,4 @@
-{#- Every merged pull request has a first deployment or a reason, never both. -#}
+{#- Every merged pull request has either a first deployment or a reason. -#}
 {% test has_deployment_or_reason(model) %}
 
 select *
@@ -7,7 +7,7 @@ where (deployment_id is null) = (not_deployed_reason is null)
 
 {% endtest %}
 
-{#- Only what shipped something can fail, and it recovers later than it was deployed. -#}
+{#- Only a `deploy` can fail, and it recovers after its deployment. -#}
 {% test recoveries_follow_failures(model) %}
 
 select *
@@ -19,8 +19,8 @@ where
 
 {% endtest %}
 
-{#- The shares of a deployment are of all its changes, so they add up to 1 at most, unless
-    somebody's weights add up to more. -#}
+{#- The shares of a deployment are divided by all its changes, so they add up to 1 at
+    most, unless the weights of a person add up to more. -#}
 {% test shares_within_one(model) %}
 
 with

@@ -1,5 +1,4 @@
-{#- Of the rows that belong to pull requests, the column is unique and not null, and the
-    pull request is there. -#}
+{#- The column is unique and not null, and the row's pull request exists. -#}
 {% test identifies_row_of_pull_request(model, column_name) %}
 
 with

@@ -1,4 +1,4 @@
-{#- Every value is one `step` after the one before it in its partition. -#}
+{#- Every value is one `step` after the previous value in its partition. -#}
 {% test no_gaps(model, column_name, partition_by, step) %}
 
 with

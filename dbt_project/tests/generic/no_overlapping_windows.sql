@@ -1,5 +1,5 @@
-{#- Windows are [starts_at, ends_at), open where ends_at is null. One that does not end
-    after it starts fails too. -#}
+{#- Windows are [starts_at, ends_at), without an end if ends_at is null. A window that
+    does not end after its start also fails. -#}
 {% test no_overlapping_windows(model, partition_by, starts_at, ends_at) %}
 
 with
@@ -9,7 +9,8 @@ windows as (
         {{ partition_by | join(", ") }},
         {{ starts_at }} as starts_at,
         coalesce({{ ends_at }}, 'infinity') as ends_at,
-        -- Not the previous row's end: a long window may hold several short ones.
+        -- Not just the previous row's end: a long window may contain several short
+        -- ones.
         max(coalesce({{ ends_at }}, 'infinity')) over (
             partition by {{ partition_by | join(", ") }}
             order by {{ starts_at }}

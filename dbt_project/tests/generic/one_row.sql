@@ -1,4 +1,4 @@
-{#- The columns of `not_null` are not null in it. -#}
+{#- The model has exactly one row, in which the columns of `not_null` are not null. -#}
 {% test one_row(model, not_null=[]) %}
 
 select count(*) as rows_found

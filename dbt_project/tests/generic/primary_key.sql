@@ -1,5 +1,5 @@
-{#- The key's columns are unique together, and neither they nor those of `not_null` are
-    ever null. A failing row says which of these it breaks. -#}
+{#- The key's columns are unique together, and neither they nor the columns of
+    `not_null` are null. A failing row says which rule it breaks. -#}
 {% test primary_key(model, columns, not_null=[]) %}
 
 with

@@ -1,7 +1,7 @@
-{#- A row of a team rollup counts what is attributed to the team and merged in its
-    period, and no merge since `data_from` is without one. `weight_column` is left out
-    if the rollup has none. Unless everything is audited, the periods of changed pull
-    requests are. -#}
+{#- A row of a team rollup counts exactly the pull requests attributed to the team and
+    merged in its period, and every merge since `data_from` has a row. `weight_column`
+    is optional. Unless everything is audited, only the periods of changed pull requests
+    are tested. -#}
 {% test reconciles_with_attribution(model, column_name, weight_column=none) %}
 
 with
@@ -35,14 +35,14 @@ attributed as (
     left join {{ ref('int_pull_requests_attributed') }} as attributions
         on changed.team_id = attributions.team_id
         and changed.period = attributions.{{ column_name }}
-        -- So that the index of months finds them.
+        -- Allows the use of the index on months.
         and attributions.month
         between date_trunc('month', changed.period)::date and changed.period + 6
         and attributions.is_current
     group by changed.team_id, changed.period
 ),
 
--- The teams that have rows at all.
+-- The teams that have rows.
 begun as (
     select memberships.team_id
     from {{ ref('stg_teams__memberships') }} as memberships

@@ -1,4 +1,4 @@
-"""The GraphQL documents: each operation with just the fragments that it uses."""
+"""The GraphQL documents: each operation with only the fragments that it uses."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def _with_fragments(text: str) -> str:
 
 @cache
 def document(name: str) -> str:
-    """Return the document of `queries/NAME.graphql`, in one line."""
+    """Return the document of `queries/NAME.graphql` on one line."""
     return _with_fragments(_read(name))
 
 
@@ -50,7 +50,7 @@ def resolve_document(count: int) -> str:
 
 @cache
 def ids_document(name: str) -> str:
-    """Return `queries/NAME.graphql` for the ids of a list alone."""
+    """Return `queries/NAME.graphql` with only the ids of the list."""
     text = re.sub(r"(nodes \{\s*)\.\.\.(Deployment|Release|Tag)\b", r"\1id", _read(name))
     return _with_fragments(text.replace(", $statuses: Int!", ""))
 

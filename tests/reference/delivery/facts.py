@@ -1,7 +1,7 @@
-"""What happened, as GitHub, a team configuration and an incident file tell it: plain records.
+"""Plain records of the input: data of GitHub, a team configuration and an incident file.
 
-Nothing here is worked out. A `World` can be fed to the reference, or to an ingest by whatever
-imitates GitHub. Instants are datetimes in UTC.
+Nothing here is computed. A `World` is the input of the reference, or of an ingest through a
+simulated GitHub. Instants are datetimes in UTC.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,7 @@ class PullRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class Status:
-    """One status of a GitHub deployment; `state` in small letters."""
+    """One status of a GitHub deployment; `state` is in lower case."""
 
     state: str
     created_at: datetime
@@ -110,7 +110,7 @@ class Release:
 
 @dataclass(frozen=True, kw_only=True)
 class Tag:
-    """A tag by the commit that it leads to; `tagged_at` is null for a lightweight one."""
+    """A tag with the commit that it points to; `tagged_at` is null for a lightweight tag."""
 
     id: str
     repository: str
@@ -122,7 +122,7 @@ class Tag:
 
 @dataclass(frozen=True, kw_only=True)
 class Attempt:
-    """One attempt of a workflow run, `conclusion` in small letters."""
+    """One attempt of a workflow run; `conclusion` is in lower case."""
 
     number: int
     conclusion: str | None
@@ -198,7 +198,7 @@ class Rule:
 
     def __post_init__(self) -> None:
         if self.source not in SOURCES:
-            raise ValueError(f"{self.source!r} is none of {SOURCES}")
+            raise ValueError(f"source is {self.source!r}; it must be one of {SOURCES}")
 
 
 DEFAULT_RULES = (Rule(repositories=("*",)),)
@@ -206,7 +206,7 @@ DEFAULT_RULES = (Rule(repositories=("*",)),)
 
 @dataclass(frozen=True, kw_only=True)
 class IncidentRule:
-    """The setting INCIDENTS, as far as it is about GitHub issues; no repositories are all."""
+    """The part of the setting INCIDENTS about GitHub issues; no repositories means all."""
 
     labels: tuple[str, ...]
     repositories: tuple[str, ...] = ("*",)
@@ -214,12 +214,12 @@ class IncidentRule:
 
 @dataclass(frozen=True, kw_only=True)
 class World:
-    """Everything that is known.
+    """The complete input.
 
-    `repositories` leads from each to its default branch. `teams` is a team configuration.
-    `coverage` says what is loaded of pull requests by repository, `delivery_coverage` the same of
-    deployments, commits and incidents under any name; `exclusions` is the setting PULL_REQUESTS,
-    `automation` AUTOMATION_LOGINS.
+    `repositories` maps each repository to its default branch. `teams` is a team configuration.
+    `coverage` is how far the pull requests of each repository are loaded; `delivery_coverage` is
+    the same for deployments, commits and incidents, under any name. `exclusions` is the setting
+    PULL_REQUESTS, `automation` is AUTOMATION_LOGINS.
     """
 
     repositories: Mapping[str, str]

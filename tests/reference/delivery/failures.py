@@ -1,4 +1,4 @@
-"""Which deployments failed and why, when each was remedied, and what is rework."""
+"""Failed deployments with their causes and recoveries, and rework."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,9 +14,9 @@ FAILED_STATES = ("failure", "error")
 
 @dataclass(frozen=True)
 class Evidence:
-    """A sign that a deployment failed, and what remedied that.
+    """Evidence that a deployment failed, with the instant of its remedy.
 
-    `at` is the instant that has to lie in the failure window; null where there is no window.
+    `at` is the instant that has to lie in the failure window; null if no window applies.
     """
 
     cause: str
@@ -27,7 +27,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a deployment; `causes` are in the order of DELIVERY.md's table."""
+    """Failure and recovery of a deployment; `causes` in the order of docs/delivery.md."""
 
     causes: tuple[str, ...]
     recovered_at: datetime | None
@@ -35,7 +35,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Rules:
-    """What a deployment counts as failed by: the causes that are on, the length of the window."""
+    """The causes by which a deployment counts as failed, and the length of the window."""
 
     causes: Collection[str]
     window: timedelta
@@ -49,14 +49,14 @@ class Rules:
 def outcome(
     deployment: Classified, evidence: Sequence[Evidence], incidents: Sequence[Linked], rules: Rules
 ) -> Outcome:
-    """Work out what became of a deployment from all evidence about it and all its incidents."""
+    """Return the outcome of a deployment from all evidence about it and all its incidents."""
     causes = {one.cause for one in evidence if rules.counts(one)}
     if not causes:
         return Outcome((), None)
     remedied = [
         one.remedied_at
         for one in evidence
-        # What GitHub says of a deployment's state is remedied only where it counts.
+        # The remedy of a failed status applies only if the status counts as a cause.
         if one.remedied_at is not None and (one.cause != "status" or rules.counts(one))
     ]
     ends = [incident.ended_at for incident in incidents if incident.ended_at is not None]
@@ -85,7 +85,7 @@ def evidence_of(
 
 
 def _incidents(line: Line, incidents: Sequence[Linked]) -> Iterator[Evidence]:
-    """The window has been looked at when the incident was linked."""
+    """The window does not matter here: it was checked when the incident was linked."""
     for incident in incidents:
         if incident.deployment in line.deployments:
             fixes = [
@@ -148,7 +148,7 @@ def is_rework(
     closing: Mapping[Key, Sequence[Linked]],
     reverts: Reverts,
 ) -> bool:
-    """Whether a deployment is rework. `counted` are the changes that it added and that count."""
+    """Whether a deployment is rework. `counted` are its added changes that are not excluded."""
     if deployment.kind == "rollback":
         return True
     return bool(counted) and all(

@@ -1,4 +1,4 @@
-"""What a world's deployments, changes and incidents are, before any team comes in."""
+"""The classified deployments, changes and incidents of a world, without teams."""
 
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
@@ -23,14 +23,14 @@ def hours_of(duration: timedelta) -> float:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that is worked out of a world once, on demand."""
+    """All results for a world, each computed once on demand."""
 
     world: World
     rules: Rules
 
     @cached_property
     def merged(self) -> list[PullRequest]:
-        """The changes. One merged before it was created is refused by the ingest."""
+        """The changes, without those merged before their creation, which the ingest rejects."""
         return [
             pull_request
             for pull_request in self.world.pull_requests
@@ -41,7 +41,7 @@ class Findings:
 
     @cached_property
     def excluded(self) -> frozenset[Key]:
-        """The changes that a rule of PULL_REQUESTS keeps out of all figures."""
+        """The changes that a rule of PULL_REQUESTS excludes from all figures."""
         return frozenset(
             change.key
             for change in self.merged

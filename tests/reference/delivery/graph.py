@@ -1,4 +1,4 @@
-"""The commit graph of a repository, and what a commit contains."""
+"""The commit graph of a repository, and the commits that a commit contains."""
 
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,7 +17,7 @@ class Graph:
         return sha in self.parents
 
     def _reach(self, sha: str | None) -> frozenset[str]:
-        """Return a commit and all its ancestors; nothing for one that is unknown."""
+        """Return a commit and all its ancestors; nothing for an unknown commit."""
         found: set[str] = set()
         left = [sha]
         while left:
@@ -28,5 +28,5 @@ class Graph:
         return frozenset(found)
 
     def is_ancestor(self, older: str | None, newer: str | None) -> bool:
-        """Whether one commit is another's ancestor; no commit is its own."""
+        """Whether one commit is an ancestor of another; false for the same commit."""
         return older != newer and older in self.reach(newer)

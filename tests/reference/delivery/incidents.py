@@ -1,4 +1,4 @@
-"""Incidents: those of GitHub's issues, what each is linked to, and when each ended."""
+"""Incidents, including those from GitHub issues, with their linked deployment and end."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ NOT_INCIDENTS = ("not_planned", "duplicate")
 
 @dataclass(frozen=True)
 class Linked:
-    """An incident with the deployment that it was linked to and how, or the reason why not."""
+    """An incident with its linked deployment and the kind of link, or the reason for none."""
 
     incident: Incident
     deployment: Classified | None
@@ -53,7 +53,7 @@ def _of_issue(issue: Issue, services: Set[tuple[str, str]]) -> Incident:
     if service is not None and "/" in service:
         repository, service = service, None
     elif service is not None and (issue.repository, service.lower()) not in services:
-        # A service of whichever repository has one of this name.
+        # The service belongs to another repository, so do not restrict it to the issue's.
         repository = None
     cause = line_of(issue, "Caused by")
     cause_is_change = pull_request_key(cause, issue.repository) is not None
@@ -76,7 +76,7 @@ def _of_issue(issue: Issue, services: Set[tuple[str, str]]) -> Incident:
 
 
 def _in_full(reference: str | None, repository: str) -> str | None:
-    """Write a pull request with its repository; leave everything else as it is."""
+    """Add the repository to a reference to a pull request; leave other references unchanged."""
     key = pull_request_key(reference, repository)
     return reference if key is None else f"{key[0]}#{key[1]}"
 
@@ -106,7 +106,7 @@ class IncidentLinks:
         return next(line for line in self.lines if deployment in line.deployments)
 
     def lines_of(self, incident: Incident) -> list[Line]:
-        """Return the lines of deployments that an incident is about; neither named is none."""
+        """Return the lines that an incident concerns: none if it names no target or repository."""
         if incident.repository is None and incident.target is None:
             return []
         return [
@@ -140,7 +140,7 @@ class IncidentLinks:
         return failed, "inferred", None
 
     def _named(self, incident: Incident) -> Iterator[tuple[str, list[Classified]]]:
-        """Yield the deployments that an incident names, by what it names, strongest first."""
+        """Yield the deployments that an incident names, by kind of name, strongest first."""
         deploys = [
             deployment
             for line in self.lines
@@ -163,10 +163,10 @@ class IncidentLinks:
         )
 
     def _nearest(self, incident: Incident, named: list[Classified]) -> Classified:
-        """Of several deployments that an incident names, return the one that it means.
+        """Return the deployment to blame, of several that an incident names.
 
-        That is one of its own targets, if there is one; of those the last at or before the
-        incident began, else the earliest.
+        Those of the incident's targets have priority; of these the last one at or before the start
+        of the incident, else the earliest.
         """
         own = [one for line in self.lines_of(incident) for one in named if one in line.deployments]
         ordered = sorted(own or named, key=lambda one: (one.deployment.order, one.deployment.key))
@@ -174,7 +174,7 @@ class IncidentLinks:
         return before[-1] if before else ordered[0]
 
     def _answerable(self, deployment: Classified) -> Classified | None:
-        """Return the `deploy` that answers for what went wrong while a deployment ran."""
+        """Return the `deploy` to blame for an incident that began while a deployment ran."""
         if deployment.kind == "deploy":
             return deployment
         if deployment.kind == "redeploy" and deployment.before is not None:
@@ -192,7 +192,7 @@ class IncidentLinks:
         return None
 
     def _fixing_change(self, incident: Incident) -> Key | None:
-        """Return the merged pull request that ends an incident, named by itself or its commit."""
+        """Return the merged pull request that ends an incident, named by number or by commit."""
         sha = commit_sha(incident.fixed_by)
         for change in self.merged:
             if sha and (change.merge_commit_sha or "").startswith(sha):
@@ -202,7 +202,7 @@ class IncidentLinks:
     def _ended_at(
         self, incident: Incident, cause: Classified | None, fix: Key | None
     ) -> datetime | None:
-        """Return when an incident ended: when its fix was deployed, else its own end."""
+        """Return when an incident ended: when its fix was deployed, else `resolved_at`."""
         own = [self.line_of(cause)] if cause else []
         if fix is not None:
             having = [line for line in self.lines if fix in line.changes and line.deployments]
@@ -216,7 +216,7 @@ class IncidentLinks:
 
 
 def _change_deployed_at(fix: Key, lines: Sequence[Line], incident: Incident) -> datetime | None:
-    """Return when a change was first added in some lines; null while it is still to come."""
+    """Return when a change was first added in some lines; null if it is not deployed yet."""
     added = [line.first_added[fix].deployed_at for line in lines if fix in line.first_added]
     if added:
         return min(added)
@@ -228,7 +228,7 @@ def _change_deployed_at(fix: Key, lines: Sequence[Line], incident: Incident) -> 
 
 
 def _commit_deployed_at(sha: str, lines: Sequence[Line], incident: Incident) -> datetime | None:
-    """Return when a commit was first deployed in some lines; null while it is still to come."""
+    """Return when a commit was first deployed in some lines; null if it is not deployed yet."""
     is_known = False
     containing: list[Classified] = []
     for line in lines:
@@ -249,5 +249,5 @@ def _commit_deployed_at(sha: str, lines: Sequence[Line], incident: Incident) -> 
 
 
 def _same(given: str | None, name: str) -> bool:
-    """Whether a name that may be left out is this one, whatever its letters' case."""
+    """Whether an optional name is missing or equals this one, ignoring case."""
     return given is None or given.lower() == name.lower()

@@ -1,4 +1,4 @@
-"""A target's line of deployments: their kinds, what they add and withdraw, what is live."""
+"""The sequence of a target's deployments, with their kinds and added and withdrawn changes."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,8 +13,10 @@ from .sources import Deployment, Target
 
 @dataclass(eq=False)
 class Classified:
-    """A deployment in its line. `before` is what ran when it succeeded, `restored` what of its
-    additions a rollback had withdrawn.
+    """A deployment in its line.
+
+    `before` is the deployment that ran when it succeeded. `restored` are the added changes that a
+    rollback had withdrawn.
     """
 
     deployment: Deployment
@@ -52,7 +54,7 @@ class Line:
         return self.deployments[self.deployments.index(deployment) + 1 :]
 
     def up_to(self, deployment: Classified) -> list[Classified]:
-        """Return what came before a deployment, without itself."""
+        """Return the deployments before this one."""
         return self.deployments[: self.deployments.index(deployment)]
 
     def effective_at(self, at: datetime) -> Classified | None:
@@ -65,13 +67,13 @@ class Line:
         return found[-1] if found else None
 
     def rolled_back(self, rollback: Classified) -> Classified | None:
-        """Return the one deployment that a rollback blames.
+        """Return the deployment that a rollback blames.
 
-        That is the first `deploy` after the deployment that was rolled back to, of those whose
-        commit ran within what the rollback undid. Rolled back to is the last effective deployment
-        that had nothing which the rollback has not.
+        It is the first `deploy` after the deployment that was rolled back to whose commit the
+        rollback removed. The deployment rolled back to is the last effective one whose commit the
+        rollback contains.
         """
-        assert rollback.before is not None, "a rollback needs something to go back from"
+        assert rollback.before is not None, "a rollback needs a deployment that ran before it"
         kept = self.graph.reach(rollback.commit_sha)
         undone = self.graph.reach(rollback.before.commit_sha) - kept
         blamed: Classified | None = None
@@ -84,9 +86,9 @@ class Line:
 
 
 def targets_of(pull_request: PullRequest, targets: Iterable[Target]) -> list[Target]:
-    """Return the targets that a change belongs to: those that claim it and those with no filter.
+    """Return the targets of a change: those that claim it and those without a filter.
 
-    What no filter claims belongs to all targets of its repository.
+    A change that no filter claims belongs to all targets of its repository.
     """
     own = [target for target in targets if target.repository == pull_request.repository]
     claiming = [target for target in own if target.has_filter and _claims(target, pull_request)]
@@ -103,7 +105,7 @@ def _claims(target: Target, pull_request: PullRequest) -> bool:
 
 
 def contained(graph: Graph, sha: str | None, changes: Iterable[PullRequest]) -> set[Key]:
-    """Return the changes that a deployed commit contains; one that is unknown contains nothing."""
+    """Return the changes that a deployed commit contains: none if the commit is unknown."""
     reach = graph.reach(sha)
     return {
         change.key
@@ -118,7 +120,7 @@ def classify(
     graph: Graph,
     changes: Sequence[PullRequest],
 ) -> Line:
-    """Put the deployments of a target in order and work out what each of them did.
+    """Sort the deployments of a target and classify each of them.
 
     `changes` are the merged pull requests that belong to the target.
     """
@@ -142,7 +144,7 @@ def classify(
             for key in done.added:
                 line.first_added.setdefault(key, done)
         elif kind == "rollback":
-            assert running is not None, "a rollback needs something to go back from"
+            assert running is not None, "a rollback needs a deployment that ran before it"
             undone = contained(graph, running.commit_sha, changes)
             done.withdrawn = frozenset(live & undone - contained(graph, sha, changes))
             live -= done.withdrawn

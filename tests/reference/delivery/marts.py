@@ -1,4 +1,4 @@
-"""From a world to the rows of the marts."""
+"""Compute the rows of the marts from a world."""
 
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
@@ -22,12 +22,12 @@ from .signals import Key
 
 @dataclass
 class Delivery:
-    """Rows by key, each a dict of DELIVERY.md's columns.
+    """Rows by key, each a dict of the columns in docs/delivery.md.
 
     The key of a deployment is (repository, target, deployment_id), of a pull request (repository,
-    number), of an incident (source, id). `pull_requests` has those of fct_pull_requests, `changes`
-    the merged ones of everybody. `added` and `withdrawn` are the changes of a deployment that
-    count. `marts` are those of METRICS.md.
+    number), of an incident (source, id). `pull_requests` has the rows of fct_pull_requests,
+    `changes` the merged pull requests of all authors. `added` and `withdrawn` are the counted
+    changes of a deployment. `marts` are those of docs/metrics.md.
     """
 
     marts: Marts
@@ -51,9 +51,9 @@ def delivery(
     failure_window_days: int = 7,
     failure_causes: Collection[str] = CAUSES,
 ) -> Delivery:
-    """Work out the marts of DELIVERY.md; a failure cause that does not exist is a ValueError."""
+    """Compute the marts of docs/delivery.md; raise ValueError for an unknown failure cause."""
     if unknown := set(failure_causes) - set(CAUSES):
-        raise ValueError(f"{sorted(unknown)} are none of {CAUSES}")
+        raise ValueError(f"unknown failure causes {sorted(unknown)}; use {CAUSES}")
     rules = Rules(failure_causes, timedelta(days=failure_window_days))
     marts = reference(
         [pull_request.record() for pull_request in world.pull_requests],
@@ -85,7 +85,7 @@ def delivery(
 
 
 def _loaded(world: World) -> Build:
-    """Return how far everything is loaded: pull requests, deployments, commits, incidents."""
+    """Return how far all data is loaded: pull requests, deployments, commits and incidents."""
     coverage = {f"pull requests of {name}": one for name, one in world.coverage.items()}
     return build(coverage | {f"{n} too": one for n, one in world.delivery_coverage.items()}, ())
 
@@ -124,7 +124,7 @@ def _pull_request_rows(marts: Marts, changes: Mapping[Key, Row]) -> Iterator[tup
 
 
 def _weights(marts: Marts) -> dict[Key, dict[str, Fraction]]:
-    """Return the weight of each team, `unassigned` among them, in each pull request."""
+    """Return the weight of each team, including `unassigned`, in each pull request."""
     weights: dict[Key, dict[str, Fraction]] = defaultdict(dict)
     for (team, repository, number), row in marts.team_pull_requests.items():
         weights[repository, number][team] = Fraction(row["weight"])

@@ -1,4 +1,4 @@
-"""Per team and week or month: the table of DELIVERY.md."""
+"""Team delivery by week or month: the table of docs/delivery.md."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from .lines import Classified
 
 @dataclass(frozen=True)
 class TeamDeployment:
-    """A `deploy` or rollback of which a team has a share."""
+    """A `deploy` or rollback in which a team has a share."""
 
     deployment: Classified
     share: Fraction
@@ -37,7 +37,7 @@ class TeamDeployment:
 
 @dataclass(frozen=True)
 class TeamChange:
-    """A change that a team has a weight in, first deployed at `deployed_at`."""
+    """A change in which a team has a weight, first deployed at `deployed_at`."""
 
     weight: Decimal
     work_started_at: datetime
@@ -55,7 +55,7 @@ class TeamChange:
 
 @dataclass(frozen=True)
 class TeamDelivery:
-    """Everything of one team that its rows are made of."""
+    """The data of one team from which its rows are computed."""
 
     team_id: str
     memberships: Sequence[Membership]
@@ -68,7 +68,7 @@ class TeamDelivery:
 def rows_of_team(
     team: TeamDelivery, build: Build, loaded: Build, window: timedelta, periods: Periods
 ) -> Iterator[tuple[date, Row]]:
-    """Yield a team's rows. `build` decides which rows there are, `loaded` what is complete."""
+    """Yield a team's rows. `build` determines the periods, `loaded` which ones are complete."""
     happened = [*team.merged_at, *(change.deployed_at for change in team.changes)]
     for one in team.deployments:
         happened.append(one.deployment.deployed_at)

@@ -1,4 +1,4 @@
-"""What pull requests say of themselves: reverts, hotfixes, and what a text refers to."""
+"""Reverts and hotfixes among pull requests, and references in texts."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -26,7 +26,7 @@ HOTFIX_BRANCH = re.compile(r"hotfix[/-]", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Reverts:
-    """Which pull requests are reverts, which revert a revert, and what each one reverts."""
+    """The pull requests that are reverts or reverts of reverts, and the changes they revert."""
 
     reverts: Mapping[Key, frozenset[Key]] = field(default_factory=dict)
     double: frozenset[Key] = frozenset()
@@ -49,11 +49,11 @@ class Reverts:
         return cls(reverts, double)
 
     def is_revert(self, key: Key) -> bool:
-        """Whether a pull request reverts something that is no revert itself."""
+        """Whether a pull request reverts a change that is not a revert."""
         return key in self.reverts and key not in self.double
 
     def reverted_by(self, key: Key) -> frozenset[Key]:
-        """Return the changes that a revert takes back; of a revert of a revert none."""
+        """Return the changes that a revert reverts; none for a revert of a revert."""
         if not self.is_revert(key):
             return frozenset()
         return frozenset(other for other in self.reverts[key] if other not in self.reverts)
@@ -86,7 +86,7 @@ def _numbers(pull_request: PullRequest) -> list[int]:
 
 
 def _reverted(pull_request: PullRequest, known: Mapping[Key, PullRequest]) -> frozenset[Key]:
-    """Return what a pull request reverts: by its body, else its branch, else its title."""
+    """Return the changes that a pull request reverts, by its body, else branch, else title."""
     repository = pull_request.repository
     others = [
         other
@@ -135,7 +135,7 @@ def is_hotfix(pull_request: PullRequest) -> bool:
 
 
 def pull_request_key(text: str | None, repository: str | None) -> Key | None:
-    """Read `12`, `#12`, `owner/name#12` or a pull request's address; `repository` is the default.
+    """Parse `12`, `#12`, `owner/name#12` or a pull request's URL; `repository` is the default.
 
     A number of seven digits or more without `#` is a commit.
     """
@@ -147,12 +147,12 @@ def pull_request_key(text: str | None, repository: str | None) -> Key | None:
 
 
 def commit_sha(text: str | None) -> str | None:
-    """Read a commit by at least seven digits of its sha."""
+    """Parse a commit hash of at least seven digits."""
     stripped = (text or "").strip().lower()
     return stripped if SHA.fullmatch(stripped) else None
 
 
 def line_of(issue: Issue, name: str) -> str | None:
-    """Return what an issue's body says after `Name:` at the beginning of a line."""
+    """Return the text after `Name:` at the beginning of a line of an issue's body."""
     match = re.search(rf"^\s*{name}:[ \t]*(\S.*?)\s*$", issue.body, re.IGNORECASE | re.MULTILINE)
     return match[1] if match else None

@@ -1,4 +1,4 @@
-"""From GitHub's facts to targets and their successful deployments, one function per source."""
+"""Find targets and their successful deployments in GitHub's data, one function per source."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ class Target:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """A successful deployment of a target. `statuses` are GitHub's that came after its success."""
+    """A successful deployment; `later_statuses` are GitHub's statuses after its success."""
 
     target: Target
     deployment_id: str
@@ -44,7 +44,7 @@ class Deployment:
 
 
 def targets(world: World) -> list[Target]:
-    """Return what is deployed as one unit: of a repository and target the last rule holds."""
+    """Return the targets; the last matching rule of a repository and target applies."""
     last: dict[tuple[str, str], Target] = {}
     for repository in world.repositories:
         for rule in world.rules:

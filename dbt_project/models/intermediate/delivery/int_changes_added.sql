@@ -1,5 +1,5 @@
 -- Which deployment of a target added a change, and which rollback withdrew it: one row
--- for each time. What the first deployment contains was there before.
+-- per occasion. Changes in the first deployment were live before it.
 {{
     config(
         materialized='incremental',
@@ -30,7 +30,8 @@ changes as (
     {%- endif %}
 ),
 
--- Up to where a deployment contains a line of the graph; the default branch is ''.
+-- The last position of each line of the graph that a deployment contains; the default
+-- branch is ''.
 deployed_lines as (
     select
         target_id,
@@ -61,7 +62,7 @@ deployed_lines as (
         lateral jsonb_each_text(deployments.reach) as reached (line, line_position)
 ),
 
--- From where on a line contains a change.
+-- The first position of each line that contains a change.
 change_lines as (
     select
         target_id,
@@ -99,7 +100,7 @@ points as (
     from change_lines
 ),
 
--- The earliest deployment that reaches as far, by one pass from the far end.
+-- The earliest deployment that reaches the position, in one pass from the line's end.
 reached as (
     select
         target_id,
@@ -111,7 +112,7 @@ reached as (
         ) as sequence
     from points
     union all
-    -- Deployed from its branch, before it was merged.
+    -- Changes deployed from their branch, before they were merged.
     select
         changes.target_id,
         changes.pull_request_id,
@@ -176,7 +177,7 @@ gone_past as (
         and rolled_back.former_commit_sha = changes.head_sha
 ),
 
--- A rollback and what it would withdraw, were it live.
+-- The changes that a rollback would withdraw if they were live.
 withdrawable as (
     select
         gone_past.target_id,
@@ -203,7 +204,7 @@ ever_withdrawn as (
     group by target_id, pull_request_id
 ),
 
--- What may add it again.
+-- The later deployments that may add a withdrawn change again.
 containing as (
     select
         changes.target_id,

@@ -53,7 +53,7 @@ attributed as (
         on delivered.pull_request_id = attributions.pull_request_id
 ),
 
--- Where they were counted before: those periods lose them.
+-- The periods that counted them before and no longer do.
 former as (
     select
         team_id,

@@ -1,4 +1,5 @@
--- Of each merged pull request the deployment that first added it, or why there is none.
+-- For each merged pull request, the deployment that first added it, or the reason why
+-- there is none.
 {{
     config(
         materialized='incremental',
@@ -103,7 +104,7 @@ delivered as (
                 then {{ hours('(first_added.deployed_at - pull_requests.merged_at)') }}
             when first_added.deployed_at is not null then 0
         end as deploy_hours,
-        -- What was deployed before its merge has no stages that add up.
+        -- If it was deployed before its merge, its stages do not add up.
         first_added.deployed_at >= pull_requests.merged_at as has_stages,
         pull_requests.coding_hours,
         pull_requests.draft_hours,

@@ -1,4 +1,4 @@
--- What merged pull requests say of others: those that revert something, and hotfixes.
+-- Merged pull requests that are reverts or hotfixes, with those that they revert.
 {{ config(materialized='table') }}
 
 with
@@ -25,7 +25,7 @@ speaking as (
     where says_revert or is_hotfix
 ),
 
--- `#12`, or the begin of a commit's hash.
+-- `#12`, or the first digits of a commit hash.
 listed as (
     select
         speaking.pull_request_id,
@@ -59,7 +59,7 @@ named as (
         and listed.pull_request_id <> other.pull_request_id
 ),
 
--- A number says more than a title.
+-- A number takes precedence over a title.
 titles as (
     select
         speaking.pull_request_id,

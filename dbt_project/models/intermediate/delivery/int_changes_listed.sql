@@ -1,4 +1,4 @@
--- Which merged pull requests are changes of which target.
+-- Which merged pull requests belong to which target.
 {{
     config(
         materialized='incremental',
@@ -63,7 +63,7 @@ listed as (
         merged.merge_commit_sha,
         merged.head_sha,
         merged.merged_at,
-        -- What a rule excludes is deployed as well, but counts nowhere.
+        -- An excluded pull request is deployed as well, but does not count.
         merged.excluded_by is null as is_counted,
         commits.commit_sha is not null as is_known,
         commits.landed,
@@ -79,8 +79,8 @@ listed as (
     left join commits
         on merged.repository_id = commits.repository_id
         and merged.merge_commit_sha = commits.commit_sha
-    -- A target without a filter has every change, and one that no filter claims is
-    -- everywhere.
+    -- A target without a label filter has every change; a change that no filter claims
+    -- belongs to every target.
     where
         targets.labels is null
         or claimed.pull_request_id is not null

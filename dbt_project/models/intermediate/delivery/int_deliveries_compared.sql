@@ -119,7 +119,7 @@ hashed as (
     group by repository_id
 ),
 
--- Where each merge counts as a deployment, a pull request makes one.
+-- If merges count as deployments, a changed pull request may be a new deployment.
 deployed_by_merging as (
     select targets.repository_id
     from targets

@@ -1,5 +1,5 @@
--- The pull requests whose deliveries are computed anew: those that have changed, and
--- all of a repository in which something else has.
+-- The pull requests whose deliveries are recomputed: the changed ones, and all of a
+-- repository whose other delivery data has changed.
 {{
     config(
         materialized='table',

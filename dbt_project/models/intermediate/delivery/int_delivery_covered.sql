@@ -1,4 +1,4 @@
--- One row: up to when all is loaded that deliveries are made of.
+-- One row: the instant up to which all delivery data is loaded.
 {{ config(materialized='table') }}
 
 with
@@ -39,7 +39,7 @@ needed as (
 
     union all
 
-    -- The repositories with incidents need not be among those that are measured.
+    -- Repositories with incidents need not have measured deployments.
     select
         coverage.repository_id,
         coverage.kind
@@ -54,7 +54,7 @@ covered as (
     left join coverage
         on needed.repository_id = coverage.repository_id
         and needed.kind = coverage.kind
-    -- What may not be read is not measured, and holds nothing up.
+    -- Data without read permission is not measured and does not delay as_of.
     where coverage.is_readable is not false
 )
 

@@ -1,4 +1,4 @@
--- Which pull requests a deployment added, or, of a rollback, withdrew.
+-- Which pull requests a deployment added or a rollback withdrew.
 {{
     config(
         materialized='incremental',
@@ -62,7 +62,7 @@ listed as (
         and moved.sequence = deployments.sequence
 ),
 
--- Where they were before: those deployments lose them.
+-- The deployments that they belonged to before and no longer do.
 former as (
     select
         deployment_id,

@@ -1,4 +1,4 @@
--- Which share of a deployment is a team's: by what it adds, or, of a rollback,
+-- A team's share of a deployment, by the changes that it adds or (if a rollback)
 -- withdraws.
 {{
     config(
@@ -40,7 +40,7 @@ shares as (
         attributions.team_id,
         deployments.deployment_id,
         sum(attributions.weight)::double precision
-        -- Of all of them, whoever they are of; a deployment either adds or withdraws.
+        -- All changes, by any author; a deployment either adds or withdraws.
         / (deployments.changes_added + deployments.changes_withdrawn) as share
     from deployments
     inner join changes on deployments.deployment_id = changes.deployment_id

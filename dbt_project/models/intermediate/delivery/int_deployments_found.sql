@@ -1,5 +1,5 @@
--- The successful deployments of each target, whatever they are made of; of the
--- repositories whose deliveries are computed anew.
+-- The successful deployments of each target from any source, for the repositories whose
+-- deliveries are recomputed.
 with
 
 targets as (

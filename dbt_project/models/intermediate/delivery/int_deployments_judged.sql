@@ -68,7 +68,8 @@ withdrawals as (
     group by target_id, withdrawn_sequence
 ),
 
--- What GitHub says is remedied only where it counts: by whatever takes effect next.
+-- A failed status counts only within the window; the next effective deployment remedies
+-- it.
 set_back as (
     select *
     from deployments

@@ -30,7 +30,7 @@ numbered as (
             order by found.deployed_at, found.requested_at, found.source_id
         ) as sequence,
         found.source_id,
-        -- One deployment may be in several targets of its repository.
+        -- A deployment may belong to several targets of its repository.
         case
             when targets.is_named
                 then concat_ws(' ', found.source_id, targets.target)

@@ -21,8 +21,8 @@ numbered as not materialized (
     where compared.is_due
 ),
 
--- One after the other, because what an overtaken deployment leaves running is what the
--- next one is compared with.
+-- Recursive, because an overtaken deployment does not run: the next one is compared
+-- with the deployment that still runs.
 ranked as (
     select
         target_id,

@@ -1,9 +1,8 @@
--- What other deployments say of a deployment, each with the deployment that says so: it
--- was rolled back, a change of it reverted, or mended by a hotfix or by what closed an
--- incident.
+-- Later deployments that show that a deployment failed: a rollback, a revert of one of
+-- its changes, a hotfix, or a fix that closed an incident.
 with
 
--- Not materialized: each use takes the index.
+-- Not materialized: each use reads the index.
 deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),
@@ -47,7 +46,7 @@ reverted as (
         on described.pull_request_id = reverting.pull_request_id
         and first_added.target_id = reverting.target_id
         and first_added.sequence < reverting.sequence
-    -- Added again together with its revert, a change is as if it had not been added.
+    -- If a change is added again together with its revert, the revert has no effect.
     left join added as again
         on first_added.target_id = again.target_id
         and first_added.pull_request_id = again.pull_request_id
@@ -77,7 +76,7 @@ mended as (
         ) as last_one
     where
         described.is_hotfix
-        -- The incident says what failed.
+        -- If it closes an incident, the incident says which deployment failed.
         and fixes.pull_request_id is null
         and last_one.sequence is not null
 ),

@@ -1,5 +1,5 @@
--- Which deployment an incident is blamed on: the strongest of what it names, else the
--- last one of its targets that had taken effect when it began.
+-- The deployment that caused an incident: the one with the strongest reference in the
+-- incident, else the one that ran on its targets when it began.
 {{ config(materialized='table') }}
 
 with
@@ -12,7 +12,7 @@ targets as (
     select * from {{ ref('int_delivery_targets') }}
 ),
 
--- Not materialized: each use takes the index.
+-- Not materialized: each use reads the index.
 deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),
@@ -40,7 +40,7 @@ measured as (
     group by target_id
 ),
 
--- The targets that an incident is about: none if it names neither one nor a
+-- The targets that an incident concerns: none if it names neither a target nor a
 -- repository.
 concerned as (
     select
@@ -68,7 +68,7 @@ concerned_once as (
     group by incident_id
 ),
 
--- Only what shipped something can be named.
+-- Only deployments of kind `deploy` can be named.
 candidates as (
     select
         incidents.incident_id,
@@ -114,8 +114,8 @@ candidates as (
     where referring.role = 'cause'
 ),
 
--- Of several, one of its own targets; of those the last before it began, else the
--- first.
+-- Of several, prefer those of the incident's targets, then the last one before it
+-- began, then the first one after.
 named as (
     select distinct on (candidates.incident_id)
         candidates.incident_id,
@@ -179,7 +179,8 @@ last_effective as (
     ) as last_one
 ),
 
--- For a redeploy the one that it repeats, for a rollback the one that it remedied.
+-- If a redeploy ran, the deployment that it repeats; if a rollback ran, the deployment
+-- that it remedied.
 inferred as (
     select
         last_effective.incident_id,

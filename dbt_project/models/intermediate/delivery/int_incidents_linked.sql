@@ -1,4 +1,4 @@
--- Incidents with the deployment that they are blamed on, and when they ended.
+-- Incidents with the deployment that caused them and their end.
 {{ config(materialized='table') }}
 
 with
@@ -47,8 +47,8 @@ measured as (
     group by target_id
 ),
 
--- Where the pull request that ended an incident is deployed. If the target of the
--- deployment to blame is among them, that alone counts.
+-- The targets to which the pull request that fixed an incident is deployed. If they
+-- include the target of the blamed deployment, only that one counts.
 fixes as (
     select
         referring.incident_id,
@@ -81,7 +81,7 @@ fixed_by_change as (
     group by incident_id
 ),
 
--- A commit that is no pull request's.
+-- A commit that belongs to no pull request.
 commits_named as (
     select
         incidents.incident_id,

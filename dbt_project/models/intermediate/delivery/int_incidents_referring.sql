@@ -1,5 +1,6 @@
--- Which merged pull request an incident names as its cause and its fix: `12`, `#12`,
--- `owner/name#12`, an address, or, of a fix, a commit of at least seven digits.
+-- The merged pull requests that an incident names as its cause and its fix: by `12`,
+-- `#12`, `owner/name#12` or an address; a fix also by a commit of at least seven
+-- digits.
 {{ config(materialized='table') }}
 
 with

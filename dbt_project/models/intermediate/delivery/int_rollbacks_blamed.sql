@@ -1,10 +1,10 @@
--- The deployment that each rollback remedied: the first one, after what was rolled back
--- to, whose commit the rollback really went back past. None if that is from before.
+-- The deployment that each rollback remedied: the first `deploy`, after the deployment
+-- that was rolled back to, whose commit the rollback removed. No row if there is none.
 {{ config(materialized='table') }}
 
 with
 
--- Not materialized: each use takes the index.
+-- Not materialized: each use reads the index.
 deployments as not materialized (
     select * from {{ ref('int_deployments_ranked') }}
 ),

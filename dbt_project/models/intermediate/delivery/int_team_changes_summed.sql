@@ -56,7 +56,7 @@ deployed as (
     left join changes
         on periods.team_id = changes.team_id
         and periods.period = changes.week
-        -- So that the index of months finds them.
+        -- Allows the use of the index on months.
         and changes.month between
         date_trunc('month', periods.period)::date and periods.period + 6
         and changes.is_current
@@ -92,11 +92,11 @@ summed as (
         period,
         count(pull_request_id) as changes_deployed,
         coalesce(sum(weight), 0)::numeric(12, 2) as weighted_changes_deployed,
-        -- The median and the 95th percentile, of one sort.
+        -- The median and the 95th percentile in one sort.
         percentile_cont(array[0.5, 0.95]) within group (
             order by change_lead_time_hours
         ) as change_lead_times_hours,
-        -- Weight 0 is nobody's percentile.
+        -- Weight 0 does not count.
         min(change_lead_time_hours) filter (
             where weight > 0 and cumulative_weight >= 0.5 * total_weight
         ) as weighted_median_change_lead_time_hours,

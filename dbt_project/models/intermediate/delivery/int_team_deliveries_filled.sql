@@ -83,7 +83,8 @@ last_deliveries as (
     group by team_id, unit
 ),
 
--- What a team has left behind may be deployed, or recover, after its last period.
+-- Changes of a former team can be deployed, and failures can recover, after its last
+-- period.
 spanned as (
     select
         team_id,

@@ -14,7 +14,7 @@ rules as (
         with ordinality as listed (rule, position)
     where settings.setting_name = 'deployments'
     union all
-    -- What holds if no rule is configured.
+    -- The default if no rule is configured.
     select
         0 as position,
         '{"repositories": ["*"]}'::jsonb as rule

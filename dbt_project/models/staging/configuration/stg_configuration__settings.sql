@@ -1,5 +1,5 @@
--- A view: dbt drops the views that depend on a table whenever it replaces the table.
--- The next build notices a setting that lands during a build by its fingerprint.
+-- A view, because dbt drops the views that depend on a table when it replaces the
+-- table. If a setting changes during a build, the next build detects it by its hash.
 with
 
 source as (

@@ -1,5 +1,5 @@
--- No CTE: Postgres works out a view that has one as a whole, where this one lets it
--- look the oldest or the touched rows up in an index.
+-- No CTE, so that Postgres can find the oldest or the changed rows by an index. It
+-- would compute all rows of a view with a CTE.
 select
     id as pull_request_id,
     repository_id,
@@ -25,7 +25,7 @@ select
     merge_commit_sha,
     head_sha,
     reverts,
-    -- A clock that was wrong: more than 365 days early, or after the merge.
+    -- A wrong clock: more than 365 days before the opening, or after the merge.
     case
         when
             first_commit_at between created_at - interval '8760 hours'

@@ -1,4 +1,5 @@
--- A table: whatever lands while a build is under way, all of it sees the same.
+-- A table, so that the whole build reads the same rows even if an ingest runs
+-- meanwhile.
 {{ config(materialized='table') }}
 
 with
@@ -7,7 +8,7 @@ source as (
     select * from {{ source('teams', 'team_memberships') }}
 ),
 
--- Read before: of a team that has come since there is nothing yet.
+-- Read earlier, so the memberships of a team added since then are left out.
 teams as (
     select * from {{ ref('stg_teams__teams') }}
 ),

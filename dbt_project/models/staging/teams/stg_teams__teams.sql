@@ -1,4 +1,5 @@
--- A table: whatever lands while a build is under way, all of it sees the same.
+-- A table, so that the whole build reads the same rows even if an ingest runs
+-- meanwhile.
 {{ config(materialized='table') }}
 
 with
