@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from dbt_support import ROOT, Warehouse
 
+from ingest import tables
+
 Node = dict[str, Any]
 PAGE = ROOT / "docs" / "marts.md"
 COMMENTS = """
@@ -97,6 +99,16 @@ def test_public_models_have_a_contract_and_an_exposure(
             if one["name"] == exposure
         )
         assert read == {node["unique_id"] for name, node in marts.items() if name not in unread}
+
+
+def test_every_column_of_raw_is_described(manifest: dict[str, Any]) -> None:
+    described = {
+        source["name"]: {name: bool(one["description"]) for name, one in source["columns"].items()}
+        for source in manifest["sources"].values()
+    }
+    assert described == {
+        table: dict.fromkeys(columns, True) for table, columns in tables.TABLES.items()
+    }
 
 
 def test_marts_have_their_descriptions_as_comments(
