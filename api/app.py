@@ -109,6 +109,8 @@ def create_app(
         title="dora-metrics",
         version="1",
         description=DESCRIPTION,
+        openapi_tags=openapi.TAGS,
+        servers=[{"url": "/", "description": "The server of this document"}],
         lifespan=lifespan,
         generate_unique_id_function=openapi.operation_id,
         # FastAPI's route ignores unknown parameters; its docs page loads third-party scripts.

@@ -137,6 +137,13 @@ def operation_id(route: APIRoute) -> str:
     return route.name
 
 
+TAGS = [
+    {"name": "health", "description": "Whether the service works, and how new its data are."},
+    {"name": "teams", "description": "The teams, with their members."},
+    {"name": "metrics", "description": "Figures of teams, and the rows behind them."},
+]
+
+
 def complete(document: dict[str, Any]) -> dict[str, Any]:
     """Add the parts of the document that the routes do not describe."""
     components = document["components"]

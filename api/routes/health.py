@@ -25,7 +25,12 @@ class Health(BaseModel):
     )
 
 
-@router.get("/health", response_model_exclude_unset=True, responses=openapi.fresh(422, 503))
+@router.get(
+    "/health",
+    response_model_exclude_unset=True,
+    responses=openapi.fresh(422, 503),
+    openapi_extra={"security": []},
+)
 def health(marts: FromMarts, request: Request, response: Response) -> Health:
     """Whether the API and its database work; `as_of` is null before the first build."""
     expect_known_parameters(request)

@@ -116,7 +116,7 @@ def test_problem_example_matches_a_real_response(document, app, anonymous, no_da
 def test_every_path_but_health_requires_a_key(document):
     assert document["components"]["securitySchemes"]["APIKeyHeader"]["name"] == "X-API-Key"
     for name, path in document["paths"].items():
-        assert ("security" in path["get"]) == (name != "/health")
+        assert (path["get"]["security"] == []) == (name == "/health")
 
 
 def test_parameters_have_their_public_names(document):
