@@ -124,21 +124,7 @@ def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
     before: dict[int, Any] = {}
     has_ended = threading.Event()
 
-    def cancel() -> None:
-        from dbt.adapters.factory import FACTORY
-        from dbt_common.exceptions import DbtRuntimeError
-        from psycopg2 import Error
-
-        while not has_ended.is_set():
-            for adapter in list(FACTORY.adapters.values()):
-                for connection in list(adapter.connections.thread_connections.values()):
-                    # dbt may be about to close it.
-                    with suppress(Error, DbtRuntimeError):
-                        if connection.state == "open":
-                            connection.handle.cancel()
-            has_ended.wait(0.5)
-
-    cancelling = threading.Thread(target=cancel, name="cancels dbt's statements", daemon=True)
+    cancelling = threading.Thread(target=_cancel_statements, args=[has_ended], daemon=True)
 
     def interrupt(number: int, frame: FrameType | None) -> None:
         if cancelling.ident is None:
@@ -160,6 +146,22 @@ def _interruptible() -> Iterator[list[KeyboardInterrupt]]:
         has_ended.set()
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _cancel_statements(has_ended: threading.Event) -> None:
+    """Cancel the statements of all of dbt's connections, twice a second until dbt has ended."""
+    from dbt.adapters.factory import FACTORY
+    from dbt_common.exceptions import DbtRuntimeError
+    from psycopg2 import Error
+
+    while not has_ended.is_set():
+        for adapter in list(FACTORY.adapters.values()):
+            for connection in list(adapter.connections.thread_connections.values()):
+                # dbt may be about to close it.
+                with suppress(Error, DbtRuntimeError):
+                    if connection.state == "open":
+                        connection.handle.cancel()
+        has_ended.wait(0.5)
 
 
 def _published(database: Database) -> str | None:
