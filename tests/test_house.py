@@ -1,5 +1,6 @@
 """The lock files, and the boundaries between the parts."""
 
+import json
 import re
 import subprocess
 import sys
@@ -7,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import plain_english
+from tests import contracts, plain_english
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -61,3 +62,20 @@ def test_plain_english_finds_a_phrase_across_lines_but_not_in_a_question() -> No
     assert [*plain_english.find("What is a mart? There is no other.\n")] == []
     found = plain_english.find("Delete what is old.\nThat is no date.")
     assert [line for line, *_ in found] == [1, 2]
+
+
+@pytest.mark.parametrize("release", sorted(contracts.RELEASES.glob("*.json")), ids=lambda r: r.stem)
+def test_marts_keep_the_contracts_of_every_release(release: Path) -> None:
+    before = json.loads(release.read_text("utf-8"))
+    assert sum(map(len, before.values())) > 100
+    assert contracts.breaks(before, contracts.current()) == []
+
+
+def test_removed_retyped_and_newly_nullable_columns_break_a_contract() -> None:
+    before = {"t": {"a": "text", "b": "text", "c": "bigint", "d": "date, may be null"}}
+    now = {"t": {"b": "bigint", "c": "bigint, may be null", "d": "date", "e": "text"}, "u": {}}
+    assert [fault.partition(" ")[0] for fault in contracts.breaks(before, now)] == [
+        "t.a",
+        "t.b",
+        "t.c",
+    ]
