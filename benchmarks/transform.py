@@ -28,7 +28,7 @@ from dora import embedded_postgres
 from dora.database import Database, initialise
 from dora.embedded_postgres import Embedded
 from dora.roles import INGEST, TRANSFORM
-from ingest.loader import Landing
+from ingest.loader import Loader
 from ingest.lock import Lock
 from transform.dbt_runner import BUILD
 
@@ -286,7 +286,7 @@ def generate(database: Database, home: Path, size: int) -> None:
     """Create the tables as the ingest does, and fill them."""
     initialise(database)
     with Lock(database) as lock:
-        landing = Landing(database, home, lock)
+        landing = Loader(database, home, lock)
         landing.open()
         landing.close()
     script = (HERE / "transform_raw.sql").read_text("utf-8").replace("$1", str(size))

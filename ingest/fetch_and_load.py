@@ -15,9 +15,9 @@ from ingest.failures import Failures
 from ingest.github.client import IN_FLIGHT
 from ingest.github.models import Row
 from ingest.github.pagination import Page, Walker
-from ingest.github.refetch import Mender
+from ingest.github.refetch import Refetcher
 from ingest.github.source import Batch
-from ingest.loader import Landing
+from ingest.loader import Loader
 from ingest.reporting import Reporter
 from ingest.repositories_to_sync import Known
 from ingest.run_result import RunResult
@@ -28,7 +28,7 @@ LAND_AFTER, LAND_EVERY = 1000, 60.0
 AHEAD = 8
 
 
-class Stream:
+class FetchAndLoad:
     """Runs a few walks at a time and loads their pages."""
 
     def __init__(
@@ -36,7 +36,7 @@ class Stream:
         config: Config,
         known: Known,
         walker: Walker,
-        landing: Landing,
+        landing: Loader,
         failures: Failures,
         result: RunResult,
         reporter: Reporter,
@@ -54,7 +54,7 @@ class Stream:
         self._cut: set[str] = set()
         self._logins: set[tuple[str, str, str]] = set()
         self._landed_at = self._clock.now()
-        self.mender = Mender(walker.github)
+        self.mender = Refetcher(walker.github)
         self._is_broken = False
         # dlt runs in a separate thread, so that reading continues while it loads.
         self._dlt = ThreadPoolExecutor(max_workers=1, thread_name_prefix="dlt")

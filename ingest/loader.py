@@ -96,7 +96,7 @@ class _Libpq(PostgresCredentials):
         return {"options": self._options}
 
 
-class Landing:
+class Loader:
     """Loads batches into `raw`. One at a time per database: tables share dlt's staging dataset."""
 
     def __init__(self, database: Database, home: Path, lock: Lock) -> None:

@@ -20,15 +20,15 @@ from ingest.config import Config
 from ingest.dead_letters import tell_queue
 from ingest.delivery.loader import Deliveries
 from ingest.failures import Failures
-from ingest.fetch_and_load import Stream
-from ingest.github.checkpoint import OVERLAP, Progress, Walk
+from ingest.fetch_and_load import FetchAndLoad
+from ingest.github.checkpoint import OVERLAP, Checkpoint, Walk
 from ingest.github.client import GitHub
 from ingest.github.discovery import Found, probe
 from ingest.github.models import Probed
 from ingest.github.pagination import HEADS, Walker
-from ingest.loader import Landing
+from ingest.loader import Loader
 from ingest.lock import Lock
-from ingest.reconciliation import Audit
+from ingest.reconciliation import Reconciliation
 from ingest.reporting import LogReporter, Reporter
 from ingest.repositories_to_sync import Known, discover
 from ingest.run_result import RunResult
@@ -66,7 +66,7 @@ def run(
             database.expect_no_roles()
             for note in notes:
                 logger.warning("%s", note)
-        landing = Landing(database, home, lock)
+        landing = Loader(database, home, lock)
         clock = clock or SystemClock()
         result = RunResult(run_id or uuid.uuid4().hex, started_at=clock.now())
         budget = Budget(clock, seconds)
@@ -90,7 +90,7 @@ def make_tables(database: Database, home: Path) -> None:
     """Create missing tables of `raw`, so that dbt can build without any data."""
     with Lock(database) as lock:
         if lock.is_held:
-            landing = Landing(database, home, lock)
+            landing = Loader(database, home, lock)
             landing.open()
             landing.close()
 
@@ -98,7 +98,7 @@ def make_tables(database: Database, home: Path) -> None:
 def _run(
     config: Config,
     database: Database,
-    landing: Landing,
+    landing: Loader,
     github: GitHub,
     result: RunResult,
     reporter: Reporter,
@@ -109,17 +109,17 @@ def _run(
         rows = cursor.execute(database.schemas.qualify(_REPOSITORIES)).fetchall()
         failures = Failures.read(connection, database.schemas, result.run_id)
     known = Known.from_state(state, rows)
-    stream = Stream(config, known, Walker(github), landing, failures, result, reporter)
+    stream = FetchAndLoad(config, known, Walker(github), landing, failures, result, reporter)
     return asyncio.run(_Run(stream, database).run())
 
 
 class _Run:
     """One run in progress."""
 
-    def __init__(self, stream: Stream, database: Database) -> None:
+    def __init__(self, stream: FetchAndLoad, database: Database) -> None:
         self.stream = stream
         self.seen: dict[str, Probed] = {}
-        self.audit = Audit(stream, database, self.seen)
+        self.audit = Reconciliation(stream, database, self.seen)
         self.deliveries = Deliveries(stream, database, self.seen)
         self.config = stream.config
         self.known = stream.known
@@ -236,7 +236,7 @@ class _Run:
             self.walker.heads({key: self._head(key, found) for key in group}) for group in groups
         )
 
-    def _head(self, key: str, found: Found) -> tuple[Progress, Walk]:
+    def _head(self, key: str, found: Found) -> tuple[Checkpoint, Walk]:
         progress, probed = self.known.progress[key], found.repositories[key]
         floor = progress.watermark - OVERLAP if progress.watermark else None
         target = probed.newest or progress.watermark

@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 
 from dora.database import Database
 from dora.roles import INGEST
-from ingest.fetch_and_load import Stream
-from ingest.github.checkpoint import Counted, Difference, Progress, Walk
+from ingest.fetch_and_load import FetchAndLoad
+from ingest.github.checkpoint import Checkpoint, Counted, Difference, Walk
 from ingest.github.client import MOST_UNANSWERED
 from ingest.github.discovery import Found, probe
 from ingest.github.models import Probed
@@ -77,10 +77,12 @@ _VANISH = """
 """
 
 
-class Audit:
+class Reconciliation:
     """Compares `raw` with GitHub and repairs it."""
 
-    def __init__(self, stream: Stream, database: Database, seen: Mapping[str, Probed]) -> None:
+    def __init__(
+        self, stream: FetchAndLoad, database: Database, seen: Mapping[str, Probed]
+    ) -> None:
         self.stream = stream
         self.known = stream.known
         self.database = database
@@ -241,7 +243,7 @@ class Audit:
         self.stream.failures.resolve("pull_request", vanished, now)
         return not found.unclear
 
-    def _progress_of(self, keys: Iterable[str]) -> dict[str, Progress]:
+    def _progress_of(self, keys: Iterable[str]) -> dict[str, Checkpoint]:
         return {key: self.known.progress[key] for key in keys}
 
     def _rows(self, query: str, *parameters: object) -> list[tuple[str, str]]:
@@ -254,5 +256,5 @@ def _counted(probed: Probed) -> Counted:
     return Counted(pull_requests=probed.pull_requests, newest=probed.newest)
 
 
-def _page(key: str, name: str, progress: Progress) -> Page:
+def _page(key: str, name: str, progress: Checkpoint) -> Page:
     return Page(key, name, [], [], progress, is_last=True, asked_after=None)

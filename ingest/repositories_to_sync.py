@@ -7,8 +7,8 @@ from typing import Any
 
 from dora.errors import ConfigurationError
 from ingest.config import Config
-from ingest.delivery.checkpoint import Delivered, Round
-from ingest.github.checkpoint import Difference, Progress, Reread
+from ingest.delivery.checkpoint import DeliveryCheckpoint, Round
+from ingest.github.checkpoint import Checkpoint, Difference, Reread
 from ingest.github.client import GitHub
 from ingest.github.discovery import Found, owned, probe, resolve
 from ingest.github.models import Probed, Row
@@ -44,14 +44,14 @@ class Known:
     """
 
     repositories: dict[str, Repository] = field(default_factory=dict)
-    progress: dict[str, Progress] = field(default_factory=dict)
+    progress: dict[str, Checkpoint] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     unresolved: dict[str, str] = field(default_factory=dict)
     teams_hash: str | None = None
     reread: Reread = field(default_factory=Reread)
     differences: dict[str, Difference] = field(default_factory=dict)
     landed: dict[str, Repository] = field(default_factory=dict)
-    deliveries: dict[str, Delivered] = field(default_factory=dict)
+    deliveries: dict[str, DeliveryCheckpoint] = field(default_factory=dict)
     rounds: dict[str, Round] = field(default_factory=dict)
     incident_sources: list[str] = field(default_factory=list)
 
@@ -63,7 +63,7 @@ class Known:
             repositories=repositories,
             landed=dict(repositories),
             progress={
-                key: Progress.model_validate(value)
+                key: Checkpoint.model_validate(value)
                 for key, value in state.get("repositories", {}).items()
             },
             names=dict(state.get("names", {})),
@@ -77,7 +77,7 @@ class Known:
                 if isinstance(value, dict)
             },
             deliveries={
-                key: Delivered.model_validate(value)
+                key: DeliveryCheckpoint.model_validate(value)
                 for key, value in state.get("deliveries", {}).items()
             },
             rounds={
@@ -131,7 +131,7 @@ class Known:
     def saw(self, probed: Probed) -> None:
         """Update a repository with the result of a probe."""
         row = self.repositories.get(probed.id) or Repository(probed.id, probed.repository)
-        progress = self.progress.setdefault(probed.id, Progress())
+        progress = self.progress.setdefault(probed.id, Checkpoint())
         is_quiet = progress.is_whole_up_to(probed.newest) and not probed.is_unclear
         self.repositories[probed.id] = replace(
             row,
@@ -146,7 +146,7 @@ class Known:
             unreachable_reason=None,
         )
 
-    def advanced(self, repository_id: str, progress: Progress) -> None:
+    def advanced(self, repository_id: str, progress: Checkpoint) -> None:
         """Update a repository with the progress of a page."""
         row = self.repositories[repository_id]
         covered_to = _latest(row.covered_to, progress.walked_at)

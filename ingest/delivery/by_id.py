@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.failures import Kind as Failing
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.batching import in_parts
@@ -42,7 +42,7 @@ def parse(kind: Kind, node: Any) -> Delivered:
 class ById:
     """Reads single objects."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: LoadContext) -> None:
         self.desk = desk
 
     async def put(self, kind: Kind, repository_id: str, items: Sequence[Delivered]) -> None:

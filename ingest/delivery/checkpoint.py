@@ -58,7 +58,7 @@ class Runs(BaseModel):
     reread_at: AwareDatetime | None = None
 
 
-class Delivered(BaseModel):
+class DeliveryCheckpoint(BaseModel):
     """The loaded part of one repository's deliveries.
 
     `tip` is the default branch's tip when the commits were last complete; `is_whole` is false

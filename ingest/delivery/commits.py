@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, Field, ValidationError
 
 from ingest.delivery.checkpoint import History
 from ingest.delivery.commit_positions import place_commits
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.batching import in_parts
 from ingest.github.errors import Unanswerable
@@ -106,7 +106,7 @@ class _Graph:
 class CommitWalker:
     """Reads missing commits of many repositories at a time."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: LoadContext) -> None:
         self.desk = desk
         self._graphs: dict[str, _Graph] = {}
         self._walks: deque[_Walk] = deque()

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from ingest.delivery.checkpoint import Round
 from ingest.delivery.incident_rules import GITHUB, Incident, IncidentRules, sources_in
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.delivery.refetch import DAY
 from ingest.github.batching import in_parts
 from ingest.github.errors import Unanswerable
@@ -46,7 +46,7 @@ class IncidentReader:
     """Reads the issues with the configured labels."""
 
     def __init__(
-        self, desk: Desk, rules: IncidentRules | None, deployed: Mapping[str, str]
+        self, desk: LoadContext, rules: IncidentRules | None, deployed: Mapping[str, str]
     ) -> None:
         self.desk = desk
         self.rules = rules
@@ -221,7 +221,7 @@ class IncidentReader:
         self.desk.unclear(self._key(name), KIND, reason)
 
 
-async def replace_file(desk: Desk, incidents: Iterable[Incident] | None) -> None:
+async def replace_file(desk: LoadContext, incidents: Iterable[Incident] | None) -> None:
     """Load a file's incidents; delete those that it no longer contains."""
     held = list(incidents or ())
     sources = sources_in(held)

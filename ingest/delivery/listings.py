@@ -16,7 +16,7 @@ from pydantic import ValidationError
 
 from ingest.delivery.by_id import ById, parse
 from ingest.delivery.checkpoint import Listing, ListWalk
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.checkpoint import OVERLAP
 from ingest.github.deliveries import Delivered, Kind
@@ -51,7 +51,7 @@ _UNSEEN = """
 _CREATED_AT = {"deployments": "created_at", "releases": "created_at", "tags": "now()"}
 
 
-class PageAway(Exception):
+class PageUnavailable(Exception):
     """GitHub did not return a page: the repository is gone or refused, or the reason is unclear."""
 
     def __init__(self, reason: str, *, is_refused: bool = False, is_gone: bool = False) -> None:
@@ -84,7 +84,7 @@ class _Page:
 class Lister:
     """Reads the lists of one kind."""
 
-    def __init__(self, desk: Desk, by_id: ById, listed: Listed, kind: Kind) -> None:
+    def __init__(self, desk: LoadContext, by_id: ById, listed: Listed, kind: Kind) -> None:
         self.desk = desk
         self.by_id = by_id
         self.listed = listed
@@ -182,7 +182,7 @@ class Lister:
         for index, (key, walk) in enumerate(walks.items()):
             try:
                 page = self._read(answer, index)
-            except PageAway as away:
+            except PageUnavailable as away:
                 self._note_away(key, away)
                 continue
             if page.suspects or not await self._take(key, walk, page):
@@ -197,11 +197,11 @@ class Lister:
                 answer = await self.desk.github.query(self.kind, asked)
                 page = self._read(answer, 0)
                 if page.info.has_next_page and page.info.end_cursor in {None, cursor}:
-                    raise PageAway("GitHub says that there is more, but gives no cursor")
+                    raise PageUnavailable("GitHub says that there is more, but gives no cursor")
             except Unanswerable as error:
-                self._note_away(key, PageAway(str(error)))
+                self._note_away(key, PageUnavailable(str(error)))
                 return
-            except PageAway as away:
+            except PageUnavailable as away:
                 in_vain += 1
                 if not away.is_lasting and in_vain < TRIES:
                     continue
@@ -216,9 +216,9 @@ class Lister:
             try:
                 if await self._take(key, walk, page):
                     return
-            except (PageAway, Unanswerable) as incomplete:
+            except (PageUnavailable, Unanswerable) as incomplete:
                 # No later page may be loaded: another run tries again.
-                self._note_away(key, PageAway(str(incomplete)))
+                self._note_away(key, PageUnavailable(str(incomplete)))
                 return
             walk = self._after(walk, page)
             cursor = walk.cursor
@@ -232,14 +232,14 @@ class Lister:
             reason = str(error.get("message", "GitHub returned null for it"))
             is_refused = error.get("type") in REFUSED and error.get("path") != ["nodes", index]
             is_gone = not is_refused and error.get("type") in {"NOT_FOUND", *REFUSED}
-            raise PageAway(reason, is_refused=is_refused, is_gone=is_gone)
+            raise PageUnavailable(reason, is_refused=is_refused, is_gone=is_gone)
         items, suspects = [], []
         nodes = connection["nodes"]
         path = ("nodes", index, "page", "nodes")
         refusals = [each for i in range(len(nodes)) if (each := answer.refusal_below(*path, i))]
         if len(refusals) * 2 > len(nodes):
             # For a single one, GitHub may have failed; for most, a permission is missing.
-            raise PageAway(str(refusals[0].get("message")), is_refused=True)
+            raise PageUnavailable(str(refusals[0].get("message")), is_refused=True)
         for position, found in enumerate(nodes):
             if found is None or answer.error_about(*path, position):
                 suspects.append(str((found or {}).get("id") or ""))
@@ -273,14 +273,14 @@ class Lister:
     async def _take(self, key: str, walk: ListWalk, page: _Page) -> bool:
         """Add a page to the rows to load; return whether the walk is over.
 
-        Raises `PageAway` if GitHub returned nulls whose ids it does not tell.
+        Raises `PageUnavailable` if GitHub returned nulls whose ids it does not tell.
         """
         after = self._after(walk, page)
         if page.suspects:
             ids = [each for each in page.suspects if each]
             ids += await self._behind_nulls(key, walk, page)
             if len(ids) < len(page.suspects):
-                raise PageAway("a page could not be completed: GitHub returned null")
+                raise PageUnavailable("a page could not be completed: GitHub returned null")
             await self.by_id.fetch({each: (self.kind, key) for each in ids})
         await self.by_id.put(self.kind, key, page.items)
         oldest = min((item.listed_at for item in page.items if item.listed_at), default=None)
@@ -362,7 +362,7 @@ class Lister:
         shown = {key: self._listing(key).shown for key in keys}
         return {key: (each.count if each else 0) - ours.get(key, 0) for key, each in shown.items()}
 
-    def _note_away(self, key: str, away: PageAway) -> None:
+    def _note_away(self, key: str, away: PageUnavailable) -> None:
         self._cut.add(key)
         if away.is_refused:
             self.desk.refused(key, self.kind, str(away))

@@ -11,9 +11,9 @@ from psycopg.rows import RowFactory, dict_row, tuple_row
 
 from dora.database import Database, error_of
 from dora.roles import INGEST
-from ingest.delivery.checkpoint import Delivered
+from ingest.delivery.checkpoint import DeliveryCheckpoint
 from ingest.failures import Kind as Failing
-from ingest.fetch_and_load import Stream
+from ingest.fetch_and_load import FetchAndLoad
 from ingest.github.client import GitHub
 from ingest.github.models import Row
 from ingest.github.source import Batch
@@ -28,10 +28,10 @@ _COVERAGE = """
 _LAST_LOAD = "select coalesce(max(load_id), '') from raw._dlt_loads"
 
 
-class Desk:
+class LoadContext:
     """Collects rows and loads them together with their progress."""
 
-    def __init__(self, stream: Stream, database: Database) -> None:
+    def __init__(self, stream: FetchAndLoad, database: Database) -> None:
         self.stream = stream
         self.database = database
         self.known = stream.known
@@ -62,9 +62,9 @@ class Desk:
         row = self.known.repositories.get(repository_id)
         return row.repository if row else repository_id
 
-    def delivered(self, repository_id: str) -> Delivered:
+    def delivered(self, repository_id: str) -> DeliveryCheckpoint:
         """Return a repository's checkpoint."""
-        return self.known.deliveries.setdefault(repository_id, Delivered())
+        return self.known.deliveries.setdefault(repository_id, DeliveryCheckpoint())
 
     def need_commits(self, repository_id: str) -> None:
         """Mark a repository's commit graph as due, in this run or the next, after the rows."""

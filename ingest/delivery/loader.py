@@ -10,10 +10,10 @@ from ingest.delivery.commits import CommitWalker
 from ingest.delivery.deployment_rules import DeploymentRule, rules_for, sources_of
 from ingest.delivery.incidents import IncidentReader, replace_file
 from ingest.delivery.listings import Lister
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.delivery.refetch import read_again
 from ingest.delivery.workflow_runs import RunReader
-from ingest.fetch_and_load import Stream
+from ingest.fetch_and_load import FetchAndLoad
 from ingest.github.deliveries import KINDS, Kind
 from ingest.github.models import Probed
 from ingest.github.newest_deliveries import Listed
@@ -52,7 +52,7 @@ _RUN = """
 class Deliveries:
     """The part of a run that loads deliveries."""
 
-    def __init__(self, stream: Stream, database: Database, seen: dict[str, Probed]) -> None:
+    def __init__(self, stream: FetchAndLoad, database: Database, seen: dict[str, Probed]) -> None:
         self.stream = stream
         self.database = database
         self.known = stream.known
@@ -84,7 +84,7 @@ class Deliveries:
         while self.listed.is_waiting:
             asked = {"ids": [], **self.listed.variables()}
             self.listed.read(await self.stream.walker.github.query("probe", asked))
-        desk = Desk(self.stream, self.database)
+        desk = LoadContext(self.stream, self.database)
         by_id = ById(desk)
         before = desk.last_load()
         try:
@@ -112,7 +112,7 @@ class Deliveries:
         is_within_reach = key in self.seen and key not in self.stream.walker.lost
         return is_within_reach and self._needs(key, kind)
 
-    async def _follow_runs(self, desk: Desk, before: str) -> None:
+    async def _follow_runs(self, desk: LoadContext, before: str) -> None:
         rules = {
             key: self._rules(self.seen[key].repository)
             for key in self._within_reach()
@@ -121,7 +121,7 @@ class Deliveries:
         at = {key: self.seen[key].at for key in rules}
         await RunReader(desk, before).follow(rules, at)
 
-    async def _follow_commits(self, desk: Desk) -> None:
+    async def _follow_commits(self, desk: LoadContext) -> None:
         """Read the commit graphs of repositories that changed or whose rules changed."""
         due: dict[str, str] = {}
         for key in self._within_reach():
@@ -145,7 +145,7 @@ class Deliveries:
             delivered = desk.delivered(key)
             delivered.is_due, delivered.rules = False, due[key]
 
-    async def _follow_incidents(self, desk: Desk) -> None:
+    async def _follow_incidents(self, desk: LoadContext) -> None:
         config = self.stream.config
         await replace_file(desk, config.incidents_of_file)
         names = {
@@ -161,7 +161,7 @@ class Deliveries:
         reader = IncidentReader(desk, rules, {key: name.casefold() for key, name in names.items()})
         await reader.follow(wanted)
 
-    def _tips(self, desk: Desk, keys: Iterable[str]) -> dict[str, set[str]]:
+    def _tips(self, desk: LoadContext, keys: Iterable[str]) -> dict[str, set[str]]:
         """Return the commits of everything that a rule counts as a deployment."""
         tips: dict[str, set[str]] = {}
         rules = {key: self._rules(self.seen[key].repository) for key in keys}

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from ingest.delivery.by_id import ById, Subject
 from ingest.delivery.checkpoint import Round
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.deliveries import Kind
 
@@ -92,7 +92,7 @@ _ROUNDS = {"daily": (_DAILY, DAY), "weekly": (_WEEKLY, WEEK)}
 
 
 async def read_again(
-    desk: Desk, by_id: ById, is_wanted: Callable[[Subject], bool], before: str
+    desk: LoadContext, by_id: ById, is_wanted: Callable[[Subject], bool], before: str
 ) -> None:
     """Read again the objects that are due.
 
@@ -123,7 +123,7 @@ async def read_again(
     await desk.land()
 
 
-def _due(desk: Desk, query: str, after: str, before: str) -> dict[str, Subject]:
+def _due(desk: LoadContext, query: str, after: str, before: str) -> dict[str, Subject]:
     now = desk.now
     values = {
         "after": after,

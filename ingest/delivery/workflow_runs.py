@@ -14,7 +14,7 @@ from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from ingest.delivery.checkpoint import Runs
 from ingest.delivery.deployment_rules import DeploymentRule
-from ingest.delivery.load_context import Desk
+from ingest.delivery.load_context import LoadContext
 from ingest.github.checkpoint import OVERLAP
 from ingest.github.errors import Refused, Unanswerable
 from ingest.github.models import Row, Text
@@ -107,7 +107,7 @@ class Run(BaseModel):
 class RunReader:
     """Reads the runs of the workflows that rules name."""
 
-    def __init__(self, desk: Desk, before: str) -> None:
+    def __init__(self, desk: LoadContext, before: str) -> None:
         self.desk = desk
         self.before = before
 

@@ -51,7 +51,7 @@ MOST: dict[str, dict[str, int]] = {
 
 
 @dataclass
-class Sizes:
+class PageSizes:
     """The sizes of one kind of request during a run.
 
     No size is larger than `limit`. It falls when GitHub refuses a request, and rises after

@@ -55,7 +55,7 @@ class Difference(BaseModel):
     walks: int = 0
 
 
-class Progress(BaseModel):
+class Checkpoint(BaseModel):
     """The loaded part of one repository; stored in dlt's state.
 
     `raw` has everything that GitHub updated from `covered_from` (None: ever) up to `watermark`;
@@ -79,7 +79,7 @@ class Progress(BaseModel):
         """Whether no page of the repository's first walk has been loaded yet."""
         return self.walked_at is None
 
-    def bounded_by(self, since: AwareDatetime | None) -> "Progress":
+    def bounded_by(self, since: AwareDatetime | None) -> "Checkpoint":
         """Return a copy with the backfill's floor at `since`, unless it goes further back."""
         backfill = self.backfill
         if backfill is None or since is None or (backfill.floor and backfill.floor <= since):
@@ -111,7 +111,7 @@ class Progress(BaseModel):
         """Whether older history remains to be read."""
         return self.backfill is not None and not self.backfill.is_below_floor()
 
-    def after_backfill_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+    def after_backfill_page(self, walk: Walk, *, is_last: bool) -> "Checkpoint":
         """Return the progress after a page of the first walk, or of its continuation."""
         done = is_last or walk.is_below_floor()
         first = {"watermark": walk.target, "walked_at": walk.began_at} if self.is_new() else {}
@@ -125,7 +125,7 @@ class Progress(BaseModel):
         }
         return self.model_copy(update=update)
 
-    def after_head_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+    def after_head_page(self, walk: Walk, *, is_last: bool) -> "Checkpoint":
         """Return the progress after a page of a head walk; only its end moves the watermark."""
         if is_last or walk.is_below_floor():
             return self.model_copy(
@@ -133,7 +133,7 @@ class Progress(BaseModel):
             )
         return self.model_copy(update={"head": walk})
 
-    def after_repair_page(self, walk: Walk, *, is_last: bool) -> "Progress":
+    def after_repair_page(self, walk: Walk, *, is_last: bool) -> "Checkpoint":
         """Return the progress after a page of a repair walk; the coverage stays the same."""
         done = is_last or walk.is_below_floor()
         return self.model_copy(update={"repair": None if done else walk})

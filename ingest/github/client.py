@@ -14,10 +14,10 @@ import httpx
 
 from dora.errors import ConfigurationError
 from ingest.clock import Budget, Clock
-from ingest.github.adaptive_page_size import MOST, Sizes
+from ingest.github.adaptive_page_size import MOST, PageSizes
 from ingest.github.errors import (
     BudgetSpent,
-    GitHubAway,
+    GitHubUnavailable,
     RateLimited,
     RateLimitReached,
     Refused,
@@ -90,7 +90,7 @@ class GitHub:
     proxy: httpx.Proxy | None = None
 
     def __post_init__(self) -> None:
-        self.sizes = {kind: Sizes(most) for kind, most in MOST.items()}
+        self.sizes = {kind: PageSizes(most) for kind, most in MOST.items()}
         # GitHub accepts no requests before these instants.
         self._not_before = self._rest_not_before = datetime.fromtimestamp(0, UTC)
 
@@ -124,8 +124,8 @@ class GitHub:
         A kind in `adaptive_page_size.MOST` gets its sizes from there, and is sent with smaller
         sizes if it is too big for GitHub. An answer with temporary errors is requested once more,
         unless ingest/github/refetch.py asks for the failed parts. Raises `Unanswerable` if GitHub
-        answers other requests but not this one at the smallest sizes, `GitHubAway`, `TokenRefused`,
-        `RateLimitReached` or `BudgetSpent`.
+        answers other requests but not this one at the smallest sizes, `GitHubUnavailable`,
+        `TokenRefused`, `RateLimitReached` or `BudgetSpent`.
         """
         in_vain, is_second = 0, False
         sizes = self.sizes.get(kind)
@@ -217,7 +217,7 @@ class GitHub:
             raise Transient("the answer is not valid JSON", kind="body") from error
 
     async def _give_up(
-        self, kind: str, error: Transient, sizes: Sizes | None, *, attempts: int
+        self, kind: str, error: Transient, sizes: PageSizes | None, *, attempts: int
     ) -> None:
         """Raise the error of a request that failed every time, unless it can get smaller.
 
@@ -230,14 +230,14 @@ class GitHub:
         way = " through the proxy in HTTPS_PROXY or ALL_PROXY" if self.proxy else ""
         reason = f"GitHub at {self.url} did not answer {kind}{way} {after}: {error}"
         if sizes is None or sizes.unanswered == MOST_UNANSWERED:
-            raise GitHubAway(reason) from error
+            raise GitHubUnavailable(reason) from error
         try:
             await self._send(document("there"), {})
         except RateLimited as limit:
             wait = timedelta(seconds=limit.wait or SECONDARY_WAIT)
             raise RateLimitReached(self.clock.now() + wait) from limit
         except Transient:
-            raise GitHubAway(reason) from error
+            raise GitHubUnavailable(reason) from error
         if error.is_size or not sizes.refuse_all():
             sizes.give_up()
             raise Unanswerable(reason) from error

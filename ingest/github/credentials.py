@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from dora.aws_secrets import read_secret, read_secret_object
 from dora.errors import ConfigurationError
 from dora.settings import Settings
-from ingest.github.errors import GitHubAway, TokenRefused
+from ingest.github.errors import GitHubUnavailable, TokenRefused
 from ingest.github.responses import refuse_bad_status
 
 # GitHub refuses a JWT that is valid for over ten minutes or was issued in the future.
@@ -100,7 +100,7 @@ class AppAuth(httpx.Auth):
     def _take(self, response: httpx.Response) -> None:
         try:
             refuse_bad_status(response, datetime.now(UTC))
-        except (TokenRefused, GitHubAway):
+        except (TokenRefused, GitHubUnavailable):
             raise TokenRefused(
                 f"GitHub refuses the app {self._app_id} a token for this installation: "
                 f"HTTP {response.status_code}"

@@ -9,11 +9,11 @@ class TokenRefused(ConfigurationError):
     """GitHub rejects the token (401), or refuses it everything (403)."""
 
 
-class GitHubAway(UnavailableError):
+class GitHubUnavailable(UnavailableError):
     """GitHub gave no usable answer after every retry."""
 
 
-class Unanswerable(GitHubAway):
+class Unanswerable(GitHubUnavailable):
     """GitHub is available but did not answer this request, even at the smallest sizes."""
 
 

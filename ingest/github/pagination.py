@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from pydantic import ValidationError
 
-from ingest.github.checkpoint import Progress, Walk
+from ingest.github.checkpoint import Checkpoint, Walk
 from ingest.github.client import GitHub
 from ingest.github.errors import Unanswerable
 from ingest.github.models import PageInfo, PullRequest
@@ -30,7 +30,7 @@ HEADS = 5
 TRIES = 3
 
 
-class RepositoryAway(Exception):
+class RepositoryUnavailable(Exception):
     """A repository that the probe saw is now deleted or not visible to the token."""
 
 
@@ -62,7 +62,7 @@ class Page:
     repository: str
     pull_requests: list[PullRequest]
     rejected: list[Rejected]
-    progress: Progress
+    progress: Checkpoint
     is_last: bool
     asked_after: str | None
     is_short: bool = False
@@ -79,7 +79,7 @@ class Page:
 
 
 def read_page(
-    answer: Answer, index: int, repository_id: str, progress: Progress, walk: Walk, kind: Kind
+    answer: Answer, index: int, repository_id: str, progress: Checkpoint, walk: Walk, kind: Kind
 ) -> tuple[Page, Walk]:
     """Read one repository's page in an answer; return it and the walk after it."""
     node = answer.data["nodes"][index]
@@ -90,7 +90,9 @@ def read_page(
             )
         error = answer.error_about("nodes", index) or {}
         reason = str(error.get("message", "GitHub returned null for it"))
-        raise (RepositoryAway if not node and error.get("type") in AWAY else PageUnclear)(reason)
+        if not node and error.get("type") in AWAY:
+            raise RepositoryUnavailable(reason)
+        raise PageUnclear(reason)
     connection = node["pullRequests"]
     info = PageInfo.model_validate(connection["pageInfo"])
     nodes = connection["nodes"]
@@ -204,7 +206,7 @@ class Walker:
     unclear: dict[str, str] = field(default_factory=dict)
 
     async def go_on(
-        self, repository_id: str, progress: Progress, kind: Kind
+        self, repository_id: str, progress: Checkpoint, kind: Kind
     ) -> AsyncIterator[Page]:
         """Continue this kind of walk from its state in `progress` to its end."""
         walk: Walk | None = getattr(progress, kind)
@@ -212,7 +214,7 @@ class Walker:
             async for page in self._walk(repository_id, progress, walk, kind):
                 yield page
 
-    async def heads(self, walks: dict[str, tuple[Progress, Walk]]) -> AsyncIterator[Page]:
+    async def heads(self, walks: dict[str, tuple[Checkpoint, Walk]]) -> AsyncIterator[Page]:
         """Walk several repositories (at most `HEADS`) from the top down to their watermarks."""
         try:
             answer = await self.github.query(
@@ -229,7 +231,7 @@ class Walker:
             try:
                 page, after = read_page(answer, index, repository_id, progress, walk, "head")
                 is_clear = not page.is_short
-            except RepositoryAway as error:
+            except RepositoryUnavailable as error:
                 self.lost[repository_id] = str(error)
                 continue
             except PageUnclear:
@@ -245,7 +247,7 @@ class Walker:
                     yield further
 
     async def _walk(
-        self, repository_id: str, progress: Progress, walk: Walk, kind: Kind
+        self, repository_id: str, progress: Checkpoint, walk: Walk, kind: Kind
     ) -> AsyncIterator[Page]:
         in_vain, is_anew = 0, False
         # A page that cannot be completed ends the walk in this run: no later page may be loaded.
@@ -259,7 +261,7 @@ class Walker:
                 answer = await self.github.query("ids", alone)
             try:
                 page, after = read_page(answer, 0, repository_id, progress, walk, kind)
-            except RepositoryAway as error:
+            except RepositoryUnavailable as error:
                 self.lost[repository_id] = str(error)
                 return
             except PageUnclear as error:

@@ -34,7 +34,7 @@ class Fetched:
 
 
 @dataclass
-class Mender:
+class Refetcher:
     """Completes pages in place, before they are loaded."""
 
     github: GitHub

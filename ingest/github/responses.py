@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 
 from dora.errors import ConfigurationError
-from ingest.github.errors import GitHubAway, RateLimited, TokenRefused, Transient
+from ingest.github.errors import GitHubUnavailable, RateLimited, TokenRefused, Transient
 
 _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
 _SCOPES = "INSUFFICIENT_SCOPES"
@@ -93,7 +93,7 @@ class Quota:
 def read_answer(response: httpx.Response, now: datetime) -> Answer:
     """Return GitHub's answer; `now` is by our clock.
 
-    Raises `RateLimited`, another `Transient`, `TokenRefused` or `GitHubAway`.
+    Raises `RateLimited`, another `Transient`, `TokenRefused` or `GitHubUnavailable`.
     """
     refuse_bad_status(response, now)
     try:
@@ -142,7 +142,7 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
         too_big = status in {httpx.codes.BAD_GATEWAY, httpx.codes.GATEWAY_TIMEOUT}
         kind = "timeout" if status == httpx.codes.REQUEST_TIMEOUT else "http_5xx"
         raise Transient(f"HTTP {status}", kind=kind, too_big=too_big)
-    raise GitHubAway(f"GitHub at {response.url} answered HTTP {status}: {message}")
+    raise GitHubUnavailable(f"GitHub at {response.url} answered HTTP {status}: {message}")
 
 
 def read_quota(headers: httpx.Headers, now: datetime, resource: str = "graphql") -> Quota | None:

@@ -27,7 +27,7 @@ from ingest.github.client import ATTEMPTS, GitHub
 from ingest.github.credentials import TokenAuth
 from ingest.github.errors import (
     BudgetSpent,
-    GitHubAway,
+    GitHubUnavailable,
     RateLimitReached,
     TokenRefused,
     Unanswerable,
@@ -113,7 +113,9 @@ def test_what_may_pass_is_asked_again(server: Server, clock: SimulatedClock, fau
 
 def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClock) -> None:
     server.before_request = lambda operation, variables: Fault(status=503, body="")
-    with pytest.raises(GitHubAway, match=f"probe after {ATTEMPTS} attempts: HTTP 503") as caught:
+    with pytest.raises(
+        GitHubUnavailable, match=f"probe after {ATTEMPTS} attempts: HTTP 503"
+    ) as caught:
         ask(server, clock)
     assert caught.value.exit_code == 69
     # One more request checks if GitHub answers at all.
@@ -127,7 +129,7 @@ def test_proxy_that_does_not_answer_is_named(clock: SimulatedClock) -> None:
         async with github:
             await github.query("probe", {"ids": []})
 
-    with pytest.raises(GitHubAway, match="through the proxy in HTTPS_PROXY or ALL_PROXY"):
+    with pytest.raises(GitHubUnavailable, match="through the proxy in HTTPS_PROXY or ALL_PROXY"):
         asyncio.run(one())
 
 
@@ -137,7 +139,7 @@ def test_nobody_listening_is_github_away(server: Server, clock: SimulatedClock) 
         async with github:
             await github.query("probe", {"ids": []})
 
-    with pytest.raises(GitHubAway, match=r"127\.0\.0\.1:9"):
+    with pytest.raises(GitHubUnavailable, match=r"127\.0\.0\.1:9"):
         asyncio.run(one())
 
 

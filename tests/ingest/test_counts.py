@@ -14,7 +14,7 @@ from demo.organisation import Organisation
 from demo.server import Fault, Server
 from dora.database import Database
 from ingest.github.adaptive_page_size import PAGE
-from ingest.github.checkpoint import Counted, Difference, Progress, Walk
+from ingest.github.checkpoint import Checkpoint, Counted, Difference, Walk
 from ingest.repositories_to_sync import Known
 from ingest.run_result import RunResult
 from tests.ingest.simulated import SimulatedClock
@@ -238,7 +238,7 @@ def test_a_walk_over_an_empty_repository_reads_back_from_the_state(clock: Simula
     """GitHub counts one pull request and shows none, so `newest` is None."""
     counted = Counted(pull_requests=1, newest=None)
     walk = Walk(began_at=clock.now())
-    known = Known(progress={"R": Progress(repair=walk, repair_after="1", repair_of=counted)})
+    known = Known(progress={"R": Checkpoint(repair=walk, repair_after="1", repair_of=counted)})
     known.differences["R"] = Difference(rows=-1, at=clock.now(), is_settled=False)
     again = Known.from_state(json.loads(json.dumps(known.state())), [])
     assert (again.progress, again.differences) == (known.progress, known.differences)

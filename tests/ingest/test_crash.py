@@ -27,8 +27,8 @@ from dora.database import Database
 from dora.errors import StoppedEarly, UnavailableError
 from dora.settings import Settings
 from ingest.config import read_config
-from ingest.fetch_and_load import Stream
-from ingest.loader import Landing
+from ingest.fetch_and_load import FetchAndLoad
+from ingest.loader import Loader
 from ingest.lock import KEY, Lock
 from ingest.pipeline import run
 from ingest.run_result import RunResult
@@ -270,7 +270,7 @@ def test_a_package_left_by_a_killed_run_does_not_undo_what_landed_since(
     warm = tmp_path / "warm"
     with monkeypatch.context() as killed:
         killed.setattr(Pipeline, "load", _cut)
-        killed.setattr(Landing, "close", lambda landing: None)
+        killed.setattr(Loader, "close", lambda landing: None)
         with pytest.raises(_Cut):
             ingest(dora_home=warm)
     assert any(b"Old news" in path.read_bytes() for path in warm.rglob("*") if path.is_file())
@@ -323,7 +323,7 @@ def test_who_ends_a_run_does_not_wait_for_pages_that_nobody_reads(turns: int) ->
 
     async def main() -> None:
         pages: asyncio.Queue[Any] = asyncio.Queue(maxsize=8)
-        produce: Any = Stream._produce
+        produce: Any = FetchAndLoad._produce
         producer = asyncio.create_task(produce(None, deque([walk(), walk()]), pages))
         while not pages.full():
             await asyncio.sleep(0)

@@ -98,15 +98,15 @@ def test_no_secret_in_a_log_a_message_a_table_or_a_file(
     }
     changes = app if kind == "app" else {"github_pat": SecretStr(PAT)}
     files: list[bytes] = []
-    from ingest.loader import Landing
+    from ingest.loader import Loader
 
-    true_close = Landing.close
+    true_close = Loader.close
 
-    def close(self: Landing) -> None:
+    def close(self: Loader) -> None:
         files.extend(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
         true_close(self)
 
-    monkeypatch.setattr(Landing, "close", close)
+    monkeypatch.setattr(Loader, "close", close)
     configured = settings.model_copy(update=changes)
     result = run(read_config(configured), database, tmp_path, clock=SimulatedClock())
     assert result is not None
