@@ -64,7 +64,7 @@ def diff(
     demo: Annotated[bool, typer.Option("--demo", help="The demo organisation's database.")] = False,
 ) -> None:
     """Show how a configuration would change each team's figures, without changing the marts."""
-    from cli.team_tables import print_diff, print_json
+    from cli.print_team_diff import print_diff, print_json
     from ingest.teams import over_allocations
 
     faults: list[str] = []

@@ -14,8 +14,8 @@ from typing import Any
 from pydantic import AwareDatetime, Field, ValidationError
 
 from ingest.delivery.checkpoint import History
-from ingest.delivery.commit_positions import place_commits
 from ingest.delivery.load_context import LoadContext
+from ingest.delivery.save_commit_positions import place_commits
 from ingest.github.adaptive_page_size import LONGEST
 from ingest.github.batching import in_parts
 from ingest.github.errors import Unanswerable

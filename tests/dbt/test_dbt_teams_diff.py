@@ -19,8 +19,8 @@ from dbt_support import EXAMPLE, ROOT, Row, Warehouse, pull_request
 from psycopg.conninfo import conninfo_to_dict
 from psycopg.errors import AdminShutdown
 
+from cli.print_team_diff import print_diff, print_json
 from cli.team_diff import Diff, diff_teams
-from cli.team_tables import print_diff, print_json
 from dora.database import Database
 from dora.embedded_postgres import Embedded
 from dora.errors import ConfigurationError
