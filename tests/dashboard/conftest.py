@@ -5,18 +5,14 @@ import json
 import os
 import shutil
 import subprocess
-import threading
-import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-import uvicorn
-from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, Site, Visit
+from dashboard_support import ALL_KEY, KEYS, ROOT, SHOTS, Site, Visit, served
 from playwright.sync_api import Browser, Page, sync_playwright
 from pydantic import SecretStr
 
@@ -53,19 +49,6 @@ def chromium() -> str:
             "Chromium is not installed; run `apt-get install chromium` or install Google Chrome"
         )
     return str(program)
-
-
-@contextmanager
-def served(application: Any) -> Iterator[str]:
-    server = uvicorn.Server(uvicorn.Config(application, port=0, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}/"
-    server.should_exit = True
-    thread.join(10)
 
 
 @pytest.fixture(scope="session")

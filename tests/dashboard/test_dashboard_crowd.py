@@ -8,8 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import served
-from dashboard_support import KEYS, Site, Visit
+from dashboard_support import KEYS, Site, Visit, served
 from playwright.sync_api import expect
 from pydantic import SecretStr
 
