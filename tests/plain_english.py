@@ -4,18 +4,18 @@ Prints `file:line: phrase -> advice` for each and exits with 1 if there are any.
 contain them.
 """
 
+import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SUFFIXES = {".py", ".md", ".sql", ".yml", ".toml", ".vue", ".ts", ".sh", ".graphql", ""}
-# Facts from elsewhere, and this list itself.
-SKIPPED = re.compile(
-    r"findings/|tests/test_house.py|tests/fixtures/|demo/schema.graphql|tests/plain_english.py|requirements/|LICENSE"
-)
+# Tools' and generated files, text from elsewhere, and the phrasings themselves.
+SKIPPED_FOLDERS = {"node_modules", "build", "dist", "target", "logs", "fixtures", "findings"}
+SKIPPED_FOLDERS |= {"requirements", "__pycache__"}
+SKIPPED_FILES = {"schema.graphql", "plain_english.py", "test_house.py"}
 # The end of a line with the next one's comment or quotation marks.
 LINE_END = re.compile(r"[\"']?[ \t]*\n[ \t]*(?:#|--|//|\*|>)?[ \t]*(?:[rf]?[\"'])?")
 ADVICE = {
@@ -45,16 +45,28 @@ def find(text: str) -> Iterator[tuple[int, str, str]]:
                 yield line, " ".join(found[0].split()), advice
 
 
+def text_files() -> Iterator[Path]:
+    """Yield the project's text files; of hidden folders only those of CI."""
+    for folder, below, names in os.walk(ROOT):
+        below[:] = [
+            name
+            for name in below
+            if name not in SKIPPED_FOLDERS
+            and not name.endswith(".egg-info")
+            and (not name.startswith(".") or name in {".ci", ".github"})
+        ]
+        for name in names:
+            if Path(name).suffix in SUFFIXES and name not in SKIPPED_FILES:
+                yield Path(folder, name)
+
+
 def main() -> int:
-    """Check every tracked text file."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True)
+    """Check every text file; return the exit code."""
     count = 0
-    for name in listed.stdout.splitlines():
-        path = ROOT / name
-        if path.suffix in SUFFIXES and not SKIPPED.match(name) and path.is_file():
-            for line, phrase, advice in find(path.read_text("utf-8", errors="ignore")):
-                print(f"{name}:{line}: {phrase!r} -> {advice}")
-                count += 1
+    for path in text_files():
+        for line, phrase, advice in find(path.read_text("utf-8", errors="ignore")):
+            print(f"{path.relative_to(ROOT)}:{line}: {phrase!r} -> {advice}")
+            count += 1
     return 1 if count else 0
 
 

@@ -80,7 +80,7 @@ def test_unassigned_work_is_in_no_rollup(built: Warehouse) -> None:
 
 
 def test_a_reviewers_team_gets_nothing(built: Warehouse) -> None:
-    """PR 5 is by Bob; Ada, who is also in `core`, reviewed it."""
+    """Bob opened PR 5; Ada, who is also in `core`, reviewed it."""
     assert built.shares(5) == {"web": "1.00"}
 
 
