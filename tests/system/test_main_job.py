@@ -25,7 +25,7 @@ from tests.differences import differences
 from tests.reference import Coverage, Marts, compare, keyed, read_records, reference
 from transform.dbt_runner import build_marts
 
-REAL = Path(__file__).resolve().parents[3] / "shared" / "real"
+REAL = Path(__file__).parents[1] / "reference" / "data"
 TOKEN = "a-token"
 
 
@@ -86,7 +86,6 @@ def whole(names: Iterable[str], covered_to: datetime) -> dict[str, Coverage]:
     return {name: Coverage(None, covered_to) for name in names}
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the real pull requests are missing")
 def test_every_figure_of_real_pull_requests_is_right_from_ingest_to_api(
     database: Database, tmp_path: Path
 ) -> None:
