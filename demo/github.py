@@ -22,6 +22,7 @@ from demo.model import (
     node_id,
     sha1,
 )
+from demo.teams import WithTeams
 
 if TYPE_CHECKING:
     from demo.organisation import Organisation
@@ -32,7 +33,7 @@ SAML = (
 )
 
 
-class GitHub(Delivering):
+class GitHub(WithTeams, Delivering):
     """Accounts, repositories and their content; hold `lock` around edits that belong together."""
 
     def __init__(self) -> None:
@@ -66,7 +67,31 @@ class GitHub(Delivering):
             github.create_repository(name, created_at).is_archived = is_archived
         for row in organisation.records:
             github.add_record(row)
+        github._add_teams(organisation)
         return github
+
+    def _add_teams(self, organisation: "Organisation") -> None:
+        """Add a team for each one with members at the organisation's end, below `engineering`."""
+        name, created_at, _ = organisation.repositories[0]
+        owner = self.account(name.partition("/")[0], "Organization")
+        parent = self.add_team(owner, "Engineering", created_at)
+        for team in organisation.teams:
+            logins = [
+                member.github_username
+                for member in team.members
+                if member.left_at is None and not member.github_username.endswith("[bot]")
+            ]
+            if logins:
+                added = self.add_team(
+                    owner,
+                    team.name,
+                    created_at,
+                    slug=team.id,
+                    description=team.description,
+                    parent=parent,
+                )
+                for login in logins:
+                    self.join_team(added, self.account(login))
 
     def add_record(self, row: records.PullRequestRecord) -> PullRequest:
         """Add a record's pull request with its accounts and its repository."""
@@ -150,8 +175,8 @@ class GitHub(Delivering):
         return self.repository(name_with_owner).by_number[number]
 
     def node(self, id: str) -> Any:
-        found = self._pull_requests.get(id) or self._repositories.get(id) or self._accounts.get(id)
-        found = found or self._delivery_nodes.get(id)
+        stores = (self._pull_requests, self._repositories, self._accounts, self._delivery_nodes)
+        found: Any = next((store[id] for store in (*stores, self._teams) if id in store), None)
         return None if isinstance(found, Account) and found.is_deleted else found
 
     def find_account(self, login: str) -> Account | None:

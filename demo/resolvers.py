@@ -14,6 +14,7 @@ from demo.github import GitHub
 from demo.model import Account, Commit, Label, PullRequest, Repository, node_id, sha1
 from demo.pages import Page, Refusal, page_of_items, page_of_keys
 from demo.query_cost import fields_of
+from demo.teams import team_resolvers
 
 MAX_PAGE = 100
 MAX_IDS = 100
@@ -247,6 +248,14 @@ def _repository_owner(_root: None, info: Info, login: str) -> Account | None:
     return account if account is not None and account.type in ("User", "Organization") else None
 
 
+def _organization(_root: None, info: Info, login: str) -> Account | Refusal:
+    account = _github(info).find_account(login)
+    if account is None or account.type != "Organization":
+        message = f"Could not resolve to an Organization with the login of '{login}'."
+        return Refusal("NOT_FOUND", message)
+    return account
+
+
 def _viewer(_root: None, info: Info) -> Account:
     return _github(info).account("dora-metrics-reader")
 
@@ -257,6 +266,7 @@ def _rate_limit(_root: None, info: Info) -> RateLimit:
 
 RESOLVERS: dict[tuple[str, str], Resolver] = {
     **delivery_resolvers(_checked, _asks_for_ids_alone),
+    **dict(team_resolvers(_checked)),
     ("*", "author"): _actor("author"),
     ("*", "mergedBy"): _actor("merged_by"),
     ("*", "repositories"): _repositories,
@@ -267,6 +277,7 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("PullRequest", "commits"): _commits,
     ("Query", "node"): _node,
     ("Query", "nodes"): _nodes,
+    ("Query", "organization"): _organization,
     ("Query", "repository"): _repository,
     ("Query", "repositoryOwner"): _repository_owner,
     ("Query", "viewer"): _viewer,
