@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     help="Check a team configuration, or see what it would change.", no_args_is_help=True
 )
-File = Annotated[Path, typer.Argument(help="The configuration, as JSON.")]
+File = Annotated[Path, typer.Argument(help="The configuration, JSON or YAML.")]
 
 
 @app.command()

@@ -1,9 +1,8 @@
 """Reads the team configuration, checks it by the rules of docs/metrics.md, makes its rows."""
 
-import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -23,6 +22,8 @@ from slugify import slugify
 
 from dora.errors import ConfigurationError
 from dora.remote_config import read_reference
+from ingest.team_faults import in_words
+from ingest.team_file import read_document
 
 SOURCE = "TEAM_CONFIG_JSON"
 RESERVED = "unassigned"
@@ -127,14 +128,24 @@ def _usable_id(value: str) -> str:
     return value
 
 
+class Defaults(BaseModel):
+    """Values for the members of a team that lack them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    joined_at: Instant | None = None
+    allocation_weight: Weight | None = None
+
+
 class Team(BaseModel):
-    """A team; the default `id` is made from `name`."""
+    """A team; the default `id` is made from `name`. Its members already have its defaults."""
 
     model_config = ConfigDict(extra="forbid")
 
     id: Annotated[str, AfterValidator(_usable_id)] = ""
     name: str = Field(min_length=1)
     description: str | None = None
+    defaults: Defaults | None = Field(default=None, exclude=True)
     members: list[Member]
 
     @model_validator(mode="after")
@@ -159,7 +170,10 @@ _Teams = TypeAdapter(Annotated[list[Team], Field(min_length=1)])
 
 
 def read_teams(configured: str) -> list[Team]:
-    """Parse JSON or the file it refers to; raise `ConfigurationError` with every fault."""
+    """Parse JSON, or the file it refers to, JSON or YAML.
+
+    Raises `ConfigurationError` with every fault.
+    """
     source, text = SOURCE, configured.strip()
     if text and not text.startswith(("[", "{")):
         source, text = configured, read_reference(configured, SOURCE)
@@ -171,40 +185,54 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
     # Some editors write a byte order mark.
     text = text.removeprefix("\ufeff")
     if not text.strip():
-        raise ConfigurationError(f"{source} is empty; it should be a JSON array of teams")
-    document = _read_json(text, source)
+        raise ConfigurationError(f"{source} is empty; it should be a list of teams")
+    document = read_document(text, source)
+    if not isinstance(document, list):
+        raise ConfigurationError(f"{source} should be a list of teams, in JSON or YAML")
+    document = [_with_defaults(entry) for entry in document]
     faults: list[str] = []
     try:
         teams = _Teams.validate_python(document)
     except ValidationError as error:
-        faults = [_fault(fault, document) for fault in error.errors(include_url=False)]
+        found = error.errors(include_url=False)
+        told = [each for each in found if not _is_of_default(each, document)] or found
+        faults = [in_words(each, document) for each in told]
         teams = _salvaged(document)
     if faults := [*faults, *_twin_ids(teams), *_shared_accounts(teams), *_overlaps(teams)]:
         raise ConfigurationError([f"{source}: {fault}" for fault in faults])
     return teams
 
 
-def _read_json(text: str, source: str) -> Any:
-    try:
-        document = json.loads(text, object_pairs_hook=_refuse_twins)
-        written = json.dumps(document, ensure_ascii=False)
-        written.encode()
-    except UnicodeEncodeError:
-        raise ConfigurationError(f"{source} contains half a surrogate pair") from None
-    except RecursionError:
-        raise ConfigurationError(f"{source} is not valid JSON: it is nested too deeply") from None
-    except ValueError as error:
-        raise ConfigurationError(f"{source} is not valid JSON: {error}") from None
-    if "\\u0000" in written:
-        raise ConfigurationError(f"{source} contains a NUL, which Postgres cannot store")
-    return document
+def _with_defaults(team: Any) -> Any:
+    """Return a team whose members are objects and have the team's defaults."""
+    members = team.get("members") if isinstance(team, dict) else None
+    if not isinstance(members, list):
+        return team
+    given = _defaults_of(team)
+    entries = [{"github_username": one} if isinstance(one, str) else one for one in members]
+    return {**team, "members": [{**given, **e} if isinstance(e, dict) else e for e in entries]}
 
 
-def _salvaged(document: Any) -> list[Team]:
+def _defaults_of(team: dict[str, Any]) -> dict[str, Any]:
+    defaults = team.get("defaults")
+    given = defaults if isinstance(defaults, dict) else {}
+    names = Defaults.model_fields.keys() & given.keys()
+    return {name: given[name] for name in names if given[name] is not None}
+
+
+def _is_of_default(fault: Any, document: list[Any]) -> bool:
+    """Whether the fault of a member is that of a default, which is reported once."""
+    match fault["loc"]:
+        case (int(team), "members", int(), str(name)):
+            defaults = _defaults_of(document[team])
+            return name in defaults and defaults[name] is fault["input"]
+    return False
+
+
+def _salvaged(document: list[Any]) -> list[Team]:
     """Return the valid parts of an invalid configuration, to find faults between them."""
     teams = []
-    entries = document if isinstance(document, list) else []
-    for number, entry in enumerate(entry for entry in entries if isinstance(entry, dict)):
+    for number, entry in enumerate(entry for entry in document if isinstance(entry, dict)):
         members = entry.get("members")
         good = members if isinstance(members, list) else []
         good = [member for member in good if _is_good(Member, member)]
@@ -242,49 +270,6 @@ def over_allocations(teams: Iterable[Team]) -> list[str]:
     return warnings
 
 
-def _refuse_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _ in pairs]
-    if twins := sorted({key for key in keys if keys.count(key) > 1}):
-        raise ValueError(f"an object has the key {twins[0]!r} twice")
-    return dict(pairs)
-
-
-# Plain messages for faults that pydantic finds.
-_PLAIN = {
-    "extra_forbidden": "no such field",
-    "greater_than_equal": "should be from 0.00 to 1.00",
-    "less_than_equal": "should be from 0.00 to 1.00",
-    "list_type": "should be a JSON array",
-    "model_type": "should be a JSON object",
-    "missing": "is missing",
-    "string_pattern_mismatch": "is not a GitHub login: use letters, digits and hyphens, no @",
-    "string_too_short": "should not be empty",
-    "string_type": "should be a text",
-    "too_short": "should contain at least one team",
-}
-
-
-def _fault(fault: Any, document: Any) -> str:
-    """Describe a fault; name the team and the member instead of their positions."""
-    place, node = [], document
-    for step in fault["loc"]:
-        node = node[step] if _has(node, step) else None
-        label = None
-        if isinstance(node, dict) and isinstance(step, int):
-            label = node.get("github_username") or node.get("id") or node.get("name")
-        place.append(str(label or step))
-    message = _PLAIN.get(fault["type"]) or fault["msg"].removeprefix("Value error, ")
-    value = fault["input"]
-    shown = f" (it is {value!r})" if isinstance(value, str | int | float | None) else ""
-    return f"{' > '.join(place)}: {message}{shown}" if place else f"{message}{shown}"
-
-
-def _has(node: Any, step: Any) -> bool:
-    if isinstance(node, dict):
-        return step in node
-    return isinstance(node, list) and isinstance(step, int) and step < len(node)
-
-
 def _twin_ids(teams: list[Team]) -> list[str]:
     ids = [team.id for team in teams]
     return [
@@ -294,31 +279,40 @@ def _twin_ids(teams: list[Team]) -> list[str]:
 
 
 def _shared_accounts(teams: list[Team]) -> list[str]:
-    """Return a fault for each account that would belong to two people."""
+    return [
+        f"{login} is an account of {' and of '.join(owners)}: list each person "
+        f"under one login, and that login's other accounts in its `also`"
+        for login, owners in shared_accounts(teams)
+    ]
+
+
+def shared_accounts(teams: Iterable[Team]) -> list[tuple[str, list[str]]]:
+    """Return each login that would belong to several people, with these."""
     owners: dict[str, dict[str, str]] = defaultdict(dict)
     for member in (member for team in teams for member in team.members):
         for login in (member.github_username, *member.also):
             owners[person(login)].setdefault(person(member.github_username), member.github_username)
     return [
-        f"{login} is an account of {' and of '.join(sorted(owned.values()))}: list each person "
-        f"under one login, and that login's other accounts in its `also`"
-        for login, owned in sorted(owners.items())
-        if len(owned) > 1
+        (login, sorted(owned.values())) for login, owned in sorted(owners.items()) if len(owned) > 1
     ]
 
 
 def _overlaps(teams: list[Team]) -> list[str]:
-    faults = []
-    for team in teams:
-        latest: dict[str, Member] = {}
-        for member in sorted(team.members, key=lambda m: m.joined_at):
-            key = person(member.github_username)
-            before = latest.get(key)
-            if before is not None and member.joined_at < before.end:
-                faults.append(
-                    f"{team.id}: the windows of {member.github_username} from "
-                    f"{before.joined_at:%Y-%m-%d} and from {member.joined_at:%Y-%m-%d} overlap"
-                )
-            if before is None or member.end > before.end:
-                latest[key] = member
-    return faults
+    return [
+        f"{team.id}: the windows of {member.github_username} from "
+        f"{before.joined_at:%Y-%m-%d} and from {member.joined_at:%Y-%m-%d} overlap"
+        for team in teams
+        for before, member in overlaps(team.members)
+    ]
+
+
+def overlaps(members: Iterable[Member]) -> Iterator[tuple[Member, Member]]:
+    """Yield pairs of windows of one person that overlap, the earlier one first."""
+    latest: dict[str, Member] = {}
+    for member in sorted(members, key=lambda m: m.joined_at):
+        key = person(member.github_username)
+        before = latest.get(key)
+        if before is not None and member.joined_at < before.end:
+            yield before, member
+        if before is None or member.end > before.end:
+            latest[key] = member

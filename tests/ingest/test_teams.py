@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from demo.organisation import Organisation
 from dora.errors import ConfigurationError
+from ingest.team_file import write_teams
 from ingest.teams import over_allocations, parse_teams, read_teams
 
 
@@ -54,7 +56,7 @@ def test_the_id_is_made_from_the_name_where_it_is_not_given() -> None:
         pytest.param(config(member(github_username="@x")), "not a GitHub login", id="an at"),
         pytest.param(config(member(joined_at="01/02/2026")), "a date like", id="other order"),
         pytest.param("[]", "at least one team", id="no team"),
-        pytest.param("{}", "JSON array", id="no array"),
+        pytest.param("{}", "should be a list of teams", id="no array"),
         pytest.param("[{", "not valid JSON", id="cut off"),
         pytest.param('[{"name": "A", "members": [], "x": 1}]', "x", id="unknown key"),
         pytest.param('[{"name": "A", "name": "B", "members": []}]', "twice", id="key twice"),
@@ -197,6 +199,123 @@ def test_the_setting_may_name_a_file(tmp_path: Path) -> None:
     path = tmp_path / "teams.json"
     path.write_text(config(member()), "utf-8")
     assert [team.id for team in read_teams(str(path))] == ["core"]
+
+
+YAML = """
+# Comments are allowed.
+- name: Payments
+  description: ~
+  defaults: {joined_at: 2026-01-01, allocation_weight: 0.5}
+  members:
+    - octocat
+    - github_username: hubot
+      allocation_weight: 1
+      joined_at: 2026-02-01T09:00+01:00
+      left_at:
+    - github_username: 010
+      also: [no, "null"]
+"""
+
+
+def test_yaml_file_has_the_same_fields_and_bare_logins(tmp_path: Path) -> None:
+    path = tmp_path / "teams.yml"
+    path.write_text(YAML, "utf-8")
+    [team] = read_teams(str(path))
+    assert (team.id, team.description) == ("payments", None)
+    assert [
+        (one.github_username, one.allocation_weight, one.joined_at, one.left_at)
+        for one in team.members
+    ] == [
+        ("octocat", Decimal("0.5"), datetime(2026, 1, 1, tzinfo=UTC), None),
+        ("hubot", Decimal(1), datetime(2026, 2, 1, 8, tzinfo=UTC), None),
+        ("010", Decimal("0.5"), datetime(2026, 1, 1, tzinfo=UTC), None),
+    ]
+
+
+def test_scalars_of_yaml_are_texts_and_only_an_unquoted_null_is_null() -> None:
+    text = "- name: 1e3\n  id: on\n  members:\n  - {github_username: no, joined_at: 2026-01-01}\n"
+    [team] = parse_teams(text)
+    assert (team.id, team.name, team.members[0].github_username) == ("on", "1e3", "no")
+    [team] = parse_teams("- {name: 'null', description: \"~\", members: []}")
+    assert (team.name, team.description) == ("null", "~")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        pytest.param(
+            "- name: A\n  name: B\n", "line 1: an object has the key 'name' twice", id="twin"
+        ),
+        pytest.param("- name: [A\n", "not valid YAML: line 2: expected", id="not closed"),
+        pytest.param("- {name: A, members: &a []}\n- {name: B, members: *a}", "alias", id="alias"),
+        pytest.param("&a [*a]", "alias", id="list within itself"),
+        pytest.param("? [a]\n: b", "a key is not a text", id="list as a key"),
+        pytest.param("a: 1\n--- \nb: 1", "found another document", id="two documents"),
+        pytest.param("Payments: octocat", "should be a list of teams", id="no list"),
+        pytest.param("hello", "should be a list of teams", id="a word"),
+        pytest.param("- \x07", "special characters are not allowed", id="control character"),
+        pytest.param("- {name: A, members: }", "members: should be a list", id="null as members"),
+        pytest.param("- {name: A, members: [@x]}", "not valid YAML", id="at sign"),
+    ],
+)
+def test_bad_yaml_is_refused_and_says_why(text: str, said: str) -> None:
+    assert said in "\n".join(faults(text))
+
+
+def test_name_of_the_file_decides_between_yaml_and_json() -> None:
+    text = "[{name: A, members: []}]"
+    assert [team.id for team in parse_teams(text, "teams.yaml")] == ["a"]
+    with pytest.raises(ConfigurationError, match=r"teams\.json is not valid JSON"):
+        parse_teams(text, "teams.json")
+
+
+def test_bad_default_is_reported_once_beside_the_faults_of_members() -> None:
+    found = faults(
+        config(
+            {"github_username": "ada"},
+            {"github_username": "bob"},
+            {"github_username": "eve", "joined_at": "then"},
+            defaults={"joined_at": "soon", "left_at": "2026-01-01"},
+        )
+    )
+    assert len(found) == 3
+    assert "core > defaults > joined_at: should be a date" in found[0]
+    assert "core > defaults > left_at: no such field" in found[1]
+    assert "core > members > eve > joined_at: should be a date" in found[2]
+
+
+def test_member_without_the_field_in_member_and_defaults_is_a_fault() -> None:
+    assert (
+        "core > members > ada > joined_at: is missing"
+        in faults(
+            config("ada", defaults={"joined_at": None})  # type: ignore[arg-type]
+        )[0]
+    )
+    # `true` equals 1 in Python.
+    assert (
+        len(faults(config(member(allocation_weight=True), defaults={"allocation_weight": 1}))) == 1
+    )
+
+
+@pytest.mark.parametrize("file", ["teams.yaml", "teams.json"])
+def test_written_teams_are_read_as_the_same(file: str, organisation: Organisation) -> None:
+    teams = parse_teams(json.dumps(organisation.team_config()))
+    odd = [
+        member(github_username="010", also=["no", "1e3"], allocation_weight=0.07),
+        member(github_username="null", joined_at="2026-01-01T08:30:00.5+02:00"),
+        member(github_username="y", left_at="2026-02-01"),
+    ]
+    teams += parse_teams(config(*odd, name="~", id="010", description=" 2026-01-01: # é\n- x"))
+    text = write_teams(teams, file, "a comment\nof two lines")
+    assert [team.row() for team in parse_teams(text, file)] == [team.row() for team in teams]
+
+
+def test_yaml_has_the_comment_and_bare_logins() -> None:
+    teams = parse_teams(config(member(), member(github_username="hubot")))
+    assert write_teams(teams, "teams.yaml", "Drafted.\nToday.") == (
+        "# Drafted.\n# Today.\n- id: core\n  name: Core\n  defaults:\n    joined_at: 2026-01-01\n"
+        "  members:\n  - octocat\n  - hubot\n"
+    )
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
