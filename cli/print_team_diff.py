@@ -47,7 +47,7 @@ def print_diff(diff: Diff, file: str, limit: int) -> None:
         return
     built = _said(diff.before.built_at) if diff.before.built_at else "no build yet"
     tell(f"- the marts' configuration ({built})\n+ {file}\n")
-    for line in _changes(diff.before.configuration, diff.after):
+    for line in changes(diff.before.configuration, diff.after):
         tell(line)
     if not diff.teams:
         tell(f"{file} changes no figure and moves no pull request")
@@ -72,7 +72,7 @@ def print_json(diff: Diff) -> None:
     tell(json.dumps(document, default=_plain, ensure_ascii=False))
 
 
-def _changes(before: Configuration, after: Configuration) -> Iterable[str]:
+def changes(before: Configuration, after: Configuration) -> Iterable[str]:
     """List the differences between the configurations; `-` and `+` as in the tables."""
     for title, old, new in (
         ("teams", before.teams, after.teams),

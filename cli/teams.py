@@ -1,4 +1,4 @@
-"""`dora teams`: check a team configuration before it is used."""
+"""`dora teams`: check a team configuration before it is used; write one."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +11,7 @@ from psycopg import OperationalError
 from cli.console import say, set_up_logging, tell
 from cli.demo_github import with_demo_database
 from cli.ending import ended_in_order
+from cli.team_files import draft, export, import_people, sync
 from dora.database import Database, open_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.plurals import counted
@@ -21,8 +22,13 @@ if TYPE_CHECKING:
     from ingest.teams import Team
 
 app = typer.Typer(
-    help="Check a team configuration, or see what it would change.", no_args_is_help=True
+    help="Draft, check and keep a team configuration; see what it would change.",
+    no_args_is_help=True,
 )
+app.command()(draft)
+app.command("import")(import_people)
+app.command()(export)
+app.command()(sync)
 File = Annotated[Path, typer.Argument(help="The configuration, JSON or YAML.")]
 
 

@@ -47,6 +47,8 @@ MOST: dict[str, dict[str, int]] = {
     "offers": {"ids": 25, "first": LONGEST},
     "delivery_ids": {"first": LONGEST},
     "deliveries": {"ids": LONGEST, "statuses": STATUSES},
+    "teams": {"first": 50, "members": LONGEST},
+    "team_members": {"first": LONGEST},
 }
 
 

@@ -68,14 +68,16 @@ class Answer:
         return None
 
 
-def refused_token(what: str, error: dict[str, Any], permission: str = NEEDED) -> TokenRefused:
+def refused_token(
+    what: str, error: dict[str, Any], permission: str = NEEDED, kind: str = "repository"
+) -> TokenRefused:
     """Return the error for an object that the token may not read, with a way to fix it."""
     message = str(error.get("message"))
     is_sso = "SAML" in message or (error.get("extensions") or {}).get("saml_failure")
     todo = (
         "authorise the token for the organisation's single sign-on"
         if is_sso
-        else f"it needs the repository permission {permission}; for a GitHub App, also accept it "
+        else f"it needs the {kind} permission {permission}; for a GitHub App, also accept it "
         "in the installation"
     )
     return TokenRefused(f"GitHub does not let the token read {what} ({message}): {todo}")
