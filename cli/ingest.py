@@ -67,7 +67,7 @@ def ingest_once(
     config = read_config(settings, since=since, only=only or (), refresh=refresh, faults=faults)
     database = database or open_database(settings)
     for warning in config.warnings:
-        say(f"team configuration: {warning}", "yellow")
+        say(warning, "yellow")
     with bars() as progress:
         result = run(config, database, settings.dora_home, _Bar(progress))
     if result is None:

@@ -53,6 +53,10 @@ def print_summary(database: Database) -> None:
         rows = cursor.execute(qualify(_LAST_WEEKS), [WEEKS]).fetchall()
         delivered = cursor.execute(qualify(_LAST_MONTH)).fetchall()
         build = cursor.execute(qualify("select as_of from marts.dim_build")).fetchone()
+        has_teams = cursor.execute(qualify("select from marts.dim_teams limit 1")).fetchall()
+    if not has_teams:
+        tell("There are no teams yet: `dora teams draft` writes a first team file.")
+        return
     if not rows or not build:
         tell("No team has a week with figures yet.")
         return

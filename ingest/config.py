@@ -27,6 +27,10 @@ from ingest.repositories import Selection, parse_repositories
 from ingest.teams import SOURCE, Team, over_allocations, read_teams
 
 T = TypeVar("T")
+NO_TEAMS = (
+    f"{SOURCE} is not set, so there are no teams yet (those of an earlier run stay): "
+    "`dora teams draft` writes a first team file"
+)
 
 
 @dataclass(frozen=True)
@@ -116,12 +120,15 @@ def read_config(
         faults.append("--repository takes owner/name only, without * or !")
     if faults or teams is None or selection is None or auth is None or verify is None:
         raise ConfigurationError(faults)
+    warnings = [f"team configuration: {warning}" for warning in over_allocations(teams)]
+    if not teams:
+        warnings.append(NO_TEAMS)
     return Config(
         url=url,
         auth=auth,
         selection=selection,
         teams=teams,
-        warnings=over_allocations(teams),
+        warnings=warnings,
         since=since,
         only=frozenset(name.casefold() for name in narrowed.names) if narrowed else frozenset(),
         refresh=refresh,
@@ -138,8 +145,5 @@ def read_config(
 
 
 def _teams(settings: Settings) -> list[Team]:
-    if settings.team_config_json is None:
-        raise ConfigurationError(
-            f"{SOURCE} is not set; set it to the JSON of your teams, or to a file with it"
-        )
-    return read_teams(settings.team_config_json)
+    """Return the configured teams; if none are configured, an ingest keeps those in `raw`."""
+    return read_teams(settings.team_config_json) if settings.team_config_json else []

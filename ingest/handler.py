@@ -22,7 +22,7 @@ from dora.database import initialise, open_database
 from dora.errors import ConfigurationError, UnavailableError
 from dora.settings import Settings, load_settings
 from dora.timestamps import whole_seconds
-from ingest.config import read_config
+from ingest.config import NO_TEAMS, read_config
 from ingest.dead_letters import ask_for_retry
 from ingest.pipeline import make_tables, run
 from ingest.run_result import RunResult
@@ -70,6 +70,8 @@ def _ingest(
     run_id = uuid.uuid4().hex
     logger.set_correlation_id(run_id)
     config = read_config(settings, since=since, refresh=refresh)
+    if not config.teams:
+        logger.warning(NO_TEAMS)
     result = run(config, database, HOME, seconds=seconds, run_id=run_id)
     if result is None:
         logger.info("another run is in progress")

@@ -125,7 +125,7 @@ def test_every_configuration_fault_is_reported_at_once(dora: Dora) -> None:
     assert all(fault.startswith("dora: ") for fault in faults)
 
 
-@pytest.mark.parametrize("missing", ["GITHUB_PAT", "REPOSITORIES", "TEAM_CONFIG_JSON"])
+@pytest.mark.parametrize("missing", ["GITHUB_PAT", "REPOSITORIES"])
 def test_run_with_an_incomplete_configuration_exits_with_2_and_names_the_missing_setting(
     dora: Dora, missing: str
 ) -> None:
@@ -133,6 +133,31 @@ def test_run_with_an_incomplete_configuration_exits_with_2_and_names_the_missing
     assert done.returncode == 2
     assert missing in done.stderr
     assert "demo" not in done.stderr
+
+
+def test_run_without_teams_says_so_and_leads_to_a_draft(dora: Dora, tmp_path: Path) -> None:
+    done = dora("run", "--no-serve", TEAM_CONFIG_JSON=None)
+    assert done.returncode == 0, done.stderr
+    assert "200 pull requests" in done.stdout
+    assert "There are no teams yet: `dora teams draft` writes a first team file." in done.stdout
+    [said] = [line for line in done.stderr.splitlines() if "TEAM_CONFIG_JSON is not set" in line]
+    assert "`dora teams draft` writes a first team file" in said
+    assert dora("teams", "draft", "--out", "teams.yaml").returncode == 0
+    assert "dependabot" not in (tmp_path / "teams.yaml").read_text("utf-8")
+    checked = dora("teams", "check", "teams.yaml", "--against-data")
+    assert re.search(r"teams.yaml is valid: 2 teams, \d+ people", checked.stdout), checked.stderr
+    assert "never seen" not in checked.stdout
+    done = dora("run", "--no-serve", TEAM_CONFIG_JSON="teams.yaml")
+    assert "Merged pull requests by week" in done.stdout
+
+
+def test_ingest_without_the_setting_keeps_the_teams_of_an_earlier_one(
+    dora: Dora, database: Database
+) -> None:
+    assert dora("ingest").returncode == 0
+    assert dora("ingest", TEAM_CONFIG_JSON=None).returncode == 0
+    with database.connect() as connection:
+        assert connection.execute("select count(*) from raw.teams").fetchone() == (7,)
 
 
 @pytest.mark.parametrize(
