@@ -25,6 +25,7 @@ from ingest.github.errors import (
     Transient,
     Unanswerable,
 )
+from ingest.github.network import password_required, proxy_variable
 from ingest.github.queries import document
 from ingest.github.responses import (
     Answer,
@@ -227,7 +228,7 @@ class GitHub:
             wait = timedelta(seconds=error.wait or SECONDARY_WAIT)
             raise RateLimitReached(self.clock.now() + wait) from error
         after = f"after {attempts} attempts" if attempts > 1 else "even at the smallest sizes"
-        way = " through the proxy in HTTPS_PROXY or ALL_PROXY" if self.proxy else ""
+        way = f" through the proxy in {proxy_variable(self.url)}" if self.proxy else ""
         reason = f"GitHub at {self.url} did not answer {kind}{way} {after}: {error}"
         if sizes is None or sizes.unanswered == MOST_UNANSWERED:
             raise GitHubUnavailable(reason) from error
@@ -310,9 +311,11 @@ class GitHub:
                 f"the certificate of {self.url} is not trusted: {untrusted.verify_message}; set "
                 "GITHUB_CA_BUNDLE to a PEM file with the authority of the server or of your proxy"
             ) from None
+        if isinstance(error, httpx.ProxyError) and str(error).startswith("407"):
+            raise password_required(self.url) from None
         if isinstance(error, httpx.ProxyError) and str(error).startswith("4"):
             raise ConfigurationError(
-                f"the proxy in HTTPS_PROXY or ALL_PROXY refuses to connect to {self.url}: {error}"
+                f"the proxy in {proxy_variable(self.url)} refuses to connect to {self.url}: {error}"
             ) from None
 
     def _note_quota(self, quota: Quota | None) -> None:

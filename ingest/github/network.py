@@ -50,6 +50,19 @@ def _context(variable: str, path: Path) -> ssl.SSLContext:
     return context
 
 
+def proxy_variable(url: str) -> str:
+    """Return the variable that has the proxy for this address, to name it in a message."""
+    return _variable(_scheme_of_proxy(httpx.URL(url)))
+
+
+def password_required(url: str) -> ConfigurationError:
+    """Return the error for a proxy that answers 407."""
+    return ConfigurationError(
+        f"the proxy in {proxy_variable(url)} requires a name and a password: put them into its "
+        "address, as in http://NAME:PASSWORD@HOST:PORT"
+    )
+
+
 def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
     """Return the proxy for this address from the environment, if there is one.
 
@@ -57,7 +70,7 @@ def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
     """
     address = httpx.URL(url)
     proxies = urllib.request.getproxies()
-    scheme = address.scheme if proxies.get(address.scheme) else "all"
+    scheme = _scheme_of_proxy(address)
     value = proxies.get(scheme)
     if not value or _is_bypassed(address, proxies.get("no", "")):
         return None
@@ -72,6 +85,10 @@ def find_proxy(url: str, verify: ssl.SSLContext | bool) -> httpx.Proxy | None:
         f"{_variable(scheme)} is not a valid proxy address: use {PROXY_SCHEMES}, then HOST:PORT; "
         "or add GitHub's host to NO_PROXY"
     )
+
+
+def _scheme_of_proxy(address: httpx.URL) -> str:
+    return address.scheme if urllib.request.getproxies().get(address.scheme) else "all"
 
 
 def _variable(scheme: str) -> str:

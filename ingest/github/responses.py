@@ -10,8 +10,8 @@ from typing import Any
 
 import httpx
 
-from dora.errors import ConfigurationError
 from ingest.github.errors import GitHubUnavailable, RateLimited, TokenRefused, Transient
+from ingest.github.network import password_required
 
 _RATE_LIMITS = {"RATE_LIMITED", "RATE_LIMIT"}
 _SCOPES = "INSUFFICIENT_SCOPES"
@@ -129,10 +129,7 @@ def refuse_bad_status(response: httpx.Response, now: datetime) -> None:
     if status == httpx.codes.UNAUTHORIZED:
         raise TokenRefused(f"GitHub refused the token: {message}")
     if status == httpx.codes.PROXY_AUTHENTICATION_REQUIRED:
-        raise ConfigurationError(
-            "the proxy in HTTP_PROXY or ALL_PROXY requires a name and a password: put them into "
-            "its address, as in http://NAME:PASSWORD@HOST:PORT"
-        )
+        raise password_required(str(response.url))
     if status in {httpx.codes.FORBIDDEN, httpx.codes.TOO_MANY_REQUESTS}:
         headers = response.headers
         limited = "retry-after" in headers or headers.get("x-ratelimit-remaining") == "0"

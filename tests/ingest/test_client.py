@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -120,17 +119,6 @@ def test_what_does_not_pass_ends_in_one_line(server: Server, clock: SimulatedClo
     assert caught.value.exit_code == 69
     # One more request checks if GitHub answers at all.
     assert len(server.requests) == ATTEMPTS + 1
-
-
-def test_proxy_that_does_not_answer_is_named(clock: SimulatedClock) -> None:
-    async def one() -> None:
-        auth, proxy = TokenAuth(SecretStr(TOKEN)), httpx.Proxy("http://127.0.0.1:9")
-        github = GitHub("https://github.invalid", auth, clock, Budget(clock), proxy=proxy)
-        async with github:
-            await github.query("probe", {"ids": []})
-
-    with pytest.raises(GitHubUnavailable, match="through the proxy in HTTPS_PROXY or ALL_PROXY"):
-        asyncio.run(one())
 
 
 def test_nobody_listening_is_github_away(server: Server, clock: SimulatedClock) -> None:

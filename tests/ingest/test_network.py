@@ -24,6 +24,7 @@ from dora.settings import Settings
 from ingest.clock import Budget
 from ingest.config import read_config
 from ingest.github.client import GitHub
+from ingest.github.errors import GitHubUnavailable
 from tests.ingest.simulated import SimulatedClock
 
 TOKEN = "a-secret-token"
@@ -171,16 +172,50 @@ def test_socks_proxy_leads_to_github(
     assert proxy.hosts == ["github.invalid"]
 
 
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
 def test_proxy_that_asks_for_a_password_is_no_outage(
-    clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch
+    clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch, variable: str
 ) -> None:
     with serve(DemoGitHub(), token=TOKEN) as proxy:
         proxy.before_request = lambda operation, variables: Fault(status=407)
-        monkeypatch.setenv("HTTP_PROXY", proxy.url)
+        monkeypatch.setenv(variable, proxy.url)
         monkeypatch.setattr("demo.server.PATHS", ("http://github.invalid/graphql",))
-        with pytest.raises(ConfigurationError, match=r"HTTP_PROXY .* requires a name"):
+        with pytest.raises(ConfigurationError, match=f"the proxy in {variable} requires a name"):
             ask("http://github.invalid", clock)
     assert clock.waits == []
+
+
+@pytest.mark.parametrize("variable", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("407 Proxy Authentication Required", "requires a name and a password"),
+        ("403 Forbidden", "refuses to connect to https://github.invalid: 403 Forbidden"),
+    ],
+)
+def test_proxy_that_opens_no_tunnel_is_named_by_its_variable(
+    clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch, variable: str, status: str, said: str
+) -> None:
+    def refuse(listener: socket.socket) -> None:
+        with contextlib.suppress(OSError), listener.accept()[0] as client:
+            client.recv(65536)
+            client.sendall(f"HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=refuse, args=[listener], daemon=True).start()
+        monkeypatch.setenv(variable, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        with pytest.raises(ConfigurationError, match=f"the proxy in {variable} {said}"):
+            ask("https://github.invalid", clock)
+    assert clock.waits == []
+
+
+@pytest.mark.parametrize("variable", ["HTTP_PROXY", "ALL_PROXY"])
+def test_proxy_that_does_not_answer_is_named_by_its_variable(
+    clock: SimulatedClock, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv(variable, CLOSED)
+    with pytest.raises(GitHubUnavailable, match=f"did not answer .* the proxy in {variable} after"):
+        ask("http://github.invalid", clock)
 
 
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
