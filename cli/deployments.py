@@ -62,7 +62,11 @@ def describe(offer: "Offer") -> list[str]:
         count = offer.matches(rule)
         target = f" of {rule.target}" if rule.target else ""
         said = "" if count is None else f": matches {count}"
-        lines.append(f"  rule{target}: {rule.source}{said}{'' if count != 0 else ', not measured'}")
+        filters = [f"label {each}" for each in rule.labels]
+        filters += [f"path {each}" for each in rule.paths]
+        said += f"; its changes: {', '.join(filters)}" if filters else ""
+        said += ", not measured" if count == 0 else ""
+        lines.append(f"  rule{target}: {rule.source}{said}")
     if not offer.rules:
         lines.append("  no rule: not measured")
     return lines

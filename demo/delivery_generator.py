@@ -23,7 +23,11 @@ MINUTE = 60
 INCIDENT = "incident"
 # Repositories with GitHub deployments that match the default pattern of environments.
 DEPLOYED = ("payments-api", "ledger", "platform-infra", "data-pipelines", "identity-service")
-SERVICES = ("web", "admin")
+# What narrows the changes of each service of `storefront-web`.
+SERVICES: dict[str, dict[str, list[str]]] = {
+    "web": {"labels": ["svc:web"]},
+    "admin": {"paths": ["services/admin/**"]},
+}
 TROUBLES = ("Checkout is slow", "Logins fail", "Wrong totals", "Errors after a deployment", "Queue")
 
 
@@ -43,9 +47,9 @@ def deployment_rules() -> list[dict[str, Any]]:
                 "target": service,
                 "source": "deployments",
                 "environment": f"^{service}-prod$",
-                "labels": [f"svc:{service}"],
+                **narrowed,
             }
-            for service in SERVICES
+            for service, narrowed in SERVICES.items()
         ),
         {
             "repositories": f"{OWNER}/checkout",
@@ -67,7 +71,7 @@ def incident_rules() -> dict[str, Any]:
 def ship(github: GitHub, organisation: Organisation, seed: int = 7) -> None:
     """Add commits, deployments, releases, tags, workflow runs and incidents to a new GitHub.
 
-    Turns some pull requests into reverts and hotfixes, and adds the labels of the two services.
+    Turns some pull requests into reverts and hotfixes, and gives some to one of the two services.
     """
     special = {
         (record["repository"], record["number"])
@@ -97,8 +101,11 @@ def _mark(github: GitHub, rng: random.Random, merged: list[PullRequest]) -> None
         chance = rng.random()
         reverted = merged[max(0, number - 1 - int(rng.expovariate(0.5)))]
         if change.repository.name == "storefront-web" and rng.random() < 0.8:
-            service = rng.choice(SERVICES)
-            github.edit(change, None, labels=[*change.labels, f"svc:{service}"])
+            service = rng.choice(list(SERVICES))
+            labels = SERVICES[service].get("labels", [])
+            github.edit(
+                change, None, folder=f"services/{service}", labels=[*change.labels, *labels]
+            )
         if chance < 0.03 and reverted is not change:
             _revert(github, change, reverted)
             if rng.random() < 0.3 and number + 1 < len(merged):

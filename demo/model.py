@@ -83,6 +83,13 @@ class Label:
 
 
 @dataclass(slots=True, eq=False)
+class ChangedFile:
+    """A file that a pull request changes."""
+
+    path: str
+
+
+@dataclass(slots=True, eq=False)
 class Commit:
     """A pull request's commit, of which only the date is known."""
 
@@ -97,7 +104,10 @@ class Commit:
 
 @dataclass(slots=True, eq=False)
 class PullRequest:
-    """`commit_count` is GitHub's count; only the first commit's date is stored."""
+    """`commit_count` is GitHub's count; only the first commit's date is stored.
+
+    `changed_files` is a count as well; all files are in `folder`.
+    """
 
     id: str
     repository: "Repository"
@@ -121,6 +131,7 @@ class PullRequest:
     additions: int = 0
     deletions: int = 0
     changed_files: int = 0
+    folder: str = "src"
     labels: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
     draft_events: list[DraftEvent] = field(default_factory=list)
@@ -137,6 +148,10 @@ class PullRequest:
     @property
     def head_ref_oid(self) -> str:
         return self.head_oid or sha1(self.id, "head")
+
+    @property
+    def paths(self) -> list[str]:
+        return [f"{self.folder}/file_{number}.py" for number in range(self.changed_files)]
 
     @property
     def closed(self) -> bool:

@@ -28,7 +28,7 @@ MAX_NODES = 500_000
 CONNECTIONS = {
     *("commits", "labels", "pullRequests", "repositories", "reviews", "timelineItems"),
     *("deployments", "statuses", "releases", "refs", "history", "parents", "issues"),
-    *("closedByPullRequestsReferences", "teams", "members"),
+    *("closedByPullRequestsReferences", "teams", "members", "files"),
 }
 
 

@@ -11,13 +11,24 @@ from graphql import FieldNode, GraphQLResolveInfo
 
 from demo.delivery_resolvers import delivery_resolvers
 from demo.github import GitHub
-from demo.model import Account, Commit, Label, PullRequest, Repository, node_id, sha1
+from demo.model import (
+    Account,
+    ChangedFile,
+    Commit,
+    Label,
+    PullRequest,
+    Repository,
+    node_id,
+    sha1,
+)
 from demo.pages import Page, Refusal, page_of_items, page_of_keys
 from demo.query_cost import fields_of
 from demo.teams import team_resolvers
 
 MAX_PAGE = 100
 MAX_IDS = 100
+# GitHub lists no more files of a pull request.
+MAX_FILES = 3000
 Info = GraphQLResolveInfo[Any]
 Resolver = Callable[..., Any]
 
@@ -156,6 +167,18 @@ def _labels(
     return page
 
 
+def _files(
+    source: PullRequest,
+    info: Info,
+    first: int | None = None,
+    after: str | None = None,
+) -> Page:
+    keys = sorted((path, 0) for path in source.paths[:MAX_FILES])
+    taken, page = page_of_keys(keys, _checked(info, first), after, False)
+    page.nodes = [ChangedFile(path) for path, _ in taken]
+    return page
+
+
 def _commits(
     source: PullRequest,
     info: Info,
@@ -275,6 +298,7 @@ RESOLVERS: dict[tuple[str, str], Resolver] = {
     ("PullRequest", "timelineItems"): _timeline_items,
     ("PullRequest", "labels"): _labels,
     ("PullRequest", "commits"): _commits,
+    ("PullRequest", "files"): _files,
     ("Query", "node"): _node,
     ("Query", "nodes"): _nodes,
     ("Query", "organization"): _organization,

@@ -22,7 +22,7 @@ RAW_TABLES = frozenset(
         *("repositories", "pull_requests", "pull_request_reviews", "pull_request_draft_events"),
         *("user_logins", "teams", "team_memberships", "settings"),
         *("commits", "deployments", "deployment_statuses", "releases", "tags", "workflow_runs"),
-        *("incidents", "delivery_coverage"),
+        *("pull_request_files", "incidents", "delivery_coverage"),
         *("ingest_runs", "ingest_failures"),
     }
 )

@@ -48,6 +48,8 @@ create index if not exists deployment_statuses_root on raw.deployment_statuses (
 create unique index if not exists releases_id on raw.releases (id);
 create unique index if not exists tags_id on raw.tags (id);
 create unique index if not exists workflow_runs_id on raw.workflow_runs (id);
+create unique index if not exists pull_request_files_id
+    on raw.pull_request_files (pull_request_id);
 create unique index if not exists commits_sha on raw.commits (repository_id, sha);
 """
 # dlt creates no primary keys. If a publication includes all tables (`create publication … for all

@@ -19,7 +19,14 @@ from ingest.github.models import Row
 
 RETRY_FOR = timedelta(days=1)
 Kind = Literal[
-    "pull_request", "repository", "deployment", "release", "tag", "incident", "workflow_run"
+    "pull_request",
+    "repository",
+    "deployment",
+    "release",
+    "tag",
+    "incident",
+    "workflow_run",
+    "pull_request_files",
 ]
 OPEN = """
     select id, run_id, kind, repository_id, repository, subject_id, number, reason, attempts,

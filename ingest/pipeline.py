@@ -184,7 +184,8 @@ class _Run:
         await self.audit.repair(now)
         await self.audit.retry(now)
         await self.audit.reread_open(now)
-        await self.deliveries.load()
+        gone = await self.deliveries.load()
+        await self.audit.vanish(gone, now)
 
     async def _look_again(self, walked: set[str]) -> None:
         """Walk again over repositories that changed during their walk."""

@@ -225,10 +225,10 @@ class Reconciliation:
         for rejected in fetched.rejected:
             pages[repository_of[str(rejected.id)]].rejected.append(rejected)
         await self.stream.land_also(list(pages.values()))
-        return await self._vanish({key: repository_of[key] for key in fetched.gone}, now)
+        return await self.vanish({key: repository_of[key] for key in fetched.gone}, now)
 
-    async def _vanish(self, gone: dict[str, str], now: datetime) -> bool:
-        """Mark pull requests as vanished if GitHub still shows their repository.
+    async def vanish(self, gone: dict[str, str], now: datetime) -> bool:
+        """Mark pull requests (id, repository id) as vanished if GitHub shows their repository.
 
         If the repository is deleted or the token lost access, GitHub shows no pull request of it,
         and none is marked. Returns False if GitHub did not tell whether it is.
@@ -241,6 +241,7 @@ class Reconciliation:
         vanished = [key for key, repository in gone.items() if repository in found.repositories]
         self._rows(_VANISH, now, vanished)
         self.stream.failures.resolve("pull_request", vanished, now)
+        self.stream.failures.resolve("pull_request_files", vanished, now)
         return not found.unclear
 
     def _progress_of(self, keys: Iterable[str]) -> dict[str, Checkpoint]:

@@ -100,7 +100,7 @@ class RunResult:
             self.exit_code, self.status = PARTLY_FAILED, "partial"
 
     def _delivery_failed(self, row: Row) -> None:
-        """Record an unreadable deployment, release, tag, workflow run or incident."""
+        """Record an unreadable deployment, release, tag, run, incident or list of files."""
         self.deliveries_failed += 1
         if self.deliveries_failed <= NAMED:
             what = f"{row['kind'].replace('_', ' ')} {row['subject_id']} of {row['repository']}"

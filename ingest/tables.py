@@ -165,6 +165,16 @@ WORKFLOW_RUNS = _columns(
     vanished_at="timestamp",
 )
 
+# The files of merged pull requests in repositories with a rule that has `paths`: one row per pull
+# request, so that its list is loaded as a whole or not at all. `is_complete` is false if GitHub
+# lists only a part of them; `paths` is empty then.
+PULL_REQUEST_FILES = _columns(
+    pull_request_id="text!",
+    repository_id="text!",
+    paths="json!",
+    is_complete="bool!",
+)
+
 # `parents` are separated by spaces, the first parent first. The last five columns are the commit's
 # place in the graph (ingest.commit_graph).
 COMMITS = _columns(
@@ -200,7 +210,7 @@ INCIDENTS = _columns(
 )
 
 # Up to when a repository's deliveries are loaded: one row per repository and kind (`deployments`,
-# `releases`, `tags`, `workflow_runs`, `commits`, `incidents`).
+# `releases`, `tags`, `workflow_runs`, `commits`, `incidents`, `pull_request_files`).
 DELIVERY_COVERAGE = _columns(
     repository_id="text!",
     kind="text!",
@@ -275,6 +285,7 @@ TABLES = {
     "releases": RELEASES,
     "tags": TAGS,
     "workflow_runs": WORKFLOW_RUNS,
+    "pull_request_files": PULL_REQUEST_FILES,
     "commits": COMMITS,
     "incidents": INCIDENTS,
     "delivery_coverage": DELIVERY_COVERAGE,

@@ -7,6 +7,7 @@ from functools import cache
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -37,14 +38,31 @@ _FIELDS: dict[str, set[str]] = {
     "workflow": {"workflow"},
     "branch": {"workflow"},
 }
-_NAMES = "repositories, target, source, environment, tag, prereleases, workflow, branch and labels"
+_NAMES = (
+    "repositories, target, source, environment, tag, prereleases, workflow, branch, labels "
+    "and paths"
+)
+
+
+def _path_pattern(pattern: str) -> str:
+    """Return the pattern; refuse forms that other tools know and that would match nothing here."""
+    if pattern.startswith(("/", "./")):
+        raise ValueError("should begin at the root of the repository, without / or ./ in front")
+    if pattern.startswith("!"):
+        raise ValueError("uses !, which is not supported; list the paths that belong to the target")
+    if pattern.endswith("/"):
+        raise ValueError(f"matches no file; for everything in the folder write {pattern}**")
+    return pattern
+
+
+PathPattern = Annotated[Text, AfterValidator(_path_pattern)]
 
 
 class DeploymentRule(BaseModel):
     """Defines the deployments of a target, for the repositories that match a pattern.
 
-    In patterns of repositories `*` is any text and `?` one character; `environment` and `tag` are
-    regular expressions. All except `tag` are case-insensitive.
+    In patterns of repositories and paths `*` is any text, also with slashes, and `?` one character;
+    `environment` and `tag` are regular expressions. All except `tag` are case-insensitive.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -58,16 +76,13 @@ class DeploymentRule(BaseModel):
     workflow: Text | None = None
     branch: Text | None = None
     labels: list[Text] = Field(default_factory=list)
-    paths: None = None
+    paths: list[PathPattern] = Field(default_factory=list)
 
     @model_validator(mode="before")
     @classmethod
     def _one_or_several(cls, value: Any) -> Any:
-        if isinstance(value, dict):
-            if isinstance(value.get("repositories"), str):
-                value = {**value, "repositories": [value["repositories"]]}
-            if value.get("paths") is not None:
-                raise ValueError("paths are not supported yet; narrow the target by labels")
+        if isinstance(value, dict) and isinstance(value.get("repositories"), str):
+            value = {**value, "repositories": [value["repositories"]]}
         return value
 
     @model_validator(mode="after")

@@ -39,8 +39,8 @@ class LoadContext:
         self.result = stream.result
         self._rows: dict[str, dict[tuple[Any, ...], Row]] = defaultdict(dict)
         self._advances: list[Callable[[], None]] = []
-        self._refusals: dict[tuple[str, str], list[str]] = defaultdict(list)
-        self._unclear: dict[tuple[str, str], list[str]] = defaultdict(list)
+        self._refusals: dict[tuple[str, str], set[str]] = defaultdict(set)
+        self._unclear: dict[tuple[str, str], set[str]] = defaultdict(set)
         self._connection: psycopg.Connection[Any] | None = None
         self._coverage: dict[tuple[str, str], Row] = {
             (row["repository_id"], row["kind"]): row for row in self.select_rows(_COVERAGE)
@@ -112,11 +112,11 @@ class LoadContext:
         before = self._coverage.get((repository_id, kind), {})
         since = before.get("unreadable_since") or self.now
         self._note(repository_id, kind, before.get("covered_to"), since, reason)
-        self._refusals[kind, reason].append(self.name(repository_id))
+        self._refusals[kind, reason].add(self.name(repository_id))
 
     def unclear(self, repository_id: str, kind: str, reason: str) -> None:
         """Record a list that GitHub failed to return in this run."""
-        self._unclear[kind, reason].append(self.name(repository_id))
+        self._unclear[kind, reason].add(self.name(repository_id))
 
     def _note(
         self,
@@ -206,7 +206,7 @@ class LoadContext:
         return str(self.select(_LAST_LOAD)[0][0])
 
 
-def _named(names: Sequence[str]) -> str:
+def _named(names: set[str]) -> str:
     if len(names) == 1:
-        return names[0]
+        return next(iter(names))
     return f"{len(names)} repositories, such as {min(names)},"

@@ -11,6 +11,7 @@ from ingest.delivery.deployment_rules import DeploymentRule, rules_for, sources_
 from ingest.delivery.incidents import IncidentReader, replace_file
 from ingest.delivery.listings import Lister
 from ingest.delivery.load_context import LoadContext
+from ingest.delivery.pull_request_files import FileReader
 from ingest.delivery.refetch import read_again
 from ingest.delivery.workflow_runs import RunReader
 from ingest.fetch_and_load import FetchAndLoad
@@ -26,6 +27,7 @@ PERMISSIONS = {
     "commits": "Contents: read",
     "workflow_runs": "Actions: read",
     "incidents": "Issues: read",
+    "pull_request_files": "Pull requests: read",
 }
 _DEPLOYED = """
     select distinct repository_id, commit_sha, environment, original_environment
@@ -78,8 +80,11 @@ class Deliveries:
     def _rules(self, name: str) -> list[DeploymentRule]:
         return rules_for(self.stream.config.deployments, name)
 
-    async def load(self) -> None:
-        """Load everything; report at the end what could not be read."""
+    async def load(self) -> dict[str, str]:
+        """Load everything; report at the end what could not be read.
+
+        Returns pull requests that GitHub no longer shows, with their repositories.
+        """
         self.want_seen()
         while self.listed.is_waiting:
             asked = {"ids": [], **self.listed.variables()}
@@ -95,6 +100,7 @@ class Deliveries:
             await self._follow_runs(desk, before)
             await self._follow_commits(desk)
             await self._follow_incidents(desk)
+            return await self._follow_files(desk)
         finally:
             desk.close()
             await desk.land()
@@ -160,6 +166,18 @@ class Deliveries:
             wanted = [self.seen[key].repository for key in self._within_reach()]
         reader = IncidentReader(desk, rules, {key: name.casefold() for key, name in names.items()})
         await reader.follow(wanted)
+
+    async def _follow_files(self, desk: LoadContext) -> dict[str, str]:
+        """Read the files of pull requests where a rule has `paths`; return the deleted ones."""
+        at = {
+            key: self.seen[key].at
+            for key in self._within_reach()
+            if any(rule.paths for rule in self._rules(self.seen[key].repository))
+        }
+        reader = FileReader(desk)
+        if at:
+            await reader.follow(at)
+        return reader.gone
 
     def _tips(self, desk: LoadContext, keys: Iterable[str]) -> dict[str, set[str]]:
         """Return the commits of everything that a rule counts as a deployment."""

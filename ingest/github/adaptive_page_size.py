@@ -33,6 +33,7 @@ MOST: dict[str, dict[str, int]] = {
     "ids": {"first": LONGEST},
     "pull_requests": {"ids": 50, **_NESTED},
     "details": {"ids": LONGEST, "first": LONGEST},
+    "files": {"ids": LONGEST, "first": LONGEST},
     "probe": {"ids": LONGEST, **_LISTED},
     "resolve": {"ids": LONGEST},
     "owned": {"first": LONGEST, **_LISTED},

@@ -25,6 +25,7 @@ class Batch:
     releases: list[Row] = field(default_factory=list)
     tags: list[Row] = field(default_factory=list)
     workflow_runs: list[Row] = field(default_factory=list)
+    pull_request_files: list[Row] = field(default_factory=list)
     commits: list[Row] = field(default_factory=list)
     incidents: list[Row] = field(default_factory=list)
     delivery_coverage: list[Row] = field(default_factory=list)
@@ -112,6 +113,12 @@ def resources(batch: Batch) -> list[DltResource]:
         _resource("releases", batch.releases, tables.RELEASES, key=["id"]),
         _resource("tags", batch.tags, tables.TAGS, key=["id"]),
         _resource("workflow_runs", batch.workflow_runs, tables.WORKFLOW_RUNS, key=["id"]),
+        _resource(
+            "pull_request_files",
+            batch.pull_request_files,
+            tables.PULL_REQUEST_FILES,
+            key=["pull_request_id"],
+        ),
         _resource("commits", batch.commits, tables.COMMITS, key=["repository_id", "sha"]),
         _resource("incidents", batch.incidents, tables.INCIDENTS, key=["source", "id"]),
         _resource(

@@ -39,6 +39,7 @@ COLUMNS = {
     "releases": tables.RELEASES,
     "tags": tables.TAGS,
     "workflow_runs": tables.WORKFLOW_RUNS,
+    "pull_request_files": tables.PULL_REQUEST_FILES,
     "commits": tables.COMMITS,
     "incidents": tables.INCIDENTS,
     "delivery_coverage": tables.DELIVERY_COVERAGE,

@@ -64,7 +64,9 @@ def _add(github: GitHub, example: Example) -> None:
         shas = [example.sha(parent) for parent in parents]
         github.add_commit(repository, moment, *shas, oid=example.sha(name))
     repository.branches["main"] = example.sha(example.tip)
+    paths = {row["pull_request_id"]: row["paths"] for row in example.rows["pull_request_files"]}
     for row in example.rows["pull_requests"]:
+        changed = paths.get(row["id"], [""])
         reverts = row.get("reverts")
         pull_request = github.add_pull_request(
             repository,
@@ -73,6 +75,8 @@ def _add(github: GitHub, example: Example) -> None:
             number=row["number"],
             title=row["title"],
             labels=row.get("labels", []),
+            folder=changed[0].rpartition("/")[0],
+            changed_files=len(changed),
             body=f"Reverts {example.name}{reverts}" if reverts else "",
         )
         github.merge(pull_request, row["merged_at"])

@@ -93,6 +93,7 @@ def _pull_request(one: GitHubPullRequest) -> PullRequest:
         title=one.title,
         body=one.body,
         labels=tuple(one.labels),
+        paths=tuple(one.paths),
     )
 
 
@@ -182,5 +183,5 @@ def _issue(one: delivery_model.Issue) -> Issue:
 def _rule(rule: dict[str, Any]) -> Rule:
     repositories = rule["repositories"]
     listed = [repositories] if isinstance(repositories, str) else repositories
-    labels = tuple(rule.get("labels", ()))
-    return Rule(**rule | {"repositories": tuple(listed), "labels": labels})
+    filters = {name: tuple(rule.get(name, ())) for name in ("labels", "paths")}
+    return Rule(**rule | {"repositories": tuple(listed)} | filters)

@@ -13,6 +13,11 @@ from tests.reference.delivery.incidents import incidents_of
 from tests.reference.delivery.signals import REVERT_BRANCH, REVERTS_COMMIT, _numbers
 
 Rows = dict[str, list[Row]]
+# The kinds of delivery data that the ingest loads.
+KINDS = (
+    *("commits", "deployments", "releases", "tags", "workflow_runs"),
+    "pull_request_files",
+)
 
 
 def rows_of(world: World) -> Rows:
@@ -74,6 +79,16 @@ def rows_of(world: World) -> Rows:
             for one in world.tags
         ],
         "workflow_runs": list(_runs(world)),
+        "pull_request_files": [
+            {
+                "pull_request_id": one.id,
+                "repository_id": f"R_{one.repository}",
+                "paths": list(one.paths or ()),
+                "is_complete": one.paths is not None,
+            }
+            for one in world.pull_requests
+            if one.merged_at
+        ],
         "commits": list(_commits(world)),
         "incidents": [vars(one) for one in incidents_of(world)],
         "delivery_coverage": list(_coverage(world)),
@@ -97,7 +112,7 @@ def _coverage(world: World) -> Iterator[Row]:
     """Yield coverage: the smallest end in `delivery_coverage` applies to all repositories."""
     late = [one.covered_to for one in world.delivery_coverage.values() if one.covered_to]
     for name in world.repositories:
-        for kind in ("commits", "deployments", "releases", "tags", "workflow_runs"):
+        for kind in KINDS:
             up_to = min([*late, world.coverage[name].covered_to or late[0]])
             yield {"repository_id": f"R_{name}", "kind": kind, "covered_to": up_to}
 
@@ -123,6 +138,8 @@ def _rule(rule: Rule) -> Row:
         given["prereleases"] = True
     if rule.labels:
         given["labels"] = list(rule.labels)
+    if rule.paths:
+        given["paths"] = list(rule.paths)
     return given
 
 
@@ -205,14 +222,6 @@ def tip_of(world: World, repository: str) -> str | None:
     known = {one.sha for one in world.commits if one.repository == repository}
     found = [sha for sha in merges if sha in known]
     return found[-1] if found else next(iter(known), None)
-
-
-def only_labels(world: World) -> World:
-    """Replace path filters in rules, which are not supported, by label filters."""
-    rules = tuple(
-        replace(rule, paths=(), labels=("svc:web",)) if rule.paths else rule for rule in world.rules
-    )
-    return replace(world, rules=rules)
 
 
 def renamed(world: World, name: str) -> World:

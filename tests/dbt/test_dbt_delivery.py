@@ -48,9 +48,10 @@ class Example:
                     "kind": kind,
                     "covered_to": "2026-03-31T00:00Z",
                 }
-                for kind in ("deployments", "commits")
+                for kind in ("deployments", "commits", "pull_request_files")
             ],
             "pull_requests": [],
+            "pull_request_files": [],
             "deployments": [],
             "deployment_statuses": [],
             "incidents": [],
@@ -62,6 +63,15 @@ class Example:
     def change(self, number: int, author: str, begun: str, merged: str, **more: Any) -> None:
         """A pull request whose merge is the next commit of the default branch, unless `beside`."""
         commit, parents = f"m{number}", more.pop("parents", [self.tip])
+        if folder := more.pop("folder", None):
+            self.rows["pull_request_files"].append(
+                {
+                    "pull_request_id": self.id(number),
+                    "repository_id": self.repository_id,
+                    "paths": [f"{folder}/file_0.py"],
+                    "is_complete": True,
+                }
+            )
         if not more.pop("beside", False):
             self.tip = commit
         self.parents[commit] = parents
@@ -281,6 +291,18 @@ def example_11() -> Example:
     x = Example(11)
     x.change(1, "ada", "2d 09:00", "2d 10:00", labels=["svc:api"])
     x.change(2, "ada", "2d 10:00", "2d 11:00", labels=[])
+    return deploy_services(x)
+
+
+def example_11_by_paths() -> Example:
+    """Two services, whose changes are told apart by their files."""
+    x = Example(110)
+    x.change(1, "ada", "2d 09:00", "2d 10:00", folder="services/api_1/http")
+    x.change(2, "ada", "2d 10:00", "2d 11:00", folder="services/api-1")
+    return deploy_services(x)
+
+
+def deploy_services(x: Example) -> Example:
     x.deploy("W0", "m0", "1d 12:05", environment="web-prod")
     x.deploy("A0", "m0", "1d 12:05", environment="api-prod")
     x.deploy("W1", "m1", "2d 10:30", environment="web-prod")
@@ -318,12 +340,13 @@ EXAMPLES = (
     example_9,
     example_10,
     example_11,
+    example_11_by_paths,
     example_12,
     example_12_without,
 )
 RULES = [
     {"repositories": ["*"]},
-    {"repositories": ["*/example11"], "environment": "^never$"},
+    {"repositories": ["*/example11", "*/example110"], "environment": "^never$"},
     {
         "repositories": ["acme/example11"],
         "target": "api",
@@ -335,6 +358,18 @@ RULES = [
         "target": "web",
         "environment": "^web-prod$",
         "labels": ["svc:web"],
+    },
+    {
+        "repositories": ["acme/example110"],
+        "target": "api",
+        "environment": "^api-prod$",
+        "paths": ["services/api_1/**"],
+    },
+    {
+        "repositories": ["acme/example110"],
+        "target": "web",
+        "environment": "^web-prod$",
+        "paths": ["services/web/**", "*.css"],
     },
 ]
 
@@ -349,7 +384,7 @@ def built(
     """The examples, written to `raw` or loaded from a simulated GitHub."""
     examples = [make() for make in EXAMPLES]
     for example in examples:
-        if example.number not in (11, 120):
+        if example.number not in (11, 110, 120):
             example.deploy("B", "m0", "1d 12:05")
     from_rows = request.param == "rows"
     with new_warehouse(server, target, has_raw=from_rows) as warehouse:
@@ -579,7 +614,7 @@ def test_changes_have_a_deployment_or_a_reason(built: Warehouse) -> None:
         3: (None, "not_deployed"),
     }
     assert changes(built, 7) == {1: (3, None), 8: (2, None), 2: (97, None), 3: (73, None)}
-    assert changes(built, 11) == {1: (6, None), 2: (1.5, None)}
+    assert changes(built, 11) == changes(built, 110) == {1: (6, None), 2: (1.5, None)}
     assert changes(built, 120) == {1: (None, "not_measured")}
 
 

@@ -60,7 +60,7 @@ def test_resolving_a_hundred_names_at_once_is_valid(real_schema: GraphQLSchema) 
 
 
 def test_follow_up_pages_of_many_pull_requests_are_valid(real_schema: GraphQLSchema) -> None:
-    document = parse(queries.details_document(["reviews", "labels", "timelineItems"] * 20))
+    document = parse(queries.details_document(["reviews", "labels", "timelineItems", "files"] * 20))
     assert validate(real_schema, document) == []
     assert validate(github_schema(), document) == []
 

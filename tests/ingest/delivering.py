@@ -14,6 +14,7 @@ DEPLOYMENTS = json.dumps(
         {"repositories": ["*"]},
         {"repositories": ["*"], "target": "library", "source": "releases"},
         {"repositories": ["*"], "target": "tagged", "source": "tags", "tag": "^v"},
+        {"repositories": ["*"], "target": "narrowed", "paths": ["src/**"]},
     ]
 )
 INCIDENTS = json.dumps({"labels": [LABEL]})

@@ -152,6 +152,27 @@ def reached(repository: Repository, *tips: str) -> dict[str, str]:
     return {oid: " ".join(known[oid].parent_oids) for oid in oids}
 
 
+def files(github: GitHub) -> dict[str, list[str]]:
+    """The files of the merged pull requests."""
+    return {
+        pull_request.id: sorted(pull_request.paths)
+        for repository in github.repositories()
+        for pull_request in repository.by_number.values()
+        if pull_request.merged
+    }
+
+
+def landed_files(database: Database) -> dict[str, list[str]]:
+    """The files in `raw` of the pull requests that have not vanished."""
+    query = """
+        select files.pull_request_id as id, files.paths
+        from raw.pull_request_files as files
+        inner join raw.pull_requests on files.pull_request_id = pull_requests.id
+        where files.is_complete and pull_requests.vanished_at is null
+    """
+    return {row["id"]: sorted(row["paths"]) for row in rows(database, query)}
+
+
 def incidents(github: GitHub, label: str) -> dict[str, dict[str, Any]]:
     """The issues that are incidents."""
     found = {}

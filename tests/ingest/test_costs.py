@@ -143,3 +143,26 @@ def test_many_deployed_commits_on_a_line_beside_main_take_25_requests(
     hub.requests.clear()
     assert ingest(repositories="acme/deployed").exit_code == 0
     assert [request.operation for request in hub.requests].count("Commits") in range(15, 26)
+
+
+def test_files_of_a_thousand_merged_pull_requests_take_twenty_requests_of_a_point(
+    ingest: Ingest, github: GitHub, hub: Server
+) -> None:
+    """Up to 19 files each, and one pull request with a thousand; each list is read once."""
+    repository = github.create_repository("acme/mono", START)
+    for number in range(1000):
+        at = START + timedelta(minutes=number)
+        count = 1000 if number == 500 else number % 20
+        pull_request = github.add_pull_request(repository, at, "ada", changed_files=count)
+        github.merge(pull_request, at)
+    rules = '[{"repositories": ["acme/mono"], "target": "api", "paths": ["services/api/**"]}]'
+    ingest(repositories="acme/mono")
+    hub.requests.clear()
+    assert ingest(repositories="acme/mono", deployments=rules).exit_code == 0
+    read = [request.cost for request in hub.requests if request.operation == "Details"]
+    assert len(read) in range(10, 21)
+    assert sum(read) <= 20
+    assert len(hub.requests) == len(read) + 1
+    hub.requests.clear()
+    assert ingest(repositories="acme/mono", deployments=rules).exit_code == 0
+    assert [request.cost for request in hub.requests] == [1]

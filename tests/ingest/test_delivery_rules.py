@@ -27,6 +27,7 @@ RULES = [
         "source": "tags",
         "tag": "^api-v",
         "labels": ["svc:api"],
+        "paths": ["services/api/**", "*.proto"],
     },
 ]
 
@@ -65,7 +66,14 @@ def test_one_repository_may_be_a_text_and_what_is_a_default_is_left_out() -> Non
             "rule 1: environment is for the source deployments, not for tags",
         ),
         ('[{"repositories": ["*"], "source": "workflow"}]', "the source workflow needs `workflow`"),
-        ('[{"repositories": ["*"], "paths": ["api/"]}]', "rule 1: paths are not supported yet"),
+        (
+            '[{"repositories": ["*"], "paths": ["api/"]}]',
+            "rule 1 > paths > 1: matches no file; for everything in the folder write api/**",
+        ),
+        ('[{"repositories": ["*"], "paths": ["/api"]}]', "begin at the root of the repository"),
+        ('[{"repositories": ["*"], "paths": ["a", "!b"]}]', "rule 1 > paths > 2: uses !, which"),
+        ('[{"repositories": ["*"], "paths": [""]}]', "rule 1 > paths > 1: should not be empty"),
+        ('[{"repositories": ["*"], "paths": "api"}]', "rule 1 > paths: should be a JSON array"),
         ('[{"repositories": ["*"], "target": "a\\u0000"}]', "contains a NUL"),
         ("no-such-file.json", "DEPLOYMENTS 'no-such-file.json' cannot be read"),
     ],

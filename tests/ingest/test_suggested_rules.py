@@ -72,6 +72,11 @@ def test_each_repository_says_what_it_has(settings: Settings) -> None:
         "  tags: 3, the newest v1.2, v1.1, v1.0",
         "  rule: deployments: matches 0, not measured",
     ]
+    narrowed = {"target": "http", "labels": ["svc:http"], "paths": ["http/**"]}
+    api.rules = read_deployments(json.dumps([{"repositories": ["acme/api"], **narrowed}]))
+    assert describe(api)[2:] == [
+        "  rule of http: deployments: matches 50; its changes: label svc:http, path http/**"
+    ]
     assert offers["acme/site"].workflows == {"cloud.yml": ("Deploy to the cloud", 1)}
 
 

@@ -267,6 +267,7 @@ def test_time_full_of_faults_loses_nothing(
     assert rows(database, _DOUBLED) == []
     assert delivery_truth.unlike(database, world.github) == []
     assert delivery_truth.unknown_commits(database, world.github) == []
+    assert delivery_truth.landed_files(database) == delivery_truth.files(world.github)
     wanted = delivery_truth.incidents(world.github, delivering.LABEL)
     assert delivery_truth.landed_incidents(database) == wanted
     assert rows(database, "select * from raw.ingest_failures where resolved_at is null") == []

@@ -179,7 +179,9 @@ class Story:
             head_ref=head_ref,
             title=f"Change {number}",
             labels=self.choose(((), (), ("svc:api",), ("svc:web",), ("SVC:API", "bug"))),
-            paths=self.choose(((), ("web/a.ts",), ("api/b.py", "web/c.ts"))),
+            paths=self.choose(
+                ((), ("web/a.ts",), ("Web/a.ts",), ("api/b.py", "web/c.ts"), ("webs/d.ts",), None)
+            ),
             is_vanished=self.choose((False,) * 19 + (True,)),
         )
         kind = self.choose(("change",) * 6 + ("revert", "revert", "hotfix", "open"))

@@ -222,6 +222,8 @@ def test_a_target_claims_changes_by_label_or_path() -> None:
     by_path = replace(API, paths=("services/api/*",))
     assert services((), by_path, WEB, paths=("services/api/a/b.py",)) == {"api": 1, "web": 0}
     assert services(("svc:api",), by_path, WEB, paths=("x",)) == {"api": 1, "web": 0}
+    assert services(("svc:web",), by_path, WEB, paths=None) == {"api": 1, "web": 1}
+    assert services(("svc:web",), API, WEB, paths=None) == {"api": 0, "web": 1}
 
 
 def test_the_last_rule_of_a_repository_and_target_applies() -> None:

@@ -10,8 +10,8 @@ Targets and sources
 - Environments match by `re.search` ignoring case, tags by `re.search` respecting case. A deployment
   without an environment (null or empty) uses its original one.
 - Target names and labels are compared ignoring case. A target claims a change by any of its labels
-  or paths; in a path pattern `*` is any text, including slashes. A target without deployments also
-  claims changes.
+  or paths; in a path pattern `*` is any text, including slashes, and case is ignored. A target
+  without deployments also claims changes.
 - A workflow is named by its name or its file's name; its branch is the default branch unless given.
 - A lightweight tag whose commit is unknown has no date and is not a deployment. A merge without a
   merge commit is not a deployment either (source `merges`).

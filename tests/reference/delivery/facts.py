@@ -27,7 +27,10 @@ class Commit:
 
 @dataclass(frozen=True, kw_only=True)
 class PullRequest:
-    """A pull request; its author by login. `paths` are the files that it changes."""
+    """A pull request; its author by login.
+
+    `paths` are the files that it changes; None if they are more than GitHub lists.
+    """
 
     id: str
     repository: str
@@ -44,7 +47,7 @@ class PullRequest:
     title: str = ""
     body: str = ""
     labels: tuple[str, ...] = ()
-    paths: tuple[str, ...] = ()
+    paths: tuple[str, ...] | None = ()
     author_id: str | None = None
     author_type: str | None = "User"
     is_vanished: bool = False

@@ -88,9 +88,12 @@ class Line:
 def targets_of(pull_request: PullRequest, targets: Iterable[Target]) -> list[Target]:
     """Return the targets of a change: those that claim it and those without a filter.
 
-    A change that no filter claims belongs to all targets of its repository.
+    A change that no filter claims belongs to all targets of its repository, and so does one with an
+    incomplete list of files, if a target needs it.
     """
     own = [target for target in targets if target.repository == pull_request.repository]
+    if pull_request.paths is None and any(target.rule.paths for target in own):
+        return own
     claiming = [target for target in own if target.has_filter and _claims(target, pull_request)]
     if not claiming:
         return own
@@ -100,7 +103,7 @@ def targets_of(pull_request: PullRequest, targets: Iterable[Target]) -> list[Tar
 def _claims(target: Target, pull_request: PullRequest) -> bool:
     labels = {label.lower() for label in target.rule.labels}
     return any(label.lower() in labels for label in pull_request.labels) or any(
-        matches(path, pattern) for path in pull_request.paths for pattern in target.rule.paths
+        matches(path, pattern) for path in pull_request.paths or () for pattern in target.rule.paths
     )
 
 

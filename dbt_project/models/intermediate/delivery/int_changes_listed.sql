@@ -20,6 +20,10 @@ pull_requests as (
     select * from {{ ref('int_pull_requests_measured') }}
 ),
 
+pull_request_files as (
+    select * from {{ ref('stg_delivery__pull_request_files') }}
+),
+
 commits as (
     select * from {{ ref('stg_delivery__commits') }}
 ),
@@ -37,6 +41,24 @@ merged as (
     {%- endif %}
 ),
 
+-- The files of changes that have to be known; null until they are loaded.
+files as (
+    select
+        merged.pull_request_id,
+        merged.repository_id,
+        pull_request_files.paths,
+        pull_request_files.is_complete
+    from merged
+    left join pull_request_files
+        on merged.pull_request_id = pull_request_files.pull_request_id
+    where
+        merged.repository_id in (
+            select targets.repository_id
+            from targets
+            where targets.path_patterns is not null
+        )
+),
+
 claimed as (
     select
         targets.target_id,
@@ -46,7 +68,16 @@ claimed as (
     cross join lateral jsonb_array_elements_text(targets.labels) as wanted (label)
     inner join lateral jsonb_array_elements_text(merged.labels) as labels (label)
         on {{ lower_ascii('wanted.label') }} = {{ lower_ascii('labels.label') }}
-    group by targets.target_id, merged.pull_request_id
+    union
+    select
+        targets.target_id,
+        files.pull_request_id
+    from targets
+    inner join files on targets.repository_id = files.repository_id
+    cross join
+        lateral jsonb_array_elements_text(targets.path_patterns) as wanted (pattern)
+    inner join lateral jsonb_array_elements_text(files.paths) as changed (path)
+        on {{ matches('changed.path', 'wanted.pattern') }}
 ),
 
 claimed_once as (
@@ -76,15 +107,20 @@ listed as (
         and merged.pull_request_id = claimed.pull_request_id
     left join claimed_once
         on merged.pull_request_id = claimed_once.pull_request_id
+    left join files on merged.pull_request_id = files.pull_request_id
     left join commits
         on merged.repository_id = commits.repository_id
         and merged.merge_commit_sha = commits.commit_sha
-    -- A target without a label filter has every change; a change that no filter claims
-    -- belongs to every target.
+    -- A target without a filter has every change; a change that no filter claims belongs
+    -- to every target, and so does one with more files than GitHub lists.
     where
-        targets.labels is null
+        coalesce(targets.labels, targets.path_patterns) is null
         or claimed.pull_request_id is not null
-        or claimed_once.pull_request_id is null
+        or not files.is_complete
+        or (
+            claimed_once.pull_request_id is null
+            and (files.pull_request_id is null or files.is_complete)
+        )
 )
 
 select * from listed

@@ -31,6 +31,10 @@ workflow_runs as (
     select * from {{ ref('stg_delivery__workflow_runs') }}
 ),
 
+files as (
+    select * from {{ ref('stg_delivery__pull_request_files') }}
+),
+
 commits as (
     select * from {{ ref('stg_delivery__commits') }}
 ),
@@ -99,6 +103,13 @@ parts as (
         count(*) as rows_found,
         bit_xor(hashtextextended(workflow_runs::text, 0)) as rows_hash
     from workflow_runs
+    group by repository_id
+    union all
+    select
+        repository_id,
+        count(*) as rows_found,
+        bit_xor(hashtextextended(files::text, 0)) as rows_hash
+    from files
     group by repository_id
     union all
     select

@@ -39,6 +39,16 @@ needed as (
 
     union all
 
+    select
+        targets.repository_id,
+        'pull_request_files' as kind
+    from targets
+    inner join repositories on targets.repository_id = repositories.repository_id
+    where repositories.is_loaded and targets.path_patterns is not null
+    group by targets.repository_id
+
+    union all
+
     -- Repositories with incidents need not have measured deployments.
     select
         coverage.repository_id,

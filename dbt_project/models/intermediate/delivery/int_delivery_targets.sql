@@ -40,7 +40,8 @@ targets as (
         takes_prereleases,
         workflow,
         branch,
-        labels
+        labels,
+        path_patterns
     from matching
     where latest = 1
 )

@@ -33,7 +33,11 @@ read as (
         coalesce((rules.rule ->> 'prereleases')::boolean, false) as takes_prereleases,
         rules.rule ->> 'workflow' as workflow,
         rules.rule ->> 'branch' as branch,
-        rules.rule -> 'labels' as labels
+        rules.rule -> 'labels' as labels,
+        (
+            select jsonb_agg({{ like_pattern('paths.glob') }})
+            from jsonb_array_elements_text(rules.rule -> 'paths') as paths (glob)
+        ) as path_patterns
     from rules
     cross join
         lateral jsonb_array_elements_text(rules.rule -> 'repositories')
