@@ -11,6 +11,11 @@ from tests.reference import Marts, compare, keyed
 VELOCITY = "select * from marts.fct_team_velocity_weekly"
 LEAD_TIME = "select * from marts.fct_team_lead_time_monthly"
 PULL_REQUESTS = "select * from marts.fct_pull_requests"
+OPEN = """
+    select fct_open_pull_requests.*, repository, number
+    from marts.fct_open_pull_requests
+    inner join marts.fct_pull_requests using (pull_request_id)
+"""
 ATTRIBUTION = """
     select fct_team_pull_requests.*, repository, number
     from marts.fct_team_pull_requests
@@ -24,6 +29,7 @@ def differences(database: Database, expected: Marts) -> list[str]:
         (expected.velocity, VELOCITY, ("team_id", "week")),
         (expected.lead_time, LEAD_TIME, ("team_id", "month")),
         (expected.pull_requests, PULL_REQUESTS, ("repository", "number")),
+        (expected.open_pull_requests, OPEN, ("repository", "number")),
         (expected.team_pull_requests, ATTRIBUTION, ("team_id", "repository", "number")),
     )
     return [

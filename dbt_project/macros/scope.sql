@@ -90,6 +90,13 @@
     {%- if is_incremental() -%} delete from {{ this }} where {{ is_due(column) }} {%- endif -%}
 {%- endmacro %}
 
+{#- Runs before rows are appended to an incremental table of all pull requests. -#}
+{% macro delete_changed_rows() -%}
+    {%- if is_incremental() -%}
+        delete from {{ this }} where {{ is_changed("pull_request_id") }}
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Also deletes repositories that no longer exist. -#}
 {% macro delete_due_repositories() -%}
     {%- if is_incremental() -%}

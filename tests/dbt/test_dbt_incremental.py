@@ -30,6 +30,7 @@ from dora.roles import INGEST
 KEYS: dict[str, LiteralString] = {
     "fct_pull_requests": "select * from marts.fct_pull_requests",
     "fct_pull_request_labels": "select * from marts.fct_pull_request_labels",
+    "fct_open_pull_requests": "select * from marts.fct_open_pull_requests",
     "fct_team_pull_requests": "select * from marts.fct_team_pull_requests",
     "fct_team_velocity_weekly": "select * from marts.fct_team_velocity_weekly",
     "fct_team_lead_time_monthly": "select * from marts.fct_team_lead_time_monthly",
@@ -218,7 +219,7 @@ def test_every_macro_of_the_models_is_hashed(filled: Warehouse) -> None:
     steering |= {"reporting_timezone", "attribution_instant"}
     steering |= {"analyze_new_table", "expect_all_pull_requests", "set_work_mem", "node_of"}
     steering |= {"is_changed", "is_due", "due_deployments"}
-    steering |= {"delete_due_rows", "delete_due_repositories"}
+    steering |= {"delete_due_rows", "delete_due_repositories", "delete_changed_rows"}
     steering |= {"forget_published_hashes", "forget_published_deliveries"}
     assert used - set(hashed) <= {f"macro.dora_metrics.{name}" for name in steering}
 
@@ -378,6 +379,7 @@ def test_rebuilding_a_table_from_changed_rows_only_is_refused(filled: Warehouse)
         "marts.fct_team_pull_requests",
         "intermediate.int_pull_requests_measured",
         "intermediate.int_pull_requests_attributed",
+        "intermediate.int_reviews_counted",
         "intermediate.int_builds_published",
     ],
 )

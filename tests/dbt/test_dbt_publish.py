@@ -27,6 +27,7 @@ select
         (select string_agg(x::text, ',' order by x::text) from marts.dim_team_memberships as x),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_pull_requests as x),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_team_pull_requests as x),
+        (select string_agg(x::text, ',' order by x::text) from marts.fct_open_pull_requests as x),
         (
             select string_agg(x::text, ',' order by x::text)
             from marts.fct_team_velocity_weekly as x
@@ -324,6 +325,7 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
         ("fct_deployment_pull_requests", deployment),
         ("fct_deployment_pull_requests", pull_request),
         ("fct_incidents", deployment),
+        ("fct_open_pull_requests", pull_request),
         ("fct_pull_request_labels", pull_request),
         ("fct_team_delivery_monthly", team),
         ("fct_team_delivery_weekly", team),

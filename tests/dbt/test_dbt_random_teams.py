@@ -20,6 +20,14 @@ from tests.reference import reference
 
 COMPANIES = 80
 VARIANTS = [(ZONES[0], "merged_at"), (ZONES[1], "created_at"), (ZONES[2], "merged_at")]
+# Each status of open pull requests, and whether its start is unknown.
+STATUSES = {
+    ("draft", False),
+    ("waiting_for_review", False),
+    ("waiting_for_review", True),
+    ("changes_requested", False),
+    ("approved", False),
+}
 FIRST, *MORE = range(1, 7)
 
 
@@ -47,4 +55,9 @@ def test_every_figure_of_random_teams_is_right(own_warehouse: Warehouse, seed: i
             None,
             *(rule["reason"] for rule in RULES),
         }
+        statuses = {
+            (row["status"], row["status_since"] is None)
+            for row in expected.open_pull_requests.values()
+        }
+        assert statuses >= STATUSES
         assert differences(own_warehouse.database, expected) == []

@@ -1,4 +1,4 @@
-"""Compute the rows of the four fact tables from records, teams and coverage."""
+"""Compute the rows of the fact tables from records, teams and coverage."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -6,6 +6,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from .coverage import Build, Coverage, build
+from .open_pull_requests import described
 from .pull_requests import Attribution, Row, attribute, measure
 from .records import Membership, People, PullRequest, Record, memberships, team_id
 from .rollups import Periods, rows_of_team
@@ -17,6 +18,7 @@ class Marts:
 
     build: Build
     pull_requests: dict[tuple[str, int], Row] = field(default_factory=dict)
+    open_pull_requests: dict[tuple[str, int], Row] = field(default_factory=dict)
     team_pull_requests: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     velocity: dict[tuple[str, date], Row] = field(default_factory=dict)
     lead_time: dict[tuple[str, date], Row] = field(default_factory=dict)
@@ -72,6 +74,9 @@ def reference(
         }
         if excluded_by is not None:
             continue
+        if pull_request.state == "open" and marts.build.as_of is not None:
+            row = described(pull_request, people, marts.build.as_of)
+            marts.open_pull_requests[pull_request.key] = row
         for attribution in attribute(measured, held, attribution_instant):
             marts.team_pull_requests[attribution.key] = attribution.row()
             attributions.setdefault(attribution.team_id, []).append(attribution)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from .records import Membership, People, PullRequest
+from .records import Membership, People, PullRequest, Review
 
 UNASSIGNED = "unassigned"
 MICROSECOND = timedelta(microseconds=1)
@@ -122,11 +122,17 @@ def _first_commit_at(pull_request: PullRequest) -> datetime | None:
 
 
 def _first_review_at(pull_request: PullRequest, people: People) -> datetime | None:
+    counted = counted_reviews(pull_request, people)
+    return min((review.submitted_at for review in counted if review.submitted_at), default=None)
+
+
+def counted_reviews(pull_request: PullRequest, people: People) -> list[Review]:
+    """Return the reviews that count, in the order in which they were submitted."""
     end = None
     if pull_request.state != "open":
         end = pull_request.merged_at or pull_request.closed_at
-    submitted = (
-        review.submitted_at
+    counted = [
+        review
         for review in pull_request.reviews
         if review.submitted_at is not None
         and review.state != "PENDING"
@@ -134,8 +140,8 @@ def _first_review_at(pull_request: PullRequest, people: People) -> datetime | No
         and (end is None or review.submitted_at <= end)
         and not people.is_bot(review.author)
         and not people.same(review.author, pull_request.author)
-    )
-    return min(submitted, default=None)
+    ]
+    return sorted(counted, key=lambda review: review.submitted_at or pull_request.created_at)
 
 
 def _time_in_draft(pull_request: PullRequest, start: datetime, end: datetime) -> timedelta:

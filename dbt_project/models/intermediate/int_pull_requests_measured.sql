@@ -8,6 +8,7 @@
             {'columns': ['pull_request_id'], 'unique': true},
             {'columns': ['author_account_id']},
             {'columns': ['repository_id', 'created_at']},
+            {'columns': ['state']},
         ],
         meta={'recomputed_if': 'has_new_rules'},
     )

@@ -5,49 +5,17 @@ pull_requests as (
 ),
 
 reviews as (
-    select * from {{ ref('stg_github__reviews') }}
-),
-
-accounts as (
-    select * from {{ ref('int_accounts_identified') }}
-),
-
-spans as (
-    select
-        pull_request_id,
-        author_id,
-        author_login_key,
-        author_person_id,
-        created_at as opened_at,
-        coalesce(
-            case when state <> 'open' then coalesce(merged_at, closed_at) end,
-            'infinity'
-        ) as ended_at
-    from pull_requests
+    select * from {{ ref('int_reviews_counted') }}
 ),
 
 reviewed as (
     select
-        spans.pull_request_id,
+        pull_requests.pull_request_id,
         min(reviews.submitted_at) as first_review_at
-    from spans
+    from pull_requests
     inner join reviews
-        on spans.pull_request_id = reviews.pull_request_id
-        and reviews.submitted_at between spans.opened_at and spans.ended_at
-    left join accounts on reviews.reviewer_account_id = accounts.account_id
-    where
-        reviews.state <> 'pending'
-        and not reviews.is_by_bot
-        -- Compared by id, or by login if an id is missing. A deleted reviewer has
-        -- neither and counts as another person.
-        and not coalesce(
-            spans.author_id = reviews.reviewer_id,
-            spans.author_login_key = reviews.reviewer_login_key,
-            false
-        )
-        -- A review by another account of the author does not count.
-        and not coalesce(accounts.person_id = spans.author_person_id, false)
-    group by spans.pull_request_id
+        on pull_requests.pull_request_id = reviews.pull_request_id
+    group by pull_requests.pull_request_id
 )
 
 select * from reviewed
