@@ -10,7 +10,7 @@ from api.problems import ParameterError
 
 
 class Position(NamedTuple):
-    """Sort key of a page's last row: its instant (newest first), then its id."""
+    """Sort key of a page's last row: its instant, then its id."""
 
     at: datetime
     id: str

@@ -168,14 +168,18 @@ def found_rows(
     data: str,
     next_cursor: str | None = None,
     days: Days | None = None,
+    summary: str | None = None,
     **same: str,
 ) -> Found:
-    """Build a response from `head` and `data`, a JSON array of rows.
+    """Build a response from `head` and `data`, a JSON array of rows; `summary` is JSON too.
 
     CSV has no head, so each of its rows also has the columns `same`.
     """
-    more = {} if next_cursor is None else {"next_cursor": json.dumps(next_cursor)}
-    text = spliced(head, data=data, **more)
+    members = {} if summary is None else {"summary": summary}
+    members["data"] = data
+    if next_cursor is not None:
+        members["next_cursor"] = json.dumps(next_cursor)
+    text = spliced(head, **members)
     return Found(
         build_id, text, lambda: [same | row for row in json.loads(data)], next_cursor, days
     )

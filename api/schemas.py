@@ -246,9 +246,10 @@ def reply_with_page(
     limit: int,
     cursor: str | None,
 ) -> Response:
-    """Reply with a page of a team's rows, newest first.
+    """Reply with a page of a team's rows.
 
-    The query returns `data`, `has_more`, and `last_at` and `last_id` of the last row of the page.
+    The query returns `data`, `has_more`, and `last_at` and `last_id` of the last row of the page;
+    it may also return a `summary` of all pages, as JSON.
     """
     after = None if cursor is None else cursors.decode(cursor)
 
@@ -281,5 +282,6 @@ def found_rows_of_team(found: TeamRow, next_cursor: str | None = None) -> Found:
         found.row["data"],
         next_cursor=next_cursor,
         days=(head.first, head.last),
+        summary=found.row.get("summary"),
         team_id=head.team.id,
     )

@@ -1,7 +1,7 @@
-"""`GET /metrics/team/{team_id}/pull-requests`: the pull requests behind a figure."""
+"""`GET /metrics/team/{team_id}/pull-requests`: those behind a figure, or those open now."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
@@ -9,6 +9,8 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
+from api.routes import open_pull_requests
+from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
 from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
@@ -139,20 +141,27 @@ class PullRequests(TeamHead):
 
 @router.get(
     "/metrics/team/{team_id}/pull-requests",
-    response_model=PullRequests,
+    response_model=PullRequests | OpenPullRequests,
     responses=openapi.rows(401, 403, 404, 422, 429, 503, more=("X-Period", "Link")),
 )
 def pull_requests(
     team_id: TeamId,
     period: InPeriod,
     reply: Reply,
+    state: Annotated[
+        Literal["merged", "open"],
+        Query(description="`merged`: newest merge first; `open`: oldest first."),
+    ] = "merged",
     limit: Annotated[int, Query(ge=1, le=1000, description="Rows per page.")] = 100,
     cursor: Cursor = None,
 ) -> Response:
-    """The merged pull requests behind a team's figures, newest merge first.
+    """The merged pull requests behind a team's figures, or the open ones with their status and age.
 
-    `from` and `to` are compared with the day of the merge in the reporting timezone.
+    `from` and `to` are compared with the day of the merge, or of the opening, in the reporting
+    timezone.
     """
-    return reply_with_page(
-        reply, MergedPullRequest, QUERY, team_id, period, limit=limit, cursor=cursor
-    )
+    row: type[BaseModel] = MergedPullRequest
+    query = QUERY
+    if state == "open":
+        row, query = OpenPullRequest, open_pull_requests.QUERY
+    return reply_with_page(reply, row, query, team_id, period, limit=limit, cursor=cursor)

@@ -36,6 +36,10 @@ create table marts.fct_pull_requests (
     review_hours double precision, total_hours double precision,
     additions bigint, deletions bigint, size bigint
 );
+create table marts.fct_open_pull_requests (
+    pull_request_id text, status text, status_since timestamptz, age_hours double precision,
+    waiting_hours double precision, reviews bigint, reviewers bigint
+);
 create table marts.fct_team_pull_requests (
     team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz,
     merged_at timestamptz
@@ -164,7 +168,14 @@ insert into marts.fct_team_pull_requests values
 ('web', 'PR_1', 0.5, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
 ('web', 'PR_2', 1.0, '2026-01-05T19:00Z', '2026-01-05T19:00Z'),
 ('core', 'PR_3', 1.0, '2026-01-12T00:00Z', '2026-01-12T00:00Z'),
-('web', 'PR_7', 1.0, '2026-01-07T00:00Z', null);
+('web', 'PR_7', 1.0, '2026-01-07T00:00Z', null),
+('web', 'PR_8', 1.0, '2026-01-19T00:00Z', null),
+('web', 'PR_9', 1.0, '2026-01-18T00:00Z', null),
+('unassigned', 'PR_10', 1.0, '2026-01-17T00:00Z', null);
+insert into marts.fct_open_pull_requests values
+('PR_8', 'waiting_for_review', '2026-01-19T00:00Z', 24, 24, 0, 0),
+('PR_9', 'approved', '2026-01-19T12:00Z', 48, 12, 3, 2),
+('PR_10', 'draft', '2026-01-17T00:00Z', 72, 72, 0, 0);
 insert into marts.fct_pull_requests values
 ('PR_1', 'acme/app', 1, 'First', 'https://github.com/acme/app/pull/1', 'ada', 'merged',
  '2026-01-05T09:00Z', '2026-01-06T09:00Z', '2026-01-06T09:00Z', '2026-01-05T08:00Z',
@@ -177,7 +188,16 @@ insert into marts.fct_pull_requests values
  '2026-01-11T00:00Z', null, 24, 0, 0, 24, 0, 24, 1, 1, 2),
 ('PR_7', 'acme/app', 7, 'Given up', 'https://github.com/acme/app/pull/7', 'bob', 'closed',
  '2026-01-06T00:00Z', null, '2026-01-07T00:00Z', null,
- '2026-01-06T00:00Z', null, null, null, null, null, null, null, 1, 1, 2);
+ '2026-01-06T00:00Z', null, null, null, null, null, null, null, 1, 1, 2),
+('PR_8', 'acme/app', 8, 'Waits', 'https://github.com/acme/app/pull/8', 'bob', 'open',
+ '2026-01-19T00:00Z', null, null, null,
+ '2026-01-19T00:00Z', null, null, null, null, null, null, null, 3, 4, 7),
+('PR_9', 'acme/lib', 9, 'Ready', 'https://github.com/acme/lib/pull/9', 'bob', 'open',
+ '2026-01-18T00:00Z', null, null, null,
+ '2026-01-18T00:00Z', '2026-01-19T06:00Z', null, null, null, null, null, null, null, null, null),
+('PR_10', 'acme/app', 10, 'Begun', 'https://github.com/acme/app/pull/10', 'cleo', 'open',
+ '2026-01-17T00:00Z', null, null, null,
+ '2026-01-17T00:00Z', null, null, null, null, null, null, null, 1, 0, 1);
 """
 
 ALL_KEY, _ALL = new_key("all")

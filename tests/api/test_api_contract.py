@@ -15,6 +15,7 @@ from api.routes.compare import Comparison
 from api.routes.delivery import Delivery, DeliveryMonth, DeliveryWeek
 from api.routes.deployments import DeployedChange, TeamDeployments
 from api.routes.lead_time import LeadTime, LeadTimeMonth
+from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
 from api.routes.pull_requests import MergedPullRequest, PullRequests
 from api.routes.teams import Teams
 from api.routes.velocity import Velocity, VelocityWeek
@@ -72,6 +73,10 @@ def test_rollup_response_has_every_column_of_its_mart(model, marts):
         (DeliveryWeek, ["fct_team_delivery_weekly"]),
         (DeliveryMonth, ["fct_team_delivery_monthly"]),
         (MergedPullRequest, ["fct_pull_requests", "fct_team_pull_requests"]),
+        (
+            OpenPullRequest,
+            ["fct_pull_requests", "fct_team_pull_requests", "fct_open_pull_requests"],
+        ),
         (DeployedChange, ["fct_pull_requests", "fct_team_pull_requests"]),
     ],
 )
@@ -97,6 +102,8 @@ def test_types_and_nullability_match_the_mart(model: type[BaseModel], marts: lis
         ("/metrics/team/web/deployments?limit=1", TeamDeployments),
         ("/metrics/team/web/pull-requests", PullRequests),
         ("/metrics/team/web/pull-requests?limit=1", PullRequests),
+        ("/metrics/team/web/pull-requests?state=open", OpenPullRequests),
+        ("/metrics/team/web/pull-requests?state=open&limit=1", OpenPullRequests),
         ("/metrics/compare?team=web&team=core", Comparison),
         ("/metrics/compare?team=web&team=core&figures=delivery", Comparison),
     ],

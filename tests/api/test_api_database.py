@@ -16,7 +16,7 @@ from dora.errors import UnavailableError
 
 VELOCITY = "/metrics/team/core/velocity"
 PATHS = ["/health", "/teams", VELOCITY, "/metrics/team/core/lead-time"]
-PATHS += ["/metrics/team/core/pull-requests"]
+PATHS += ["/metrics/team/core/pull-requests", "/metrics/team/core/pull-requests?state=open"]
 
 
 def ask(base: str, path: str = VELOCITY) -> httpx.Response:

@@ -6,6 +6,7 @@ WEB = "/metrics/team/web"
 COMPARE = "/metrics/compare?team=web&"
 DAYS = {
     "day of the merge": (f"{WEB}/pull-requests?", "2026-01-06", "2026-01-13"),
+    "day of the opening": (f"{WEB}/pull-requests?state=open&", "2026-01-06", "2026-01-13"),
     "Mondays": (f"{WEB}/velocity?", "2026-01-12", "2026-01-18"),
     "firsts of a month": (f"{WEB}/lead-time?", "2026-02-01", "2026-01-31"),
     "compared by week": (f"{COMPARE}unit=week&", "2026-01-12", "2026-01-18"),

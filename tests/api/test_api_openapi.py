@@ -5,6 +5,7 @@ from api_support import WEB_KEY, Client
 
 from api.auth import BAD_KEYS
 from api.routes.lead_time import LeadTimeMonth
+from api.routes.open_pull_requests import OpenPullRequest
 from api.routes.pull_requests import MergedPullRequest
 from api.routes.velocity import VelocityWeek
 
@@ -123,11 +124,11 @@ def test_parameters_have_their_public_names(document):
     parameters = document["paths"]["/metrics/team/{team_id}/pull-requests"]["get"]["parameters"]
     assert parameters.pop() == {"$ref": "#/components/parameters/If-None-Match"}
     names = {parameter["name"] for parameter in parameters}
-    assert names == {"team_id", "from", "to", "limit", "cursor"}
+    assert names == {"team_id", "from", "to", "state", "limit", "cursor"}
     assert all(parameter.get("description") for parameter in parameters)
 
 
-@pytest.mark.parametrize("model", [VelocityWeek, LeadTimeMonth, MergedPullRequest])
+@pytest.mark.parametrize("model", [VelocityWeek, LeadTimeMonth, MergedPullRequest, OpenPullRequest])
 def test_row_model_has_only_columns_of_its_query(model):
     module = __import__(model.__module__, fromlist=["QUERY"])
     for field in model.model_fields:

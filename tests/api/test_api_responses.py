@@ -11,7 +11,7 @@ from pydantic import create_model
 from api.database import Marts
 from api.response_cache import Answer, ResponseCache
 from api.responses import prefers_csv, to_csv
-from api.routes import pull_requests, velocity
+from api.routes import open_pull_requests, pull_requests, velocity
 
 VELOCITY = "/metrics/team/web/velocity"
 PULL_REQUESTS = "/metrics/team/web/pull-requests"
@@ -64,7 +64,8 @@ def test_uncached_request_takes_one_query_and_sees_a_new_build(client, marts, mo
     asked = watch(monkeypatch)
     first = client.get(VELOCITY)
     client.get(PULL_REQUESTS)
-    assert asked == [velocity.QUERY, pull_requests.QUERY]
+    client.get(f"{PULL_REQUESTS}?state=open")
+    assert asked == [velocity.QUERY, pull_requests.QUERY, open_pull_requests.QUERY]
     marts.run("update marts.dim_build set build_id = 'b2'")
     second = client.get(VELOCITY)
     assert second.headers["etag"] != first.headers["etag"]
