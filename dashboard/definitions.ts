@@ -4,15 +4,16 @@ import type { Plugin } from 'vite'
 
 const ID = 'virtual:definitions'
 
-/** Provide the rows `| name | definition |` of docs/metrics.md by name, as the module `virtual:definitions`. */
-export function definitions(path: string): Plugin {
+/** Provide the rows `| name | definition |` of pages by name, as the module `virtual:definitions`. */
+export function definitions(paths: string[]): Plugin {
   return {
     name: 'definitions',
     resolveId: (id) => (id === ID ? `\0${ID}` : undefined),
     load(id) {
       if (id !== `\0${ID}`) return undefined
-      this.addWatchFile(path)
-      return `export default ${JSON.stringify(read(readFileSync(path, 'utf8')))}`
+      for (const path of paths) this.addWatchFile(path)
+      const pages = paths.map((path) => readFileSync(path, 'utf8')).join('\n')
+      return `export default ${JSON.stringify(read(pages))}`
     },
   }
 }

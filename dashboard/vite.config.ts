@@ -18,10 +18,12 @@ function fontLicence(): Plugin {
   }
 }
 
+const pages = ['metrics', 'open'].map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
+
 export default defineConfig({
   // Relative, because the page may be served below the path of an API Gateway stage.
   base: './',
-  plugins: [vue(), definitions(fileURLToPath(new URL('../docs/metrics.md', import.meta.url))), fontLicence()],
+  plugins: [vue(), definitions(pages), fontLicence()],
   build: {
     // All of these support light-dark() and <dialog>; nothing is transpiled for older browsers.
     target: ['chrome123', 'edge123', 'firefox120', 'safari17.5'],

@@ -128,3 +128,24 @@ def test_count_of_one_has_whole_number_axis_and_singular_nouns(visit: Visit) -> 
     expect(row.get_by_role("img")).to_have_accessible_name(
         "Merged in 1 complete week, oldest first: 1"
     )
+
+
+def test_team_without_open_pull_requests_says_so(visit: Visit) -> None:
+    page = visit("?team=core&view=open")
+    expect(page.get_by_role("heading", name="Nothing is open")).to_be_visible()
+
+
+def test_open_pull_request_without_a_title_or_known_wait_is_listed(
+    visit: Visit, server: Embedded
+) -> None:
+    with Database(server.url("crowd_of_tests")).connect("dora_transform") as owner:
+        owner.execute("update marts.fct_pull_requests set title = '' where number = 9")
+        owner.execute(
+            "update marts.fct_open_pull_requests set status_since = null, waiting_hours = null"
+            " where pull_request_id = 'PR_9'"
+        )
+        owner.execute("update marts.dim_build set build_id = 'b2'")
+    page = visit("?team=web&view=open")
+    line = page.locator(".pulls > li").first
+    expect(line.get_by_role("link", name="#9")).to_be_visible()
+    expect(line).to_contain_text("since the dismissal of a review · 2 reviewers so far")

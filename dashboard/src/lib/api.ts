@@ -1,4 +1,5 @@
 import { apiKey, forgetKey } from './apiKey.ts'
+import type { Status } from './statuses.ts'
 
 export interface Member {
   github_username: string
@@ -62,6 +63,38 @@ export interface PullRequest {
   review_hours: number
   total_hours: number
   size: number | null
+}
+
+export interface OpenPullRequest {
+  repository: string
+  number: number
+  title: string
+  url: string
+  author: string | null
+  weight: number
+  status: Status
+  created_at: string
+  first_review_at: string | null
+  /** Null, like `waiting_hours`, if a review was dismissed. */
+  status_since: string | null
+  age_hours: number
+  waiting_hours: number | null
+  reviews: number
+  reviewers: number
+  size: number | null
+}
+
+export interface OpenSummary extends Record<Status, number> {
+  open: number
+  median_age_hours: number | null
+  recently_merged: number
+  median_cycle_time_hours: number | null
+}
+
+export interface OpenPullRequests extends Head {
+  team: { id: string; name: string }
+  summary: OpenSummary
+  data: OpenPullRequest[]
 }
 
 export interface TeamFigures {
@@ -173,10 +206,6 @@ export interface Listed<Row> extends Head {
   data: Row[]
 }
 
-interface Page<Row> extends Listed<Row> {
-  next_cursor?: string
-}
-
 /** The characters of a key; a browser refuses to send others in a header. */
 const KEY = /^[\x21-\x7e]*$/
 const WAIT_MS = 30_000
@@ -261,22 +290,32 @@ export const figures = (teams: readonly string[], from?: string): Promise<Compar
 export const deliveries = (teams: readonly string[], from?: string): Promise<Compared<TeamDelivery>> =>
   compared(teams, { figures: 'delivery', ...(from && { from }) })
 
-/** Fetch all pages of a team's list for the days `from` to `to`, both inclusive; newest first. */
-async function listed<Row>(team: string, list: string, from: string, to: string, limit: number): Promise<Listed<Row>> {
-  const found: Row[] = []
-  let page: Page<Row>
+/** Fetch all pages of a team's list. */
+async function listed<Answer extends { data: unknown[] }>(
+  team: string,
+  list: string,
+  given: Record<string, string>,
+): Promise<Answer> {
+  const found: unknown[] = []
+  let page: Answer & { next_cursor?: string }
   let cursor: string | undefined
   do {
-    const parameters = { from, to, limit: String(limit), ...(cursor && { cursor }) }
-    page = await ask<Page<Row>>(`metrics/team/${encodeURIComponent(team)}/${list}?${new URLSearchParams(parameters)}`)
+    const query = new URLSearchParams({ ...given, ...(cursor && { cursor }) })
+    page = await ask(`metrics/team/${encodeURIComponent(team)}/${list}?${query}`)
     found.push(...page.data)
     cursor = page.next_cursor
   } while (cursor)
   return { ...page, data: found }
 }
 
+/** The pull requests merged on the days `from` to `to`, newest first. */
 export const pullRequests = (team: string, from: string, to: string): Promise<Listed<PullRequest>> =>
-  listed(team, 'pull-requests', from, to, 1000)
+  listed(team, 'pull-requests', { from, to, limit: '1000' })
 
+/** The open pull requests, oldest first. */
+export const openPullRequests = (team: string): Promise<OpenPullRequests> =>
+  listed(team, 'pull-requests', { state: 'open', limit: '1000' })
+
+/** The deployments of the days `from` to `to`, newest first. */
 export const deployments = (team: string, from: string, to: string): Promise<Listed<Deployment>> =>
-  listed(team, 'deployments', from, to, 200)
+  listed(team, 'deployments', { from, to, limit: '200' })

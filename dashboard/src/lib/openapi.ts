@@ -73,7 +73,12 @@ function follow<T extends object>(document: Document, one: T): T {
 
 /** List all fields of a schema; nested fields come after their parent: `data[].week`. */
 export function fieldsOf(document: Document, schema: Schema | undefined, within = ''): Field[] {
-  const { properties = {} } = follow(document, schema ?? {})
+  const { properties = {}, anyOf } = follow(document, schema ?? {})
+  if (anyOf && !within) {
+    // Of responses of several kinds, list each field once.
+    const all = anyOf.flatMap((one) => fieldsOf(document, one))
+    return all.filter((one, at) => all.findIndex((other) => other.name === one.name) === at)
+  }
   return Object.entries(properties).flatMap(([key, of]) => {
     const name = within + key
     const inner = follow(document, of)

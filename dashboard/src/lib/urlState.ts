@@ -1,8 +1,9 @@
 import { reactive, readonly } from 'vue'
 
 import { isDay, monthOf, weekOf } from './periods.ts'
+import { STATUSES } from './statuses.ts'
 
-const NAMES = ['team', 'view', 'from', 'to', 'week', 'month'] as const
+const NAMES = ['team', 'view', 'status', 'from', 'to', 'week', 'month'] as const
 type Name = (typeof NAMES)[number]
 
 /** The view state in the page's URL; every part is optional. */
@@ -12,7 +13,8 @@ export type Address = { [name in Name]?: string }
 const FIRST: { [name in Name]?: (day: string) => string } = { week: weekOf, month: monthOf }
 
 function isValid(name: Name, value: string): boolean {
-  if (name === 'view') return value === 'delivery'
+  if (name === 'view') return value === 'delivery' || value === 'open'
+  if (name === 'status') return STATUSES.some((one) => one === value)
   return name === 'team' || isDay(value)
 }
 
