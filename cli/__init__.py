@@ -11,6 +11,7 @@ from cli.deployments import app as deployments
 from cli.incidents import app as incidents
 from cli.ingest import ingest
 from cli.keys import app as keys
+from cli.mcp import mcp
 from cli.retry import retry
 from cli.run import run
 from cli.serve import serve
@@ -27,6 +28,7 @@ app.command()(ingest)
 app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(build)
 app.command()(retry)
 app.command()(serve)
+app.command()(mcp)
 app.add_typer(db, name="db")
 app.add_typer(teams, name="teams")
 app.add_typer(deployments, name="deployments")

@@ -2,7 +2,7 @@
 
 import socket
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,9 @@ from cli.console import say, set_up_logging
 from cli.demo_github import with_demo_database
 from dora.errors import ConfigurationError
 from dora.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
 
 HOST, PORT = "127.0.0.1", 8000
 
@@ -41,18 +44,25 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool = False) -> None:
-    """Serve until interrupted."""
-    import uvicorn
+    """Serve API and dashboard until interrupted.
 
+    Settings are read again while serving: a key added to `.env` needs no restart.
+    """
     from api.app import create_app
     from dora.api_keys import configured_keys
 
-    # Settings are read again while serving: a key added to `.env` needs no restart.
     application = create_app(
         settings, key_source=lambda: configured_keys(load_settings()), is_demo=is_demo
     )
+    serve_application(application, listening)
+
+
+def serve_application(application: "Starlette", listening: socket.socket, path: str = "") -> None:
+    """Serve an ASGI application until interrupted; `path` is shown after its address."""
+    import uvicorn
+
     host, port = listening.getsockname()[:2]
-    say(f"serving on http://{host}:{port} (press Ctrl-C to stop)")
+    say(f"serving on http://{host}:{port}{path} (press Ctrl-C to stop)")
     # uvicorn would use httptools if that is installed, but it accepts headers of any size.
     config = uvicorn.Config(application, http="h11", log_config=None, access_log=False)
     server = uvicorn.Server(config)

