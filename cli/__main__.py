@@ -1,5 +1,6 @@
 """The `dora` command."""
 
+import signal
 import sys
 from typing import NoReturn
 
@@ -15,7 +16,12 @@ INTERRUPTED = 130
 def main() -> None:
     """Run the command; print an expected error without a traceback and exit with its code."""
     try:
+        # `dora run --every` starts its runs with Ctrl-C blocked, see cli.schedule.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
         app()
+    except KeyboardInterrupt:
+        _interrupted()
+        sys.exit(INTERRUPTED)
     except DoraError as error:
         _end(error)
     except psycopg.Error as error:
@@ -23,8 +29,12 @@ def main() -> None:
     except SystemExit as end:
         # typer exits with this code on Ctrl-C.
         if end.code == INTERRUPTED:
-            print("dora: interrupted; run again to continue", file=sys.stderr)
+            _interrupted()
         raise
+
+
+def _interrupted() -> None:
+    print("dora: interrupted; run again to continue", file=sys.stderr)
 
 
 def _end(error: DoraError) -> NoReturn:

@@ -1,8 +1,10 @@
 """`dora serve`: the API and the dashboard."""
 
+import asyncio
 import socket
-from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -43,8 +45,14 @@ def listen(host: str, port: int) -> socket.socket:
         raise ConfigurationError(f"cannot listen on {host}:{port}: {reason}; set --port") from None
 
 
-def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool = False) -> None:
-    """Serve API and dashboard until interrupted.
+def serve_marts(
+    settings: Settings,
+    listening: socket.socket,
+    *,
+    is_demo: bool = False,
+    beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Serve API and dashboard until interrupted; run `beside` meanwhile, and cancel it at the end.
 
     Settings are read again while serving: a key added to `.env` needs no restart.
     """
@@ -54,6 +62,9 @@ def serve_marts(settings: Settings, listening: socket.socket, *, is_demo: bool =
     application = create_app(
         settings, key_source=lambda: configured_keys(load_settings()), is_demo=is_demo
     )
+    if beside is not None:
+        router = application.router
+        router.lifespan_context = _with_task(router.lifespan_context, beside)
     serve_application(application, listening)
 
 
@@ -68,3 +79,23 @@ def serve_application(application: "Starlette", listening: socket.socket, path: 
     server = uvicorn.Server(config)
     with suppress(KeyboardInterrupt):
         server.run(sockets=[listening])
+
+
+def _with_task(
+    lifespan: Callable[[Any], AbstractAsyncContextManager[Any]],
+    beside: Callable[[], Coroutine[Any, Any, None]],
+) -> Callable[[Any], AbstractAsyncContextManager[Any]]:
+    """Return a lifespan that also runs a task, and cancels it before it ends."""
+
+    @asynccontextmanager
+    async def with_task(application: Any) -> AsyncIterator[Any]:
+        async with lifespan(application) as state:
+            task = asyncio.create_task(beside())
+            try:
+                yield state
+            finally:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
+
+    return with_task
