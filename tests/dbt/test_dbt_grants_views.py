@@ -29,6 +29,7 @@ MARTS = [
     "fct_team_deployments",
     "fct_team_lead_time_monthly",
     "fct_team_pull_requests",
+    "fct_team_trends",
     "fct_team_velocity_weekly",
 ]
 SHAPE = """
@@ -136,6 +137,7 @@ def test_views_survive_a_build_and_show_its_rows(built: Warehouse, analyst: Anal
         "my_fct_incidents": 0,
         "my_fct_team_delivery_weekly": 2,
         "my_fct_team_delivery_monthly": 1,
+        "my_fct_team_trends": 10,
     }
     assert shapes(built) == before
 

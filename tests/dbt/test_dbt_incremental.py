@@ -40,6 +40,7 @@ KEYS: dict[str, LiteralString] = {
     "fct_incidents": "select * from marts.fct_incidents",
     "fct_team_delivery_weekly": "select * from marts.fct_team_delivery_weekly",
     "fct_team_delivery_monthly": "select * from marts.fct_team_delivery_monthly",
+    "fct_team_trends": "select * from marts.fct_team_trends",
     "dim_teams": "select * from marts.dim_teams",
     "dim_team_memberships": "select * from marts.dim_team_memberships",
     "dim_build": """

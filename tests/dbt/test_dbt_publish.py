@@ -50,7 +50,8 @@ select
         (
             select string_agg(x::text, ',' order by x::text)
             from marts.fct_team_delivery_monthly as x
-        )
+        ),
+        (select string_agg(x::text, ',' order by x::text) from marts.fct_team_trends as x)
     )) as rows_hash
 """
 
@@ -332,6 +333,7 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
         ("fct_team_deployments", deployment),
         ("fct_team_lead_time_monthly", team),
         ("fct_team_pull_requests", pull_request),
+        ("fct_team_trends", team),
         ("fct_team_velocity_weekly", team),
     ]
     assert {mart for mart, definition in keys if definition.startswith("PRIMARY")} == set(KEYS)
