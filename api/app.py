@@ -25,6 +25,7 @@ from api.routes import (
     lead_time,
     pull_requests,
     teams,
+    trends,
     velocity,
 )
 from dora.api_keys import configured_keys
@@ -42,6 +43,7 @@ ROUTES = (
     deployments,
     pull_requests,
     compare,
+    trends,
 )
 DESCRIPTION = (
     "GitHub pull requests, attributed to teams by membership windows and allocation weights. "

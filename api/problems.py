@@ -134,7 +134,8 @@ async def _invalid(request: Request, error: Exception) -> _ProblemResponse:
         request,
         [
             Fault(
-                parameter=str(fault["loc"][-1]),
+                # The place of an item in a list is a number.
+                parameter=str([part for part in fault["loc"] if isinstance(part, str)][-1]),
                 detail=fault["msg"].removeprefix("Value error, "),
             )
             for fault in error.errors()

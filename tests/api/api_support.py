@@ -94,6 +94,12 @@ create table marts.fct_team_delivery_monthly (
     weighted_median_recovery_hours double precision, failures_open bigint, is_complete boolean,
     is_settled boolean
 );
+create table marts.fct_team_trends (
+    team_id text, metric text, compared_with text, verdict text, current_value double precision,
+    earlier_value double precision, sample_size bigint, earlier_sample_size bigint,
+    first_week date, earlier_first_week date, probability_higher double precision, phase text,
+    phase_hours double precision, earlier_phase_hours double precision
+);
 create table marts.fct_deployments (
     deployment_id text, target text, repository text, source text, is_proxy boolean,
     is_approximate boolean, environment text, url text, commit_sha text, requested_at timestamptz,
@@ -142,6 +148,15 @@ insert into marts.fct_team_delivery_weekly values
 insert into marts.fct_team_delivery_monthly values
 ('web', '2026-01-01', 2, 0.75, 1, 1, 1, 0.5, 5, 5, 5, 5, 3, 1, 0, 0, 1, 3, 1, 1, 0, 0, 0, 0,
  0.5, 0.6666666666666666, 1, 0.3333333333333333, 0.25, 1, 1.25, 1.25, 0, false, false);
+insert into marts.fct_team_trends values
+('web', 'lead_time_hours', 'year_before', 'worse', 50, 22.7, 60, 58, '2025-10-20', '2024-10-21',
+ 0.75, 'pickup', 27.1, 5),
+('core', 'merged_per_week', 'quarter_before', 'better', 6.5, 4.25, 13, 13, '2025-10-20',
+ '2025-07-21', 0.8, null, null, null),
+('web', 'change_fail_rate', 'quarter_before', 'too_little_data', null, null, 0, 0, '2025-10-20',
+ '2025-07-21', null, null, null, null),
+('core', 'lead_time_hours', 'quarter_before', 'as_usual', 24, 23.5, 40, 44, '2025-10-20',
+ '2025-07-21', 0.5, null, null, null);
 insert into marts.fct_deployments values
 ('D_0', 'acme/app', 'acme/app', 'deployments', false, false, 'production', null, 'c0',
  '2026-01-01T00:00Z', '2026-01-01T00:10Z', 'first', 0, 0, false, '{}', null, null, false),

@@ -18,6 +18,7 @@ from api.routes.lead_time import LeadTime, LeadTimeMonth
 from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
 from api.routes.pull_requests import MergedPullRequest, PullRequests
 from api.routes.teams import Teams
+from api.routes.trends import Trends
 from api.routes.velocity import Velocity, VelocityWeek
 
 CONTRACTS = Path(__file__).parents[2] / "dbt_project/models/marts"
@@ -106,6 +107,7 @@ def test_types_and_nullability_match_the_mart(model: type[BaseModel], marts: lis
         ("/metrics/team/web/pull-requests?state=open&limit=1", OpenPullRequests),
         ("/metrics/compare?team=web&team=core", Comparison),
         ("/metrics/compare?team=web&team=core&figures=delivery", Comparison),
+        ("/metrics/trends", Trends),
     ],
 )
 def test_response_matches_its_model_exactly(client, path: str, model: type[BaseModel]):

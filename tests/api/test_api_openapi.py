@@ -18,6 +18,7 @@ PATHS = {
     "/metrics/team/{team_id}/deployments",
     "/metrics/team/{team_id}/pull-requests",
     "/metrics/compare",
+    "/metrics/trends",
 }
 
 
@@ -71,6 +72,7 @@ def test_operation_ids_are_function_names(document):
         "deployments",
         "pull_requests",
         "compare",
+        "trends",
     }
 
 

@@ -171,6 +171,7 @@ PATHS = {
     "/metrics/team/web/deployments": ["limit", "cursor", "from", "to"],
     PULL_REQUESTS: ["limit", "cursor", "from", "to"],
     "/metrics/compare?team=web": ["figures", "unit", "team", "from", "to"],
+    "/metrics/trends": ["verdict", "team"],
 }
 
 
