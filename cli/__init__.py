@@ -8,6 +8,7 @@ import typer
 from cli.build import build
 from cli.db import app as db
 from cli.deployments import app as deployments
+from cli.export import export
 from cli.incidents import app as incidents
 from cli.ingest import ingest
 from cli.keys import app as keys
@@ -29,6 +30,7 @@ app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options"
 app.command()(retry)
 app.command()(serve)
 app.command()(mcp)
+app.command()(export)
 app.add_typer(db, name="db")
 app.add_typer(teams, name="teams")
 app.add_typer(deployments, name="deployments")
