@@ -129,7 +129,8 @@ class Bucket:
     def _client(self) -> "S3Client":
         import boto3
 
-        return boto3.client("s3")
+        client: S3Client = boto3.client("s3")
+        return client
 
     @contextmanager
     def faults(self) -> Iterator[None]:

@@ -191,7 +191,7 @@ def _clean_up(destination: Destination, manifest: Manifest, keep: int) -> None:
     others = sorted(filter(_MANIFESTS.fullmatch, sizes.keys() - {current}), reverse=True)
     kept = others[: keep - 1]
     destination.remove(others[keep - 1 :])
-    named = _files_of(manifest).keys()
+    named = set(_files_of(manifest))
     for name in kept:
         named |= _files_of(_read_manifest(destination, name)).keys()
     destination.remove(name for name in sizes if _DATA.fullmatch(name) and name not in named)
