@@ -49,6 +49,10 @@ _CREATE: Sequence[LiteralString] = (
     select team_id, github_username, also, allocation_weight, joined_at, left_at
     from {}.team_memberships with no data
     """,
+    # Groups are not compared.
+    """
+    create table {}.team_groups as select * from {}.team_groups with no data
+    """,
 )
 _PERIODS: LiteralString = """
 with

@@ -20,7 +20,7 @@ _SNAPSHOTS = re.compile(r"^  - name: (\w+)$", re.MULTILINE)
 RAW_TABLES = frozenset(
     {
         *("repositories", "pull_requests", "pull_request_reviews", "pull_request_draft_events"),
-        *("user_logins", "teams", "team_memberships", "settings"),
+        *("user_logins", "teams", "team_memberships", "team_groups", "settings"),
         *("commits", "deployments", "deployment_statuses", "releases", "tags", "workflow_runs"),
         *("pull_request_files", "incidents", "delivery_coverage"),
         *("ingest_runs", "ingest_failures"),

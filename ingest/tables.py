@@ -1,8 +1,9 @@
 """The tables of schema `raw`: every column is declared, so empty columns exist too.
 
 Instants are timestamptz in UTC. `pull_request_reviews` and `pull_request_draft_events` are nested
-tables of `pull_requests`, `team_memberships` of `teams`: dlt replaces a row together with its
-nested rows, in one transaction. The names of nested tables come from `ingest.naming`.
+tables of `pull_requests`, `team_memberships` and `team_groups` of `teams`: dlt replaces a row
+together with its nested rows, in one transaction. The names of nested tables come from
+`ingest.naming`.
 """
 
 from __future__ import annotations
@@ -235,6 +236,17 @@ TEAM_MEMBERSHIPS = _columns(
     also="text",
 )
 
+# One row per window of a team in a group: `engineering.product` and, in a separate row, its parent
+# `engineering`. Without `joined_at`, the team was always in the group.
+TEAM_GROUPS = _columns(
+    team_id="text!",
+    group_id="text!",
+    name="text!",
+    parent_group_id="text!",
+    joined_at="timestamp",
+    left_at="timestamp",
+)
+
 # Settings that the marts use, so that a build with dbt alone has them too.
 SETTINGS = _columns(name="text!", value="json!")
 
@@ -291,6 +303,7 @@ TABLES = {
     "delivery_coverage": DELIVERY_COVERAGE,
     "teams": TEAMS,
     "team_memberships": TEAM_MEMBERSHIPS,
+    "team_groups": TEAM_GROUPS,
     "settings": SETTINGS,
     "ingest_runs": INGEST_RUNS,
     "ingest_failures": INGEST_FAILURES,

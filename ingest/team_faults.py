@@ -24,7 +24,8 @@ def in_words(fault: Any, document: Any) -> str:
         node = node[step] if _has(node, step) else None
         label = None
         if isinstance(node, dict) and isinstance(step, int):
-            label = node.get("github_username") or node.get("id") or node.get("name")
+            names = ("github_username", "path", "id", "name")
+            label = next((node[name] for name in names if node.get(name)), None)
         place.append(str(label or step))
     message = message_of(fault)
     return f"{' > '.join(place)}: {message}" if place else message

@@ -24,12 +24,13 @@ from dora.errors import ConfigurationError
 from dora.remote_config import read_reference
 from ingest.team_faults import in_words
 from ingest.team_file import read_document
+from ingest.team_groups import RESERVED, GroupPath, group_faults, groups_of
 
 SOURCE = "TEAM_CONFIG_JSON"
-RESERVED = "unassigned"
 _SLUG = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+ALWAYS = datetime.min.replace(tzinfo=UTC)
 FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
@@ -123,8 +124,8 @@ def _usable_id(value: str) -> str:
             "should start with a lower-case letter or a digit,"
             " and hold only those, '.', '_' and '-'"
         )
-    if value == RESERVED:
-        raise ValueError(f"id {RESERVED!r} is reserved for changes without a team")
+    if value in RESERVED:
+        raise ValueError(f"id {value!r} is reserved for {RESERVED[value]}")
     return value
 
 
@@ -137,8 +138,51 @@ class Defaults(BaseModel):
     allocation_weight: Weight | None = None
 
 
+class GroupWindow(BaseModel):
+    """A window of a team in a group, `[joined_at, left_at)`; a null end is no limit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    path: GroupPath
+    joined_at: Instant | None = None
+    left_at: Instant | None = None
+
+    @model_validator(mode="after")
+    def _leaves_after_joining(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError("left_at is not after joined_at")
+        return self
+
+    def rows(self, team_id: str) -> list[dict[str, Any]]:
+        """Return the rows of `raw.team_groups`: one for each group of the path."""
+        return [
+            {
+                "team_id": team_id,
+                "group_id": group_id,
+                "name": name,
+                "parent_group_id": parent,
+                "joined_at": self.joined_at,
+                "left_at": self.left_at,
+            }
+            for group_id, name, parent in groups_of(self.path)
+        ]
+
+    @property
+    def start(self) -> datetime:
+        """`joined_at`, or the beginning of time."""
+        return self.joined_at or ALWAYS
+
+    @property
+    def end(self) -> datetime:
+        """`left_at`, or the end of time."""
+        return self.left_at or FOREVER
+
+
 class Team(BaseModel):
-    """A team; the default `id` is made from `name`. Its members already have its defaults."""
+    """A team; the default `id` is made from `name`. Its members already have its defaults.
+
+    `group` is a group without dates.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -146,7 +190,15 @@ class Team(BaseModel):
     name: str = Field(min_length=1)
     description: str | None = None
     defaults: Defaults | None = Field(default=None, exclude=True)
+    group: GroupPath | None = None
+    groups: list[GroupWindow] = Field(default_factory=list)
     members: list[Member]
+
+    @model_validator(mode="after")
+    def _has_one_form_of_groups(self) -> Self:
+        if self.group is not None and self.groups:
+            raise ValueError("has both `group` and `groups`; use `groups` for groups with dates")
+        return self
 
     @model_validator(mode="after")
     def _has_a_usable_id(self) -> Self:
@@ -156,13 +208,19 @@ class Team(BaseModel):
         _usable_id(self.id)
         return self
 
+    @property
+    def group_windows(self) -> list[GroupWindow]:
+        """The windows in groups."""
+        return self.groups if self.group is None else [GroupWindow(path=self.group)]
+
     def row(self) -> dict[str, Any]:
-        """Return the row of `raw.teams` with its nested memberships."""
+        """Return the row of `raw.teams` with its nested memberships and groups."""
         return {
             "team_id": self.id,
             "name": self.name,
             "description": self.description,
             "memberships": [{"team_id": self.id, **member.row()} for member in self.members],
+            "groups": [row for window in self.group_windows for row in window.rows(self.id)],
         }
 
 
@@ -198,7 +256,8 @@ def parse_teams(text: str, source: str = SOURCE) -> list[Team]:
         told = [each for each in found if not _is_of_default(each, document)] or found
         faults = [in_words(each, document) for each in told]
         teams = _salvaged(document)
-    if faults := [*faults, *_twin_ids(teams), *_shared_accounts(teams), *_overlaps(teams)]:
+    between = [_twin_ids, _shared_accounts, _overlaps, group_faults]
+    if faults := [*faults, *(fault for check in between for fault in check(teams))]:
         raise ConfigurationError([f"{source}: {fault}" for fault in faults])
     return teams
 
@@ -233,14 +292,21 @@ def _salvaged(document: list[Any]) -> list[Team]:
     """Return the valid parts of an invalid configuration, to find faults between them."""
     teams = []
     for number, entry in enumerate(entry for entry in document if isinstance(entry, dict)):
-        members = entry.get("members")
-        good = members if isinstance(members, list) else []
-        good = [member for member in good if _is_good(Member, member)]
-        name = entry.get("name") or f"team {number}"
-        salvaged = {"id": entry.get("id") or "", "name": name, "members": good}
+        salvaged = {
+            "id": entry.get("id") or "",
+            "name": entry.get("name") or f"team {number}",
+            "members": _good_of(Member, entry.get("members")),
+            "groups": _good_of(
+                GroupWindow, entry.get("groups") or [{"path": entry.get("group")}]
+            ),
+        }
         if _is_good(Team, salvaged):
             teams.append(Team.model_validate(salvaged))
     return teams
+
+
+def _good_of(model: type[BaseModel], values: Any) -> list[Any]:
+    return [v for v in values if _is_good(model, v)] if isinstance(values, list) else []
 
 
 def _is_good(model: type[BaseModel], value: Any) -> bool:

@@ -134,7 +134,7 @@ def resources(batch: Batch) -> list[DltResource]:
             batch.teams,
             tables.TEAMS,
             key=[],
-            nested={"memberships": tables.TEAM_MEMBERSHIPS},
+            nested={"memberships": tables.TEAM_MEMBERSHIPS, "groups": tables.TEAM_GROUPS},
         ),
         _resource("settings", batch.settings, tables.SETTINGS, key=[]),
     ]

@@ -45,6 +45,7 @@ COLUMNS = {
     "delivery_coverage": tables.DELIVERY_COVERAGE,
     "teams": tables.TEAMS,
     "team_memberships": tables.TEAM_MEMBERSHIPS,
+    "team_groups": tables.TEAM_GROUPS,
     "settings": tables.SETTINGS,
     "ingest_runs": tables.INGEST_RUNS,
     "ingest_failures": tables.INGEST_FAILURES,

@@ -111,6 +111,9 @@ def scratch(database: Database) -> list[str]:
         return [name for (name,) in connection.execute(SCRATCH)]
 
 
+NESTED = ("memberships", "groups")
+
+
 @dataclass
 class Tried:
     warehouse: Warehouse
@@ -139,7 +142,7 @@ def tried(warehouse: Warehouse) -> Tried:
         raw.execute("truncate raw.teams, raw.team_memberships")
     rows = [team.row() for team in teams]
     warehouse.insert(
-        teams=[{k: v for k, v in row.items() if k != "memberships"} for row in rows],
+        teams=[{k: v for k, v in row.items() if k not in NESTED} for row in rows],
         team_memberships=[window for row in rows for window in row["memberships"]],
     )
     run(warehouse, "--vars", VARIABLES)

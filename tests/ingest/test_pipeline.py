@@ -349,3 +349,19 @@ def test_teams_land_with_their_windows_and_again_only_when_they_change(
         "select 1 from raw.team_memberships left join raw.teams using (team_id) where name is null"
     )
     assert rows(database, orphans) == []
+
+
+def test_groups_land_with_their_teams_and_leave_with_them(
+    ingest: Ingest, database: Database, settings: Any
+) -> None:
+    teams = [team | {"group": "Eng/Web"} for team in json.loads(settings.team_config_json)[:2]]
+    ingest(team_config_json=json.dumps(teams))
+    query = "select team_id, group_id, parent_group_id from raw.team_groups order by 1, 2"
+    ids = sorted(row["team_id"] for row in rows(database, "select team_id from raw.teams"))
+    assert [tuple(row.values()) for row in rows(database, query)] == [
+        row for team in ids for row in ((team, "eng", "all"), (team, "eng.web", "eng"))
+    ]
+    for team in teams:
+        del team["group"]
+    ingest(team_config_json=json.dumps(teams))
+    assert rows(database, query) == []

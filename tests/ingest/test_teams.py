@@ -353,3 +353,131 @@ def test_every_account_that_would_belong_to_two_people_is_told() -> None:
 def test_two_windows_of_one_person_under_two_logins_are_refused() -> None:
     (fault,) = faults(config(member(also=["octocat_acme"]), member(github_username="octocat_acme")))
     assert "octocat_acme is an account of octocat and of octocat_acme" in fault
+
+
+def teams_in(*groups: dict[str, object]) -> str:
+    """A configuration of one team per entry, named A, B and so on, with that group or groups."""
+    names = "ABCDEF"
+    return json.dumps(
+        [{"name": names[at], "members": []} | group for at, group in enumerate(groups)]
+    )
+
+
+def test_a_path_is_a_group_and_so_is_each_of_its_beginnings() -> None:
+    [team] = parse_teams(teams_in({"group": " Engineering /Site & Ops"}))
+    dates = {"joined_at": None, "left_at": None}
+    assert team.row()["groups"] == [
+        {
+            "team_id": "a",
+            "group_id": "engineering",
+            "name": "Engineering",
+            "parent_group_id": "all",
+        }
+        | dates,
+        {
+            "team_id": "a",
+            "group_id": "engineering.site-ops",
+            "name": "Engineering/Site & Ops",
+            "parent_group_id": "engineering",
+        }
+        | dates,
+    ]
+
+
+def test_windows_in_groups_that_touch_are_good() -> None:
+    windows = [
+        {"path": "eng", "left_at": "2026-03-01"},
+        {"path": "ops", "joined_at": "2026-03-01", "left_at": "2026-06-01"},
+    ]
+    [team] = parse_teams(teams_in({"groups": windows}))
+    march, june = datetime(2026, 3, 1, tzinfo=UTC), datetime(2026, 6, 1, tzinfo=UTC)
+    rows = [(row["group_id"], row["joined_at"], row["left_at"]) for row in team.row()["groups"]]
+    assert rows == [("eng", None, march), ("ops", march, june)]
+
+
+def test_a_team_without_a_group_has_no_rows() -> None:
+    [team] = parse_teams(teams_in({}))
+    assert team.row()["groups"] == []
+
+
+@pytest.mark.parametrize(
+    ("groups", "said"),
+    [
+        pytest.param([{"group": "eng//web"}], "A > group: should be names separated", id="empty"),
+        pytest.param([{"group": "eng/!!"}], "A > group: should be names separated", id="no slug"),
+        pytest.param([{"group": ""}], "A > group: should be names separated", id="empty path"),
+        pytest.param([{"group": ["eng"]}], "A > group: should be a text", id="a list"),
+        pytest.param([{"group": "All/web"}], "'all' is reserved for the group of all", id="all"),
+        pytest.param([{"group": "Unassigned"}], "'unassigned' is reserved", id="unassigned"),
+        pytest.param([{"id": "all"}], "id 'all' is reserved for the group", id="team named all"),
+        pytest.param(
+            [{"groups": [{"path": "eng", "from": "2026-01-01"}]}],
+            "A > groups > eng > from: no such field",
+            id="unknown field",
+        ),
+        pytest.param(
+            [{"groups": [{"path": "eng", "joined_at": "2026-02-01", "left_at": "2026-02-01"}]}],
+            "A > groups > eng: left_at is not after joined_at",
+            id="left when joined",
+        ),
+        pytest.param(
+            [{"groups": [{"path": "eng", "left_at": "0001-01-01"}]}],
+            "A > groups > eng: left_at is not after joined_at",
+            id="left at the beginning of time",
+        ),
+        pytest.param(
+            [{"groups": [{"path": "eng"}, {"path": "eng/web"}]}],
+            "a: its windows in the groups eng and eng/web overlap",
+            id="no dates",
+        ),
+        pytest.param(
+            [
+                {
+                    "groups": [
+                        {"path": "eng/web", "left_at": "2026-03-02"},
+                        {"path": "ops", "joined_at": "2026-03-01"},
+                    ]
+                }
+            ],
+            "a: its windows in the groups eng/web and ops overlap",
+            id="overlap by a day",
+        ),
+        pytest.param(
+            [{"group": "eng", "groups": [{"path": "ops"}]}],
+            "has both `group` and `groups`",
+            id="both",
+        ),
+        pytest.param(
+            [{"group": "x/C"}, {"group": "x/C++"}],
+            "the groups 'x/C' and 'x/C++' have the same id 'x.c'",
+            id="same id",
+        ),
+        pytest.param(
+            [{"group": "Eng"}, {"group": "eng/web"}],
+            "the groups 'Eng' and 'eng' have the same id 'eng'",
+            id="other case",
+        ),
+        pytest.param(
+            [{"group": "eng/b"}, {"id": "eng.b"}],
+            "'eng.b' is the id of a team and of a group",
+            id="id of a team",
+        ),
+        pytest.param([{"group": "B"}, {}], "'b' is the id of a team and", id="name of a team"),
+    ],
+)
+def test_a_bad_group_is_refused_and_says_why(groups: list[dict[str, object]], said: str) -> None:
+    assert said in "\n".join(faults(teams_in(*groups)))
+
+
+def test_faults_of_groups_are_told_beside_those_of_members() -> None:
+    text = json.dumps(
+        [
+            {"name": "A", "group": "C", "members": [member(allocation_weight=2)]},
+            {"name": "B", "members": [], "groups": [{"path": "c#"}, {"path": "/"}]},
+        ]
+    )
+    told = faults(text)
+    assert len(told) == 3
+    assert "A > members > octocat > allocation_weight" in told[0]
+    assert "B > groups > / > path: should be names separated" in told[1]
+    assert "the groups 'C' and 'c#' have the same id 'c'" in told[2]
