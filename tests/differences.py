@@ -21,6 +21,13 @@ ATTRIBUTION = """
     from marts.fct_team_pull_requests
     inner join marts.fct_pull_requests using (pull_request_id)
 """
+GROUP_VELOCITY = "select * from marts.fct_group_velocity_weekly"
+GROUP_LEAD_TIME = "select * from marts.fct_group_lead_time_monthly"
+GROUP_ATTRIBUTION = """
+    select fct_group_pull_requests.*, repository, number
+    from marts.fct_group_pull_requests
+    inner join marts.fct_pull_requests using (pull_request_id)
+"""
 
 
 def differences(database: Database, expected: Marts) -> list[str]:
@@ -31,6 +38,9 @@ def differences(database: Database, expected: Marts) -> list[str]:
         (expected.pull_requests, PULL_REQUESTS, ("repository", "number")),
         (expected.open_pull_requests, OPEN, ("repository", "number")),
         (expected.team_pull_requests, ATTRIBUTION, ("team_id", "repository", "number")),
+        (expected.group_velocity, GROUP_VELOCITY, ("group_id", "week")),
+        (expected.group_lead_time, GROUP_LEAD_TIME, ("group_id", "month")),
+        (expected.group_pull_requests, GROUP_ATTRIBUTION, ("group_id", "repository", "number")),
     )
     return [
         f"{query.split('.')[-1].strip()}: {difference}"

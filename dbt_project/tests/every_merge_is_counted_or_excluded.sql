@@ -9,7 +9,7 @@ pull_requests as (
 
 attributions as (
     select * from {{ audited(ref('int_pull_requests_attributed')) }} as audited
-    where is_current
+    where is_current and not is_group
 ),
 
 weeks as (

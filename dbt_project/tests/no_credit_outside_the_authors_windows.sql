@@ -2,7 +2,7 @@ with
 
 attributions as (
     select * from {{ audited(ref('int_pull_requests_attributed')) }} as audited
-    where is_current
+    where is_current and not is_group
 ),
 
 pull_requests as (

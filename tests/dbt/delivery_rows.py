@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from dbt_support import Row, membership
+from random_teams import team_groups
 
 from ingest.commit_graph import Graph
 from tests.reference import records
@@ -26,6 +27,7 @@ def rows_of(world: World) -> Rows:
         "repositories": list(_repositories(world)),
         "teams": [{"team_id": records.team_id(team), "name": team["name"]} for team in world.teams],
         "team_memberships": list(_memberships(world)),
+        "team_groups": list(team_groups(world.teams)),
         "settings": [
             {"name": "deployments", "value": [_rule(rule) for rule in world.rules]},
             {"name": "pull_requests", "value": list(world.exclusions)},

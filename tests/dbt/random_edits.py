@@ -75,12 +75,25 @@ def configure(warehouse: Warehouse, rng: random.Random) -> None:
             weight = rng.choice(["0.0", "0.3", "0.5", "1.0"])
             leaves = rng.choice([None, left.isoformat()])
             windows.append(membership(team, person, weight, joined.isoformat(), leaves))
+    groups = [
+        {
+            "team_id": team,
+            "group_id": group,
+            "name": group.title(),
+            "parent_group_id": "all",
+            "left_at": rng.choice([None, START + timedelta(days=rng.randrange(60))]),
+        }
+        for team in teams
+        for group in rng.sample(["eng", "ops"], rng.randrange(3))
+    ]
     with warehouse.database.connect(INGEST) as connection:
+        connection.execute("delete from raw.team_groups")
         connection.execute("delete from raw.team_memberships")
         connection.execute("delete from raw.teams")
     warehouse.insert(
         teams=[{"team_id": team, "name": team.title()} for team in teams],
         team_memberships=windows,
+        team_groups=groups,
     )
 
 

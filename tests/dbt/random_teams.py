@@ -7,6 +7,7 @@ periods. The company's name keeps its rows apart from those of others in the sam
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
@@ -17,6 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.reference import Coverage
+from tests.reference.groups import ALWAYS, group_windows
 
 Row = dict[str, Any]
 ZONES = ("UTC", "Europe/Berlin", "Australia/Lord_Howe")
@@ -112,7 +114,27 @@ def _teams(draw: st.DrawFn, number: int, people: list[Row], keys: list[datetime]
                         "also": [],
                     }
                 )
-    return {"id": f"@t{number}", "name": f"Team {number}", "members": members}
+    team = {"id": f"@t{number}", "name": f"Team {number}", "members": members}
+    return team | draw(_groups(keys))
+
+
+@st.composite
+def _groups(draw: st.DrawFn, keys: list[datetime]) -> Row:
+    """Draw a group without dates, or windows in groups that touch or have a gap between them."""
+    paths = st.sampled_from(["@Eng", "@Eng/Web", "@Eng/Data", "@Ops"])
+    if draw(st.booleans()):
+        return {"group": draw(paths)}
+    windows = []
+    for start, end in pairwise([None, *sorted(draw(st.sets(st.sampled_from(keys)))), None]):
+        if draw(st.booleans()):
+            windows.append(
+                {
+                    "path": draw(paths),
+                    "joined_at": start and start.isoformat(),
+                    "left_at": end and end.isoformat(),
+                }
+            )
+    return {"groups": windows}
 
 
 @st.composite
@@ -298,7 +320,22 @@ def raw_rows(
             for team in teams
             for member in team["members"]
         ],
+        "team_groups": list(team_groups(teams)),
     }
+
+
+def team_groups(teams: Iterable[Row]) -> Iterator[Row]:
+    """Yield the rows of `raw.team_groups`."""
+    for window in group_windows(teams):
+        if window.group_id != "all":
+            yield {
+                "team_id": window.team_id,
+                "group_id": window.group_id,
+                "name": window.group_id,
+                "parent_group_id": window.group_id.rpartition(".")[0] or "all",
+                "joined_at": None if window.joined_at == ALWAYS else window.joined_at,
+                "left_at": window.left_at,
+            }
 
 
 def _account(row: Row) -> Row:
@@ -340,6 +377,11 @@ def occasions(records: list[Row], teams: list[Row]) -> Counter[str]:
     found["by its bot's name"] = sum("[bot]" in w["github_username"] for w in windows)
     found["team that all have left"] = sum(
         all(member["left_at"] for member in team["members"]) for team in teams
+    )
+    ends_in_groups = {window["left_at"] for team in teams for window in team.get("groups", [])}
+    found["merged as a team leaves a group"] = sum(
+        record["merged_at"] is not None and record["merged_at"] in ends_in_groups
+        for record in records
     )
     found["team without members"] = sum(not team["members"] for team in teams)
     return found

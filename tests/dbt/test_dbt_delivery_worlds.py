@@ -5,6 +5,7 @@ Each row of the marts equals the result of the plain Python reference for docs/d
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,12 @@ from tests.reference.delivery import Delivery, World, delivery
 from tests.reference.delivery_worlds import random_world
 
 WORLDS, STEPS = 8, 120
+GROUPS: list[Row] = [
+    {"group": "Eng/Web"},
+    {"group": "Eng"},
+    {"groups": [{"path": "Ops", "left_at": "2026-01-19"}]},
+    {},
+]
 VARIANTS: list[dict[str, Any]] = [
     {},
     {
@@ -32,7 +39,11 @@ VARIANTS: list[dict[str, Any]] = [
 
 
 def random_worlds(seed: int) -> World:
-    return together([renamed(random_world(seed * 1000 + n, STEPS), f"w{n}") for n in range(WORLDS)])
+    world = together(
+        [renamed(random_world(seed * 1000 + n, STEPS), f"w{n}") for n in range(WORLDS)]
+    )
+    teams = tuple(team | GROUPS[n % len(GROUPS)] for n, team in enumerate(world.teams))
+    return replace(world, teams=teams)
 
 
 def differences(warehouse: Warehouse, expected: Delivery) -> list[str]:
@@ -56,8 +67,14 @@ def differences(warehouse: Warehouse, expected: Delivery) -> list[str]:
         row |= {name: place.get(name) for name in ("repository", "target", "deployment_id")}
         row["linked_by"] = row["link"]
         row["incident_id"] = str(row["incident_id"]).removeprefix(f"{row['source']} ")
+    group_shares = warehouse.rows("select * from marts.fct_group_deployments")
+    for row in group_shares:
+        place = places[str(row["deployment_id"])]
+        row |= {name: place[name] for name in ("repository", "target", "deployment_id")}
     weekly = warehouse.rows("select * from marts.fct_team_delivery_weekly")
     monthly = warehouse.rows("select * from marts.fct_team_delivery_monthly")
+    group_weekly = warehouse.rows("select * from marts.fct_group_delivery_weekly")
+    group_monthly = warehouse.rows("select * from marts.fct_group_delivery_monthly")
     key = ("repository", "target", "deployment_id")
     found = {
         "fct_deployments": compare(without(expected.deployments, "url"), keyed(deployments, *key)),
@@ -65,12 +82,22 @@ def differences(warehouse: Warehouse, expected: Delivery) -> list[str]:
             {k: {"share": float(row["share"])} for k, row in expected.team_deployments.items()},
             keyed(shares, "team_id", *key),
         ),
+        "fct_group_deployments": compare(
+            {k: {"share": float(row["share"])} for k, row in expected.group_deployments.items()},
+            keyed(group_shares, "group_id", *key),
+        ),
         "fct_pull_requests": compare(
             expected.pull_requests, keyed(changes, "repository", "number")
         ),
         "fct_incidents": compare(expected.incidents, keyed(incidents, "source", "incident_id")),
         "weekly": compare(without(expected.weekly), keyed(weekly, "team_id", "week")),
         "monthly": compare(without(expected.monthly), keyed(monthly, "team_id", "month")),
+        "group_weekly": compare(
+            without(expected.group_weekly), keyed(group_weekly, "group_id", "week")
+        ),
+        "group_monthly": compare(
+            without(expected.group_monthly), keyed(group_monthly, "group_id", "month")
+        ),
     }
     return [f"{mart}: {line}" for mart, lines in found.items() for line in lines]
 

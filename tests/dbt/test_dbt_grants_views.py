@@ -16,10 +16,18 @@ from dora.roles import TRANSFORM
 
 MARTS = [
     "dim_build",
+    "dim_group_teams",
+    "dim_groups",
     "dim_team_memberships",
     "dim_teams",
     "fct_deployment_pull_requests",
     "fct_deployments",
+    "fct_group_delivery_monthly",
+    "fct_group_delivery_weekly",
+    "fct_group_deployments",
+    "fct_group_lead_time_monthly",
+    "fct_group_pull_requests",
+    "fct_group_velocity_weekly",
     "fct_incidents",
     "fct_open_pull_requests",
     "fct_pull_request_labels",
@@ -138,6 +146,14 @@ def test_views_survive_a_build_and_show_its_rows(built: Warehouse, analyst: Anal
         "my_fct_team_delivery_weekly": 2,
         "my_fct_team_delivery_monthly": 1,
         "my_fct_team_trends": 10,
+        "my_dim_groups": 0,
+        "my_dim_group_teams": 1,
+        "my_fct_group_pull_requests": 1,
+        "my_fct_group_velocity_weekly": 2,
+        "my_fct_group_lead_time_monthly": 1,
+        "my_fct_group_deployments": 0,
+        "my_fct_group_delivery_weekly": 2,
+        "my_fct_group_delivery_monthly": 1,
     }
     assert shapes(built) == before
 

@@ -41,6 +41,14 @@ KEYS: dict[str, LiteralString] = {
     "fct_team_delivery_weekly": "select * from marts.fct_team_delivery_weekly",
     "fct_team_delivery_monthly": "select * from marts.fct_team_delivery_monthly",
     "fct_team_trends": "select * from marts.fct_team_trends",
+    "fct_group_pull_requests": "select * from marts.fct_group_pull_requests",
+    "fct_group_velocity_weekly": "select * from marts.fct_group_velocity_weekly",
+    "fct_group_lead_time_monthly": "select * from marts.fct_group_lead_time_monthly",
+    "fct_group_deployments": "select * from marts.fct_group_deployments",
+    "fct_group_delivery_weekly": "select * from marts.fct_group_delivery_weekly",
+    "fct_group_delivery_monthly": "select * from marts.fct_group_delivery_monthly",
+    "dim_groups": "select * from marts.dim_groups",
+    "dim_group_teams": "select * from marts.dim_group_teams",
     "dim_teams": "select * from marts.dim_teams",
     "dim_team_memberships": "select * from marts.dim_team_memberships",
     "dim_build": """
@@ -163,10 +171,15 @@ def test_unchanged_rows_are_not_rewritten(filled: Warehouse) -> None:
         ("update raw.team_memberships set allocation_weight = 0.87 where ctid = {}", True),
         ("update raw.team_memberships set joined_at = joined_at - interval '1 s'", True),
         ("update raw.team_memberships set left_at = '2027-01-01Z' where ctid = {}", True),
+        (
+            "insert into raw.team_groups (team_id, group_id, name, parent_group_id)"
+            " select team_id, 'new', 'New', 'all' from raw.teams",
+            True,
+        ),
         ("update raw.user_logins set user_id = 'U_other' where login = 'p3'", True),
         ("update raw.repositories set repository = 'acme/x' where id = 'R_1'", False),
     ],
-    ids=["weight", "joined_at", "left_at", "account", "repository name"],
+    ids=["weight", "joined_at", "left_at", "group", "account", "repository name"],
 )
 def test_change_of_an_input_is_detected(
     filled: Warehouse, change: LiteralString, has_new_memberships: bool

@@ -24,6 +24,26 @@ select
     (select build_id from marts.dim_build) as build_id,
     md5(concat(
         (select string_agg(x::text, ',' order by x::text) from marts.dim_teams as x),
+        (select string_agg(x::text, ',' order by x::text) from marts.fct_group_pull_requests as x),
+        (
+            select string_agg(x::text, ',' order by x::text)
+            from marts.fct_group_velocity_weekly as x
+        ),
+        (
+            select string_agg(x::text, ',' order by x::text)
+            from marts.fct_group_lead_time_monthly as x
+        ),
+        (select string_agg(x::text, ',' order by x::text) from marts.fct_group_deployments as x),
+        (
+            select string_agg(x::text, ',' order by x::text)
+            from marts.fct_group_delivery_weekly as x
+        ),
+        (
+            select string_agg(x::text, ',' order by x::text)
+            from marts.fct_group_delivery_monthly as x
+        ),
+        (select string_agg(x::text, ',' order by x::text) from marts.dim_groups as x),
+        (select string_agg(x::text, ',' order by x::text) from marts.dim_group_teams as x),
         (select string_agg(x::text, ',' order by x::text) from marts.dim_team_memberships as x),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_pull_requests as x),
         (select string_agg(x::text, ',' order by x::text) from marts.fct_team_pull_requests as x),
@@ -320,11 +340,20 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
     pull_request = (
         "FOREIGN KEY (pull_request_id) REFERENCES marts.fct_pull_requests(pull_request_id)"
     )
+    group = "FOREIGN KEY (group_id) REFERENCES marts.dim_groups(group_id)"
     deployment = "FOREIGN KEY (deployment_id) REFERENCES marts.fct_deployments(deployment_id)"
     assert [key for key in keys if key[1].startswith("FOREIGN")] == [
+        ("dim_group_teams", group),
+        ("dim_group_teams", team),
         ("dim_team_memberships", team),
         ("fct_deployment_pull_requests", deployment),
         ("fct_deployment_pull_requests", pull_request),
+        ("fct_group_delivery_monthly", group),
+        ("fct_group_delivery_weekly", group),
+        ("fct_group_deployments", deployment),
+        ("fct_group_lead_time_monthly", group),
+        ("fct_group_pull_requests", pull_request),
+        ("fct_group_velocity_weekly", group),
         ("fct_incidents", deployment),
         ("fct_open_pull_requests", pull_request),
         ("fct_pull_request_labels", pull_request),
@@ -347,6 +376,9 @@ def test_marts_have_keys_that_refer_to_each_other(built: Warehouse) -> None:
     assert others[0]["names"] == [
         "fct_deployment_pull_requests_pull_request_id_idx",
         "fct_deployments_deployed_at_idx",
+        "fct_group_deployments_group_id_idx",
+        "fct_group_pull_requests_group_id_merged_at_idx",
+        "fct_group_pull_requests_group_id_month_week_idx",
         "fct_pull_request_labels_label_idx",
         "fct_pull_requests_author_idx",
         "fct_pull_requests_merged_at_idx",

@@ -6,6 +6,7 @@ from datetime import date
 from zoneinfo import ZoneInfo
 
 from .coverage import Build, Coverage, build
+from .groups import GroupWindow, group_windows, in_groups, members_of_groups
 from .open_pull_requests import described
 from .pull_requests import Attribution, Row, attribute, measure
 from .records import Membership, People, PullRequest, Record, memberships, team_id
@@ -22,6 +23,9 @@ class Marts:
     team_pull_requests: dict[tuple[str, str, int], Row] = field(default_factory=dict)
     velocity: dict[tuple[str, date], Row] = field(default_factory=dict)
     lead_time: dict[tuple[str, date], Row] = field(default_factory=dict)
+    group_pull_requests: dict[tuple[str, str, int], Row] = field(default_factory=dict)
+    group_velocity: dict[tuple[str, date], Row] = field(default_factory=dict)
+    group_lead_time: dict[tuple[str, date], Row] = field(default_factory=dict)
 
 
 def reference(
@@ -55,6 +59,9 @@ def reference(
     for membership in windows:
         by_login.setdefault(membership.login, []).append(membership)
         by_team[membership.team_id].append(membership)
+    groups: dict[str, list[GroupWindow]] = {}
+    for window in group_windows(teams):
+        groups.setdefault(window.team_id, []).append(window)
 
     marts = Marts(build(coverage, present))
     attributions: dict[str, list[Attribution]] = {}
@@ -77,8 +84,11 @@ def reference(
         if pull_request.state == "open" and marts.build.as_of is not None:
             row = described(pull_request, people, marts.build.as_of)
             marts.open_pull_requests[pull_request.key] = row
-        for attribution in attribute(measured, held, attribution_instant):
-            marts.team_pull_requests[attribution.key] = attribution.row()
+        to_teams = list(attribute(measured, held, attribution_instant))
+        to_groups = list(in_groups(to_teams, groups))
+        marts.team_pull_requests |= {one.key: one.row() for one in to_teams}
+        marts.group_pull_requests |= {one.key: of_group(one.row()) for one in to_groups}
+        for attribution in to_teams + to_groups:
             attributions.setdefault(attribution.team_id, []).append(attribution)
 
     zone = ZoneInfo(reporting_timezone)
@@ -88,7 +98,19 @@ def reference(
             merged = attributions.get(team, [])
             for period, row in rows_of_team(team, held, merged, marts.build, periods, people):
                 rows[team, period] = row
+    by_group = members_of_groups(windows, groups)
+    for column, rows in (("week", marts.group_velocity), ("month", marts.group_lead_time)):
+        periods = Periods(column, zone)
+        for group, held in by_group.items():
+            merged = attributions.get(group, [])
+            for period, row in rows_of_team(group, held, merged, marts.build, periods, people):
+                rows[group, period] = of_group(row)
     return marts
+
+
+def of_group(row: Row) -> Row:
+    """Return a row of a team as a row of a group."""
+    return {"group_id" if name == "team_id" else name: value for name, value in row.items()}
 
 
 def _read(records: Iterable[Record]) -> list[PullRequest]:

@@ -23,6 +23,10 @@ memberships as (
     select * from {{ ref('int_memberships_identified') }}
 ),
 
+team_groups as (
+    select * from {{ ref('int_team_groups_listed') }}
+),
+
 accounts as (
     select * from {{ ref('int_accounts_identified') }}
 ),
@@ -59,6 +63,11 @@ listed_memberships as (
     from memberships
 ),
 
+listed_team_groups as (
+    select string_agg(team_groups::text, ',' order by team_groups::text) as listed
+    from team_groups
+),
+
 listed_repositories as (
     select
         string_agg(
@@ -79,13 +88,17 @@ hashed as (
             listed_settings.listed,
             listed_people.joined
         )) as rules_hash,
-        md5(concat(listed_people.listed, listed_memberships.listed))
-            as memberships_hash,
+        md5(concat(
+            listed_people.listed,
+            listed_memberships.listed,
+            listed_team_groups.listed
+        )) as memberships_hash,
         md5(coalesce(listed_repositories.listed, '')) as repositories_hash
     from changes
     cross join listed_settings
     cross join listed_people
     cross join listed_memberships
+    cross join listed_team_groups
     cross join listed_repositories
 ),
 

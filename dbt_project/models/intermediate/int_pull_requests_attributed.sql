@@ -28,6 +28,10 @@ memberships as (
     select * from {{ ref('int_memberships_identified') }}
 ),
 
+team_groups as (
+    select * from {{ ref('int_team_groups_listed') }}
+),
+
 pull_requests as (
     select *
     from tracked
@@ -85,16 +89,52 @@ left_over as (
     having coalesce(sum(weight), 0) < 1
 ),
 
+-- Once per group, even if the author is in several of its teams.
+grouped as (
+    select
+        team_groups.group_id as team_id,
+        held.pull_request_id,
+        held.author_id,
+        least(sum(held.weight), 1) as weight,
+        held.attributed_at,
+        held.merged_at,
+        held.{{ durations | join(", held.") }}
+    from held
+    inner join team_groups
+        on held.team_id = team_groups.team_id
+        and held.attributed_at >= team_groups.joined_at
+        and held.attributed_at < team_groups.left_at
+    group by
+        team_groups.group_id,
+        held.pull_request_id,
+        held.author_id,
+        held.attributed_at,
+        held.merged_at,
+        held.{{ durations | join(", held.") }}
+),
+
 shares as (
-    select * from held
+    select
+        *,
+        false as is_group
+    from held
     where team_id is not null
     union all
-    select * from left_over
+    select
+        *,
+        false as is_group
+    from left_over
+    union all
+    select
+        *,
+        true as is_group
+    from grouped
 ),
 
 attributed as (
     select
         team_id,
+        is_group,
         pull_request_id,
         author_id,
         weight::numeric(3, 2) as weight,
@@ -111,6 +151,7 @@ attributed as (
 former as (
     select
         team_id,
+        is_group,
         pull_request_id,
         week,
         month
@@ -121,6 +162,7 @@ former as (
     except
     select
         team_id,
+        is_group,
         pull_request_id,
         week,
         month
@@ -131,6 +173,7 @@ select * from attributed
 union all
 select
     team_id,
+    is_group,
     pull_request_id,
     null as author_id,
     null::numeric(3, 2) as weight,

@@ -15,7 +15,7 @@ accounts as (
 -- Not materialized, so that a data test of a few pull requests uses the index.
 credits as not materialized (
     select * from {{ ref('int_pull_requests_attributed') }}
-    where is_current and team_id <> 'unassigned'
+    where is_current and not is_group and team_id <> 'unassigned'
 ),
 
 periods as (

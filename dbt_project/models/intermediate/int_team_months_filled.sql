@@ -12,6 +12,7 @@ sums as (
 filled as (
     select
         periods.team_id,
+        periods.is_group,
         periods.period as month,
         coalesce(sums.prs_merged, 0) as prs_merged,
         sums.median_lead_time_hours,

@@ -9,7 +9,7 @@ coverage as (
 ),
 
 memberships as (
-    select * from {{ ref('stg_teams__memberships') }}
+    select * from {{ ref('int_memberships_grouped') }}
 ),
 
 attributions as (
@@ -19,10 +19,11 @@ attributions as (
 tenures as (
     select
         team_id,
+        is_group,
         min(joined_at) as first_joined_at,
         max(coalesce(left_at, 'infinity')) as last_left_at
     from memberships
-    group by team_id
+    group by team_id, is_group
 ),
 
 merged as (
@@ -41,6 +42,7 @@ merged as (
 bounds as (
     select
         tenures.team_id,
+        tenures.is_group,
         coverage.as_of,
         coverage.history_from,
         greatest(tenures.first_joined_at, coverage.data_from)
@@ -58,6 +60,7 @@ bounds as (
 periods as (
     select
         bounds.team_id,
+        bounds.is_group,
         units.unit,
         bounds.as_of,
         bounds.history_from,
@@ -75,6 +78,7 @@ periods as (
 spanned as (
     select
         team_id,
+        is_group,
         unit,
         start_at::date as period,
         end_at <= as_of at time zone '{{ timezone }}'

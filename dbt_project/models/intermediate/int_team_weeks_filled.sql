@@ -12,6 +12,7 @@ sums as (
 filled as (
     select
         periods.team_id,
+        periods.is_group,
         periods.period as week,
         coalesce(sums.prs_merged, 0) as prs_merged,
         coalesce(sums.weighted_prs_merged, 0)::numeric(12, 2) as weighted_prs_merged,

@@ -35,4 +35,4 @@ select
     is_complete,
     is_settled
 from {{ ref('int_team_deliveries_filled') }}
-where unit = 'week'
+where unit = 'week' and not is_group

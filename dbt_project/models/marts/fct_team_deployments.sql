@@ -10,3 +10,4 @@ select
     deployment_id,
     share
 from {{ ref('int_deployment_shares') }}
+where not is_group

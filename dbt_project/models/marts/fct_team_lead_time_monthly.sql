@@ -12,3 +12,4 @@ select
     median_review_hours,
     is_complete
 from {{ ref('int_team_months_filled') }}
+where not is_group

@@ -17,4 +17,4 @@ select
     week,
     month
 from {{ ref('int_pull_requests_attributed') }}
-where is_current
+where is_current and not is_group

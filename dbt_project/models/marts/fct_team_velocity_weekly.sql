@@ -8,3 +8,4 @@ select
     contributors,
     is_complete
 from {{ ref('int_team_weeks_filled') }}
+where not is_group

@@ -44,6 +44,7 @@ having
             changes.deployment_id = shares.deployment_id
             and changes.is_current
             and attributed.is_current
+            and not attributed.is_group
         group by changes.pull_request_id
         having sum(attributed.weight) > 1
     )

@@ -1,4 +1,4 @@
-{#- A row of a team rollup counts exactly the pull requests attributed to the team and
+{#- A row of a rollup counts exactly the pull requests attributed to the team or group and
     merged in its period, and every merge since `data_from` has a row. `weight_column`
     is optional. Unless everything is audited, only the periods of changed pull requests
     are tested. -#}
@@ -42,10 +42,10 @@ attributed as (
     group by changed.team_id, changed.period
 ),
 
--- The teams that have rows.
+-- The teams and groups that have rows.
 begun as (
     select memberships.team_id
-    from {{ ref('stg_teams__memberships') }} as memberships
+    from {{ ref('int_memberships_grouped') }} as memberships
     inner join {{ ref('int_coverage_measured') }} as coverage
         on memberships.joined_at <= coverage.as_of
     group by memberships.team_id

@@ -9,7 +9,8 @@ from zoneinfo import ZoneInfo
 
 from .. import records
 from ..coverage import Build, build
-from ..marts import Marts, reference
+from ..groups import GroupWindow, group_windows, members_of_groups
+from ..marts import Marts, of_group, reference
 from ..pull_requests import Row
 from ..rollups import Periods
 from .facts import CAUSES, World
@@ -41,6 +42,9 @@ class Delivery:
     pull_requests: dict[Key, Row] = field(default_factory=dict)
     weekly: dict[tuple[str, date], Row] = field(default_factory=dict)
     monthly: dict[tuple[str, date], Row] = field(default_factory=dict)
+    group_deployments: dict[tuple[str, str, str, str], Row] = field(default_factory=dict)
+    group_weekly: dict[tuple[str, date], Row] = field(default_factory=dict)
+    group_monthly: dict[tuple[str, date], Row] = field(default_factory=dict)
 
 
 def delivery(
@@ -75,13 +79,40 @@ def delivery(
     done.incidents = {(one.incident.source, one.incident.id): _row(one) for one in found.incidents}
     done.changes = {change.key: found.change_row(change) for change in found.merged}
     done.pull_requests = dict(_pull_request_rows(marts, done.changes))
-    done.team_deployments = dict(_shares(marts, found))
     periods = [Periods(column, ZoneInfo(reporting_timezone)) for column in ("week", "month")]
-    for team in _teams(world, marts, found, done):
+    windows = records.memberships(world.teams)
+    members = {
+        team: [window for window in windows if window.team_id == team]
+        for team in map(records.team_id, world.teams)
+    }
+    done.team_deployments = dict(_shares(marts.team_pull_requests, found))
+    attributed = _Attributed(members, marts.team_pull_requests, done.team_deployments)
+    for team in _teams(attributed, marts, found, done):
         for period, rows in zip(periods, (done.weekly, done.monthly), strict=True):
             for day, row in rows_of_team(team, marts.build, done.loaded, rules.window, period):
                 rows[team.team_id, day] = row
+
+    groups: dict[str, list[GroupWindow]] = defaultdict(list)
+    for window in group_windows(world.teams):
+        groups[window.team_id].append(window)
+    shares = dict(_shares(marts.group_pull_requests, found))
+    done.group_deployments = {key: of_group(row) for key, row in shares.items()}
+    members = members_of_groups(windows, groups)
+    attributed = _Attributed(members, marts.group_pull_requests, shares)
+    for team in _teams(attributed, marts, found, done):
+        for period, rows in zip(periods, (done.group_weekly, done.group_monthly), strict=True):
+            for day, row in rows_of_team(team, marts.build, done.loaded, rules.window, period):
+                rows[team.team_id, day] = of_group(row)
     return done
+
+
+@dataclass(frozen=True)
+class _Attributed:
+    """The members of each team or of each group, their pull requests and their deployments."""
+
+    members: Mapping[str, list[records.Membership]]
+    pull_requests: Mapping[tuple[str, str, int], Row]
+    deployments: Mapping[tuple[str, str, str, str], Row]
 
 
 def _loaded(world: World) -> Build:
@@ -123,16 +154,20 @@ def _pull_request_rows(marts: Marts, changes: Mapping[Key, Row]) -> Iterator[tup
         yield key, row
 
 
-def _weights(marts: Marts) -> dict[Key, dict[str, Fraction]]:
-    """Return the weight of each team, including `unassigned`, in each pull request."""
+def _weights(
+    pull_requests: Mapping[tuple[str, str, int], Row],
+) -> dict[Key, dict[str, Fraction]]:
+    """Return the weight of each team, including `unassigned`, or group in each pull request."""
     weights: dict[Key, dict[str, Fraction]] = defaultdict(dict)
-    for (team, repository, number), row in marts.team_pull_requests.items():
+    for (team, repository, number), row in pull_requests.items():
         weights[repository, number][team] = Fraction(row["weight"])
     return weights
 
 
-def _shares(marts: Marts, found: Findings) -> Iterator[tuple[tuple[str, str, str, str], Row]]:
-    weights = _weights(marts)
+def _shares(
+    pull_requests: Mapping[tuple[str, str, int], Row], found: Findings
+) -> Iterator[tuple[tuple[str, str, str, str], Row]]:
+    weights = _weights(pull_requests)
     for line in found.lines:
         for deployment in line.deployments:
             counted = found.counted(deployment.added | deployment.withdrawn)
@@ -148,23 +183,24 @@ def _shares(marts: Marts, found: Findings) -> Iterator[tuple[tuple[str, str, str
                 )
 
 
-def _teams(world: World, marts: Marts, found: Findings, done: Delivery) -> Iterator[TeamDelivery]:
-    windows = records.memberships(world.teams)
+def _teams(
+    attributed: _Attributed, marts: Marts, found: Findings, done: Delivery
+) -> Iterator[TeamDelivery]:
     by_key = {one.deployment.key: (line, one) for line in found.lines for one in line.deployments}
     parts: dict[str, list[TeamDeployment]] = defaultdict(list)
-    for (team, *key), row in done.team_deployments.items():
+    for (team, *key), row in attributed.deployments.items():
         line, one = by_key[key[0], key[1], key[2]]
         became, rework = found.outcomes[one], found.is_rework(line, one)
         parts[team].append(TeamDeployment(one, row["share"], became, rework))
-    for team in map(records.team_id, world.teams):
+    for team, members in attributed.members.items():
         merged = {
             (repository, number): row
-            for (owner, repository, number), row in marts.team_pull_requests.items()
+            for (owner, repository, number), row in attributed.pull_requests.items()
             if owner == team and (repository, number) in done.changes
         }
         yield TeamDelivery(
             team_id=team,
-            memberships=[window for window in windows if window.team_id == team],
+            memberships=members,
             deployments=parts[team],
             changes=list(_team_changes(marts, merged, done)),
             merged_at=[marts.pull_requests[key]["merged_at"] for key in merged],

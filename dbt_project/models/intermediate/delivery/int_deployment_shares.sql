@@ -1,4 +1,4 @@
--- A team's share of a deployment, by the changes that it adds or (if a rollback)
+-- A team's or group's share of a deployment, by the changes that it adds or (if a rollback)
 -- withdraws.
 {{
     config(
@@ -38,6 +38,7 @@ attributions as (
 shares as (
     select
         attributions.team_id,
+        attributions.is_group,
         deployments.deployment_id,
         sum(attributions.weight)::double precision
         -- All changes, by any author; a deployment either adds or withdraws.
@@ -48,6 +49,7 @@ shares as (
         on changes.pull_request_id = attributions.pull_request_id
     group by
         attributions.team_id,
+        attributions.is_group,
         deployments.deployment_id,
         deployments.changes_added,
         deployments.changes_withdrawn

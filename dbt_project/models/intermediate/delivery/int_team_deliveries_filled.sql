@@ -53,10 +53,11 @@ begun as (
 last_periods as (
     select
         team_id,
+        is_group,
         unit,
         max(period) as last_period
     from periods
-    group by team_id, unit
+    group by team_id, is_group, unit
 ),
 
 delivered as (
@@ -88,12 +89,14 @@ last_deliveries as (
 spanned as (
     select
         team_id,
+        is_group,
         unit,
         period
     from periods
     union all
     select
         last_periods.team_id,
+        last_periods.is_group,
         last_periods.unit,
         later.period::date as period
     from last_periods
@@ -110,6 +113,7 @@ spanned as (
 bounded as (
     select
         spanned.team_id,
+        spanned.is_group,
         spanned.unit,
         spanned.period,
         bounds.ends_at <= least(coverage.as_of, covered.as_of)
@@ -136,6 +140,7 @@ bounded as (
 
 select
     bounded.team_id,
+    bounded.is_group,
     bounded.unit,
     bounded.period,
     {%- for source, names in counts_of.items() %}
