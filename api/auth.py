@@ -6,14 +6,15 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from typing import Annotated
+from collections.abc import Callable, Iterable
+from typing import Annotated, LiteralString
 from urllib.parse import urlsplit
 
 from fastapi import Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyHeader
 
+from api.database import FromMarts, Marts
 from api.middleware import get_logger, read_by
 from api.problems import ProblemError
 from dora.api_keys import ApiKey, find_key, parse_keys
@@ -179,16 +180,39 @@ async def api_key(
     return key
 
 
-TeamId = Annotated[str, Path(description="The team's `id`, as listed by `/teams`.")]
+TeamId = Annotated[
+    str, Path(description="The `id` of a team or group, as listed by `/teams` and `/groups`.")
+]
 Reader = Annotated[ApiKey, Depends(api_key)]
 
 
-def expect_reader_of(team_id: str, reader: ApiKey) -> None:
-    """Raise `ProblemError` 403 unless the key may read the team. The team need not exist."""
-    if not reader.may_read(team_id):
-        raise ProblemError(403, f"The API key {reader.name!r} may not read team {team_id!r}.")
+# The groups whose teams, at all times, are among these teams.
+_READABLE_GROUPS: LiteralString = """
+select group_id
+from marts.dim_group_teams
+where group_id <> 'all'
+group by group_id
+having bool_and(team_id = any(%(teams)s::text[]))
+"""
 
 
-async def team_reader(team_id: TeamId, reader: Reader) -> None:
-    """Dependency: the key must be allowed to read the team, whether or not the team exists."""
-    expect_reader_of(team_id, reader)
+async def expect_reader_of(team_ids: Iterable[str], reader: ApiKey, marts: Marts) -> None:
+    """Raise `ProblemError` 403 unless the key may read these teams and groups.
+
+    They need not exist. A key for some teams may read a group if it may read all of its teams.
+    """
+    others = [team_id for team_id in team_ids if not reader.may_read(team_id)]
+    if not others:
+        return
+    found = await run_in_threadpool(
+        marts.rows, _READABLE_GROUPS, {"teams": sorted(reader.teams or ())}
+    )
+    readable = {row["group_id"] for row in found}
+    for team_id in others:
+        if team_id not in readable:
+            raise ProblemError(403, f"The API key {reader.name!r} may not read team {team_id!r}.")
+
+
+async def team_reader(team_id: TeamId, reader: Reader, marts: FromMarts) -> None:
+    """Dependency: the key must be allowed to read the team or group, whether or not it exists."""
+    await expect_reader_of([team_id], reader, marts)

@@ -19,6 +19,47 @@ INSTANT: LiteralString = "to_json({} at time zone 'UTC') #>> '{{}}' || 'Z'"
 Cursor = Annotated[
     str | None, Query(max_length=1000, description="`next_cursor` of the previous page.")
 ]
+# Teams and groups, as `dim_teams`: the queries treat a group as a team.
+TEAMS: LiteralString = """
+(
+    select
+        team_id,
+        team_name
+    from marts.dim_teams
+    union all
+    select
+        group_id,
+        group_name
+    from marts.dim_groups
+) as dim_teams
+"""
+# Their pull requests, as `fct_team_pull_requests`.
+TEAM_PULL_REQUESTS: LiteralString = """
+(
+    select
+        team_id,
+        pull_request_id,
+        weight,
+        merged_at
+    from marts.fct_team_pull_requests
+    union all
+    select
+        group_id,
+        pull_request_id,
+        weight,
+        merged_at
+    from marts.fct_group_pull_requests
+) as fct_team_pull_requests
+"""
+_PERIODS: LiteralString = """
+    select
+        {columns}
+    from marts.fct_{kind}_{mart} as periods
+    where
+        periods.{kind}_id = dim_teams.team_id
+        and (%(first)s::date is null or periods.{unit} >= %(first)s::date)
+        and (%(last)s::date is null or periods.{unit} <= %(last)s::date)
+"""
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
@@ -38,7 +79,7 @@ Day = Annotated[
 
 
 class Team(BaseModel):
-    """The team of a response."""
+    """The team or group of a response."""
 
     id: str
     name: str
@@ -150,6 +191,23 @@ async def period(
 InPeriod = Annotated[Period, Depends(period)]
 
 
+def periods_of_team(
+    mart: LiteralString, unit: Literal["week", "month"], columns: LiteralString
+) -> LiteralString:
+    """Return a subquery that is joined to `dim_teams`: weeks or months as JSON, in a column `data`.
+
+    They come from `fct_team_` or `fct_group_` and `mart`; `columns` are those of `periods`.
+    """
+    kinds = [
+        _PERIODS.format(columns=columns, kind=kind, mart=mart, unit=unit)
+        for kind in ("team", "group")
+    ]
+    return f"""
+    select coalesce(json_agg(shown order by shown.{unit}), '[]')::text as data
+    from ({" union all ".join(kinds)}) as shown
+    """
+
+
 def of_team(found: LiteralString) -> LiteralString:
     """Return a query about one team; `found` is a subquery joined to `build` and `dim_teams`."""
     return (
@@ -162,7 +220,9 @@ def of_team(found: LiteralString) -> LiteralString:
             dim_teams.team_name,
             found.*
         from build
-        left join marts.dim_teams
+        left join """
+        + TEAMS
+        + """
             on dim_teams.team_id = %(team_id)s
         left join lateral (
         """
@@ -216,7 +276,7 @@ def storable(team_id: str) -> str | None:
 
 def unknown_team(team_id: str) -> ProblemError:
     """Return the problem for an unknown team (404)."""
-    return ProblemError(404, f"There is no team {team_id!r}; /teams lists the teams.")
+    return ProblemError(404, f"There is no team {team_id!r}; /teams and /groups list the ids.")
 
 
 def reply_with_periods(

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from api import openapi
 from api.auth import Reader, expect_reader_of
+from api.database import FromMarts
 from api.problems import ParameterError
 from api.responses import Found, Reply, spliced
 from api.routes import delivery, lead_time, velocity
 from api.routes.delivery import DeliveryMonth, DeliveryWeek
 from api.routes.lead_time import LeadTimeMonth
 from api.routes.velocity import VelocityWeek
-from api.schemas import DaysHead, InPeriod, Team, TeamOf, hull, storable, unknown_team
+from api.schemas import TEAMS, DaysHead, InPeriod, Team, TeamOf, hull, storable, unknown_team
 
 router = APIRouter(tags=["metrics"])
 
@@ -33,7 +34,7 @@ select
     months.data as month
 from build
 cross join unnest(%(teams)s::text[]) with ordinality as asked (team_id, place)
-left join marts.dim_teams
+left join """ + TEAMS + """
     on dim_teams.team_id = asked.team_id
 """
 _BESIDE: LiteralString = "left join lateral ({}) as {} on true\n"
@@ -103,12 +104,14 @@ _FIGURES = {
 
 async def compared(
     reader: Reader,
+    marts: FromMarts,
     team: Annotated[
         list[str],
         Query(
             min_length=1,
             max_length=MAX_TEAMS,
-            description="A team's `id`, as listed by `/teams`; repeat it for each team.",
+            description="The `id` of a team or group, as listed by `/teams` and `/groups`; repeat "
+            "it for each.",
         ),
     ],
 ) -> list[str]:
@@ -117,8 +120,7 @@ async def compared(
     Raises `ProblemError` 403 if the key may not read one of them.
     """
     teams = list(dict.fromkeys(team))
-    for team_id in teams:
-        expect_reader_of(team_id, reader)
+    await expect_reader_of(teams, reader, marts)
     return teams
 
 

@@ -9,79 +9,47 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
+from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
 _FIGURES: LiteralString = """
-            periods.deployments,
-            periods.weighted_deployments,
-            periods.deployment_days,
-            periods.rollbacks,
-            periods.changes_deployed,
-            periods.weighted_changes_deployed,
-            periods.median_change_lead_time_hours,
-            periods.p95_change_lead_time_hours,
-            periods.weighted_median_change_lead_time_hours,
-            periods.weighted_p95_change_lead_time_hours,
-            periods.median_deploy_hours,
-            periods.avg_coding_hours,
-            periods.avg_draft_hours,
-            periods.avg_pickup_hours,
-            periods.avg_review_hours,
-            periods.avg_deploy_hours,
-            periods.failed_deployments,
-            periods.failed_by_incident,
-            periods.failed_by_rollback,
-            periods.failed_by_revert,
-            periods.failed_by_hotfix,
-            periods.failed_by_status,
-            periods.change_fail_rate,
-            periods.weighted_change_fail_rate,
-            periods.rework_deployments,
-            periods.deployment_rework_rate,
-            periods.weighted_deployment_rework_rate,
-            periods.failures_recovered,
-            periods.median_recovery_hours,
-            periods.weighted_median_recovery_hours,
-            periods.failures_open,
-            periods.is_complete,
-            periods.is_settled
+        periods.deployments,
+        periods.weighted_deployments,
+        periods.deployment_days,
+        periods.rollbacks,
+        periods.changes_deployed,
+        periods.weighted_changes_deployed,
+        periods.median_change_lead_time_hours,
+        periods.p95_change_lead_time_hours,
+        periods.weighted_median_change_lead_time_hours,
+        periods.weighted_p95_change_lead_time_hours,
+        periods.median_deploy_hours,
+        periods.avg_coding_hours,
+        periods.avg_draft_hours,
+        periods.avg_pickup_hours,
+        periods.avg_review_hours,
+        periods.avg_deploy_hours,
+        periods.failed_deployments,
+        periods.failed_by_incident,
+        periods.failed_by_rollback,
+        periods.failed_by_revert,
+        periods.failed_by_hotfix,
+        periods.failed_by_status,
+        periods.change_fail_rate,
+        periods.weighted_change_fail_rate,
+        periods.rework_deployments,
+        periods.deployment_rework_rate,
+        periods.weighted_deployment_rework_rate,
+        periods.failures_recovered,
+        periods.median_recovery_hours,
+        periods.weighted_median_recovery_hours,
+        periods.failures_open,
+        periods.is_complete,
+        periods.is_settled
 """
-WEEKS: LiteralString = (
-    """
-    select coalesce(json_agg(shown order by shown.week), '[]')::text as data
-    from (
-        select
-            periods.week,
-    """
-    + _FIGURES
-    + """
-        from marts.fct_team_delivery_weekly as periods
-        where
-            periods.team_id = dim_teams.team_id
-            and (%(first)s::date is null or periods.week >= %(first)s::date)
-            and (%(last)s::date is null or periods.week <= %(last)s::date)
-    ) as shown
-    """
-)
-MONTHS: LiteralString = (
-    """
-    select coalesce(json_agg(shown order by shown.month), '[]')::text as data
-    from (
-        select
-            periods.month,
-    """
-    + _FIGURES
-    + """
-        from marts.fct_team_delivery_monthly as periods
-        where
-            periods.team_id = dim_teams.team_id
-            and (%(first)s::date is null or periods.month >= %(first)s::date)
-            and (%(last)s::date is null or periods.month <= %(last)s::date)
-    ) as shown
-    """
-)
+WEEKS = periods_of_team("delivery_weekly", "week", "periods.week," + _FIGURES)
+MONTHS = periods_of_team("delivery_monthly", "month", "periods.month," + _FIGURES)
 
 
 class DeliveryFigures(BaseModel):

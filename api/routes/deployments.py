@@ -9,7 +9,15 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
-from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
+from api.schemas import (
+    INSTANT,
+    TEAM_PULL_REQUESTS,
+    Cursor,
+    InPeriod,
+    TeamHead,
+    of_team,
+    reply_with_page,
+)
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -38,7 +46,19 @@ QUERY = of_team(
             select
                 fct_deployments.*,
                 fct_team_deployments.share
-            from marts.fct_team_deployments
+            from (
+                select
+                    team_id,
+                    deployment_id,
+                    share
+                from marts.fct_team_deployments
+                union all
+                select
+                    group_id,
+                    deployment_id,
+                    share
+                from marts.fct_group_deployments
+            ) as fct_team_deployments
             inner join marts.fct_deployments
                 on fct_team_deployments.deployment_id = fct_deployments.deployment_id
             where
@@ -77,7 +97,9 @@ QUERY = of_team(
             from marts.fct_deployment_pull_requests
             inner join marts.fct_pull_requests
                 on fct_deployment_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
-            left join marts.fct_team_pull_requests
+            left join """
+    + TEAM_PULL_REQUESTS
+    + """
                 on fct_pull_requests.pull_request_id = fct_team_pull_requests.pull_request_id
                 and fct_team_pull_requests.team_id = dim_teams.team_id
             where fct_deployment_pull_requests.deployment_id = placed.deployment_id

@@ -1,7 +1,6 @@
 """`GET /metrics/team/{team_id}/lead-time`: one row per month."""
 
 from datetime import date
-from typing import LiteralString
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
@@ -9,33 +8,27 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
+from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# A subquery that is joined to `dim_teams`: the team's months as JSON, in a column `data`.
-MONTHS: LiteralString = """
-    select coalesce(json_agg(shown order by shown.month), '[]')::text as data
-    from (
-        select
-            months.month,
-            months.prs_merged,
-            months.median_lead_time_hours,
-            months.p95_lead_time_hours,
-            months.weighted_median_lead_time_hours,
-            months.weighted_p95_lead_time_hours,
-            months.median_coding_hours,
-            months.median_draft_hours,
-            months.median_pickup_hours,
-            months.median_review_hours,
-            months.is_complete
-        from marts.fct_team_lead_time_monthly as months
-        where
-            months.team_id = dim_teams.team_id
-            and (%(first)s::date is null or months.month >= %(first)s::date)
-            and (%(last)s::date is null or months.month <= %(last)s::date)
-    ) as shown
-"""
+MONTHS = periods_of_team(
+    "lead_time_monthly",
+    "month",
+    """
+        periods.month,
+        periods.prs_merged,
+        periods.median_lead_time_hours,
+        periods.p95_lead_time_hours,
+        periods.weighted_median_lead_time_hours,
+        periods.weighted_p95_lead_time_hours,
+        periods.median_coding_hours,
+        periods.median_draft_hours,
+        periods.median_pickup_hours,
+        periods.median_review_hours,
+        periods.is_complete
+    """,
+)
 QUERY = of_team(MONTHS)
 
 _WEIGHTED = (

@@ -5,7 +5,7 @@ from typing import Annotated, LiteralString
 
 from pydantic import BaseModel, Field
 
-from api.schemas import INSTANT, TeamHead, of_team
+from api.schemas import INSTANT, TEAM_PULL_REQUESTS, TeamHead, of_team
 
 # "Recently" in the summary: 13 weeks before `as_of`.
 RECENT_DAYS = 91
@@ -30,7 +30,7 @@ QUERY = of_team(
         from marts.fct_open_pull_requests
         inner join marts.fct_pull_requests
             on fct_open_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
-        inner join marts.fct_team_pull_requests
+        inner join {TEAM_PULL_REQUESTS}
             on fct_open_pull_requests.pull_request_id = fct_team_pull_requests.pull_request_id
         where
             fct_team_pull_requests.team_id = dim_teams.team_id
@@ -50,7 +50,7 @@ QUERY = of_team(
             count(*) as merged,
             percentile_cont(0.5) within group (order by fct_pull_requests.cycle_time_hours)
                 as median_cycle_time_hours
-        from marts.fct_team_pull_requests
+        from {TEAM_PULL_REQUESTS}
         inner join marts.fct_pull_requests
             on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
         where

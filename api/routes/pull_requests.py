@@ -11,7 +11,15 @@ from api.auth import TeamId, team_reader
 from api.responses import Reply
 from api.routes import open_pull_requests
 from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
-from api.schemas import INSTANT, Cursor, InPeriod, TeamHead, of_team, reply_with_page
+from api.schemas import (
+    INSTANT,
+    TEAM_PULL_REQUESTS,
+    Cursor,
+    InPeriod,
+    TeamHead,
+    of_team,
+    reply_with_page,
+)
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -36,7 +44,9 @@ QUERY = of_team(
             select
                 fct_pull_requests.*,
                 fct_team_pull_requests.weight
-            from marts.fct_team_pull_requests
+            from """
+    + TEAM_PULL_REQUESTS
+    + """
             inner join marts.fct_pull_requests
                 on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
             where

@@ -1,7 +1,6 @@
 """`GET /metrics/team/{team_id}/velocity`: one row per week."""
 
 from datetime import date
-from typing import LiteralString
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
@@ -9,29 +8,23 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
+from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
-# A subquery that is joined to `dim_teams`: the team's weeks as JSON, in a column `data`.
-WEEKS: LiteralString = """
-    select coalesce(json_agg(shown order by shown.week), '[]')::text as data
-    from (
-        select
-            weeks.week,
-            weeks.prs_merged,
-            weeks.weighted_prs_merged,
-            weeks.avg_cycle_time_hours,
-            weeks.weighted_avg_cycle_time_hours,
-            weeks.contributors,
-            weeks.is_complete
-        from marts.fct_team_velocity_weekly as weeks
-        where
-            weeks.team_id = dim_teams.team_id
-            and (%(first)s::date is null or weeks.week >= %(first)s::date)
-            and (%(last)s::date is null or weeks.week <= %(last)s::date)
-    ) as shown
-"""
+WEEKS = periods_of_team(
+    "velocity_weekly",
+    "week",
+    """
+        periods.week,
+        periods.prs_merged,
+        periods.weighted_prs_merged,
+        periods.avg_cycle_time_hours,
+        periods.weighted_avg_cycle_time_hours,
+        periods.contributors,
+        periods.is_complete
+    """,
+)
 QUERY = of_team(WEEKS)
 
 

@@ -119,6 +119,16 @@ create table marts.fct_incidents (
     fixed_by_pull_request_id text, deployment_id text, link text, not_linked_reason text
 );
 """
+TABLES += """
+create table marts.dim_groups (group_id text, group_name text, parent_group_id text);
+create table marts.dim_group_teams (group_id text, team_id text, is_current boolean);
+"""
+for _mart in (
+    *("velocity_weekly", "lead_time_monthly", "delivery_weekly", "delivery_monthly"),
+    *("deployments", "pull_requests"),
+):
+    TABLES += f"create table marts.fct_group_{_mart} (like marts.fct_team_{_mart});"
+    TABLES += f"alter table marts.fct_group_{_mart} rename column team_id to group_id;"
 
 # The worked example of docs/metrics.md: Ada in core and web, Bob in web, loaded up to 2026-01-20.
 ROWS = """
@@ -213,6 +223,32 @@ insert into marts.fct_pull_requests values
 ('PR_10', 'acme/app', 10, 'Begun', 'https://github.com/acme/app/pull/10', 'cleo', 'open',
  '2026-01-17T00:00Z', null, null, null,
  '2026-01-17T00:00Z', null, null, null, null, null, null, null, 1, 0, 1);
+"""
+# `eng` contains both teams, `eng.site` contains web.
+ROWS += """
+insert into marts.dim_groups values
+('all', 'All teams', null), ('eng', 'Eng', 'all'), ('eng.site', 'Eng/Site', 'eng');
+insert into marts.dim_group_teams values
+('all', 'core', true), ('all', 'web', true), ('eng', 'web', true), ('eng', 'core', true),
+('eng.site', 'web', true);
+insert into marts.fct_group_velocity_weekly values
+('all', '2026-01-12', 1, 1.0, 24, 24, 1, true),
+('all', '2026-01-05', 2, 2.0, 17, 17, 2, true),
+('eng.site', '2026-01-05', 2, 1.5, 17, 14.666666666666666, 2, true);
+insert into marts.fct_group_lead_time_monthly values
+('all', '2026-01-01', 3, 24, 24, 24, 24, 0, 0, 15, 4.5, false);
+insert into marts.fct_group_pull_requests values
+('all', 'PR_1', 1.0, '2026-01-06T09:00Z', '2026-01-06T09:00Z'),
+('all', 'PR_2', 1.0, '2026-01-05T19:00Z', '2026-01-05T19:00Z'),
+('all', 'PR_3', 1.0, '2026-01-12T00:00Z', '2026-01-12T00:00Z'),
+('all', 'PR_7', 1.0, '2026-01-07T00:00Z', null);
+insert into marts.fct_group_deployments values ('all', 'D_1', 1), ('all', 'D_2', 1);
+insert into marts.fct_group_delivery_weekly
+select 'all', week, 3 from marts.fct_team_delivery_weekly where deployments = 2;
+insert into marts.fct_group_delivery_monthly
+select 'all', month, 3 from marts.fct_team_delivery_monthly;
+update marts.fct_group_delivery_weekly set is_complete = true, is_settled = false;
+update marts.fct_group_delivery_monthly set is_complete = false, is_settled = false;
 """
 
 ALL_KEY, _ALL = new_key("all")

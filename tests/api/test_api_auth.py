@@ -38,7 +38,9 @@ def keyless(marts):
     app.state.marts.close()
 
 
-@pytest.mark.parametrize("path", ["/teams", "/metrics/trends", *map(WEB.format, FIGURES)])
+@pytest.mark.parametrize(
+    "path", ["/teams", "/groups", "/metrics/trends", *map(WEB.format, FIGURES)]
+)
 @pytest.mark.parametrize(
     "key",
     [None, "", BAD, ALL_KEY[:-1], ALL_KEY + "x", "ключ".encode()],

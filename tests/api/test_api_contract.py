@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from api.routes.compare import Comparison
 from api.routes.delivery import Delivery, DeliveryMonth, DeliveryWeek
 from api.routes.deployments import DeployedChange, TeamDeployments
+from api.routes.groups import Groups
 from api.routes.lead_time import LeadTime, LeadTimeMonth
 from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
 from api.routes.pull_requests import MergedPullRequest, PullRequests
@@ -95,6 +96,10 @@ def test_types_and_nullability_match_the_mart(model: type[BaseModel], marts: lis
     ("path", "model"),
     [
         ("/teams", Teams),
+        ("/groups", Groups),
+        ("/metrics/team/all/velocity", Velocity),
+        ("/metrics/team/all/deployments", TeamDeployments),
+        ("/metrics/team/all/pull-requests", PullRequests),
         ("/metrics/team/web/velocity", Velocity),
         ("/metrics/team/web/lead-time", LeadTime),
         ("/metrics/team/web/delivery", Delivery),

@@ -12,6 +12,7 @@ from api.routes.velocity import VelocityWeek
 PATHS = {
     "/health",
     "/teams",
+    "/groups",
     "/metrics/team/{team_id}/velocity",
     "/metrics/team/{team_id}/lead-time",
     "/metrics/team/{team_id}/delivery",
@@ -66,6 +67,7 @@ def test_operation_ids_are_function_names(document):
     assert names == {
         "health",
         "teams",
+        "groups",
         "velocity",
         "lead_time",
         "delivery",
@@ -88,6 +90,7 @@ def test_described_headers_match_sent_headers(document, client, anonymous, no_da
         ("/teams", "200"): client.get("/teams"),
         ("/teams", "401"): anonymous.get("/teams"),
         ("/teams", "503"): no_database.get("/teams"),
+        ("/groups", "200"): client.get("/groups"),
         ("/health", "200"): anonymous.get("/health"),
     }
     beside = {"content-type", "content-length", "vary"}

@@ -165,6 +165,7 @@ def test_configuration_fault_appears_only_in_the_log(monkeypatch, caplog, tmp_pa
 PATHS = {
     "/health": [],
     "/teams": [],
+    "/groups": [],
     VELOCITY: ["from", "to"],
     "/metrics/team/web/lead-time": ["from", "to"],
     "/metrics/team/web/delivery": ["unit", "from", "to"],
