@@ -104,6 +104,8 @@ def export(
     teams = read_teams(configured)
     if empty := [team.id for team in teams if not team.members]:
         say(f"teams without members, which CSV cannot hold: {', '.join(empty)}", "yellow")
+    if grouped := [team.id for team in teams if team.group_windows]:
+        say(f"groups, which CSV cannot hold, of the teams: {', '.join(grouped)}", "yellow")
     text = write_people(teams)
     if out is None:
         print(text, end="")
@@ -206,11 +208,21 @@ def _deliver(teams: "list[Team]", out: Path | None, write: bool, comment: str = 
         _warn(teams)
         print(write_teams(teams, "", comment), end="")
     elif out.exists():
-        _replace(out, _read(out)[1], teams, write, comment)
+        before = _read(out)[1]
+        _replace(out, before, _with_groups(before, teams), write, comment)
     else:
         _warn(teams)
         _save(out, write_teams(teams, out.name, comment))
         tell(f"{out} has {_counts(teams)}")
+
+
+def _with_groups(before: "list[Team]", teams: "list[Team]") -> "list[Team]":
+    """Return the teams, those without groups with the groups that they had before."""
+    had = {team.id: {"group": team.group, "groups": team.groups} for team in before}
+    return [
+        team if team.group_windows else team.model_copy(update=had.get(team.id, {}))
+        for team in teams
+    ]
 
 
 def _replace(

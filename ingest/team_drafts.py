@@ -13,6 +13,7 @@ from slugify import slugify
 
 from dora.errors import ConfigurationError
 from ingest.github.teams import GitHubTeam
+from ingest.team_groups import RESERVED, groups_of
 from ingest.teams import Team, parse_teams, person
 
 # Where a person worked in the last days of the loaded data decides on the team.
@@ -76,7 +77,9 @@ class Work:
 
 
 def draft_from_github(organisation: str, teams: Iterable[GitHubTeam]) -> list[Team]:
-    """Return a draft of the teams with members.
+    """Return a draft of the teams with members, in groups named after the teams above them.
+
+    A team above with members of its own has an id that no group may have; it is in the description.
 
     GitHub does not say when somebody joined, but not before the team was created. Somebody in
     several teams counts equally in each. Raises `ConfigurationError` for unusable ids, and if there
@@ -86,15 +89,19 @@ def draft_from_github(organisation: str, teams: Iterable[GitHubTeam]) -> list[Te
     if not found:
         raise ConfigurationError(f"{organisation} has no team with members that the token can see")
     in_teams = Counter(member.login for team in found for member in team.members)
+    taken = RESERVED.keys() | {team.slug for team in found}
     drafted = []
     for team in found:
-        parents = f"part of {'/'.join(team.parents)}" if team.parents else None
-        description = "; ".join(filter(None, (team.description, parents))) or None
+        group = "/".join(team.parents) or None
+        description = team.description
+        if group and taken & {group_id for group_id, _, _ in groups_of(group)}:
+            description = "; ".join(filter(None, (description, f"part of {group}")))
+            group = None
         members = [
             _member(member.login, team.created_at, in_teams[member.login])
             for member in team.members
         ]
-        drafted.append(_team(team.slug, team.name, description, members))
+        drafted.append(_team(team.slug, team.name, description, members) | {"group": group})
     return parse_teams(json.dumps(drafted), "the draft")
 
 

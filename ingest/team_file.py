@@ -102,9 +102,20 @@ def _plain(team: "Team") -> dict[str, Any]:
         "id": team.id,
         "name": team.name,
         **({} if team.description is None else {"description": team.description}),
+        **_plain_groups(team),
         **({} if usual is None else {"defaults": {"joined_at": _day(usual)}}),
         "members": [_plain_member(member, usual) for member in team.members],
     }
+
+
+def _plain_groups(team: "Team") -> dict[str, Any]:
+    if team.group is not None:
+        return {"group": team.group}
+    windows = []
+    for window in team.groups:
+        dates = {"joined_at": window.joined_at, "left_at": window.left_at}
+        windows.append({"path": window.path} | {k: _day(at) for k, at in dates.items() if at})
+    return {"groups": windows} if windows else {}
 
 
 def _plain_member(member: "Member", usual: datetime | None) -> Any:

@@ -296,9 +296,7 @@ def _salvaged(document: list[Any]) -> list[Team]:
             "id": entry.get("id") or "",
             "name": entry.get("name") or f"team {number}",
             "members": _good_of(Member, entry.get("members")),
-            "groups": _good_of(
-                GroupWindow, entry.get("groups") or [{"path": entry.get("group")}]
-            ),
+            "groups": _good_of(GroupWindow, entry.get("groups") or [{"path": entry.get("group")}]),
         }
         if _is_good(Team, salvaged):
             teams.append(Team.model_validate(salvaged))

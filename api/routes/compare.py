@@ -23,7 +23,8 @@ router = APIRouter(tags=["metrics"])
 
 MAX_TEAMS = 20
 
-_TEAMS: LiteralString = """
+_TEAMS: LiteralString = (
+    """
 select
     build.build_id,
     build.as_of,
@@ -34,9 +35,12 @@ select
     months.data as month
 from build
 cross join unnest(%(teams)s::text[]) with ordinality as asked (team_id, place)
-left join """ + TEAMS + """
+left join """
+    + TEAMS
+    + """
     on dim_teams.team_id = asked.team_id
 """
+)
 _BESIDE: LiteralString = "left join lateral ({}) as {} on true\n"
 
 

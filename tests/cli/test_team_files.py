@@ -71,7 +71,8 @@ def test_draft_from_github_prints_yaml_that_can_be_used(dora: Dora, tmp_path: Pa
     (tmp_path / "teams.yaml").write_text(done.stdout, "utf-8")
     teams = read(tmp_path / "teams.yaml")
     assert teams.keys() == {"payments", "storefront", "platform", "mobile", "data", "identity"}
-    assert teams["payments"].description == "Charging, refunds and the ledger; part of engineering"
+    assert teams["payments"].description == "Charging, refunds and the ledger"
+    assert teams["payments"].group == "engineering"
     checked = dora("teams", "check", "teams.yaml")
     assert "teams.yaml is valid: 6 teams" in checked.stdout
     assert "warning" not in checked.stdout
@@ -115,6 +116,17 @@ def test_import_and_export_are_a_round_trip(dora: Dora, tmp_path: Path) -> None:
         "  - web, bob, 1.00, 2025-03-01T08:30Z, 2026-04-01",
         "  + web, bob, 1.00, 2025-03-01T08:30Z, 2026-05-01",
     ]
+
+
+def test_import_keeps_the_groups_of_the_file_that_it_replaces(dora: Dora, tmp_path: Path) -> None:
+    (tmp_path / "teams.json").write_text('[{"name": "Web", "group": "eng/shop", "members": []}]')
+    (tmp_path / "people.csv").write_text("login,team,joined\nada,Web,2026-01-01\n", "utf-8")
+    done = dora("teams", "import", "people.csv", "--out", "teams.json", "--write")
+    assert done.returncode == 0, done.stderr
+    team = read(tmp_path / "teams.json")["web"]
+    assert (team.group, logins(team)) == ("eng/shop", {"ada"})
+    exported = dora("teams", "export", "teams.json")
+    assert "groups, which CSV cannot hold, of the teams: web" in exported.stderr
 
 
 def test_every_fault_of_a_csv_exits_with_2_and_writes_nothing(dora: Dora, tmp_path: Path) -> None:

@@ -173,7 +173,8 @@ def _pull_requests(draw: st.DrawFn, people: list[Row], keys: list[datetime]) -> 
 
 @st.composite
 def _reviews(draw: st.DrawFn, people: list[Row], instants: list[datetime]) -> Row:
-    state = draw(st.sampled_from(["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED", "PENDING"]))
+    states = ["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED", "PENDING"]
+    state = draw(st.sampled_from(states))
     at = draw(st.sampled_from(instants)) + draw(st.sampled_from(STEPS))
     return {
         **draw(_accounts(people)),

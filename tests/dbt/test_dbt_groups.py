@@ -151,8 +151,10 @@ def test_a_changed_group_is_recomputed_and_teams_keep_their_rows(built: Warehous
     built.build()
     assert weights(built, 1) == {"all": "1.00", "eng": "0.50"}
     assert weights(built, 2) == {"all": "1.00"}
-    (row,) = built.rows("select * from marts.fct_group_velocity_weekly where group_id = 'eng'"
-                        " and week = '2026-01-05'")
+    (row,) = built.rows(
+        "select * from marts.fct_group_velocity_weekly where group_id = 'eng'"
+        " and week = '2026-01-05'"
+    )
     assert (row["prs_merged"], row["weighted_prs_merged"]) == (1, Decimal("0.50"))
     assert len(built.rows("select * from marts.dim_groups")) == 2
     after = built.rows("select * from marts.fct_team_velocity_weekly order by team_id, week")

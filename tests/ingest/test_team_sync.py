@@ -69,9 +69,18 @@ def test_draft_has_the_members_of_githubs_teams_from_the_day_the_team_was_create
         ("api", "ada", "2025-05-01", None),
         ("data", "ada", "2025-05-01", None),
     ]
-    assert [team.description for team in teams] == ["part of engineering/product", None, None]
+    assert [team.group for team in teams] == ["engineering/product", None, None]
+    assert [team.description for team in teams] == [None, None, None]
     weights = [one.allocation_weight for team in teams for one in team.members]
     assert weights == [Decimal("0.33"), Decimal(1), Decimal("0.33"), Decimal("0.33")]
+
+
+def test_draft_names_a_team_above_in_the_description_if_it_has_members() -> None:
+    teams = draft_from_github(
+        "acme", [on_github("web", "ada"), on_github("shop", "bob", parents=("web",))]
+    )
+    assert [team.group for team in teams] == [None, None]
+    assert [team.description for team in teams] == [None, "part of web"]
 
 
 def test_draft_without_members_or_with_a_reserved_id_is_refused() -> None:

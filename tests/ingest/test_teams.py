@@ -306,6 +306,9 @@ def test_written_teams_are_read_as_the_same(file: str, organisation: Organisatio
         member(github_username="y", left_at="2026-02-01"),
     ]
     teams += parse_teams(config(*odd, name="~", id="010", description=" 2026-01-01: # é\n- x"))
+    windows = [{"path": "ops", "left_at": "2026-03-01"}, {"path": "Eng", "joined_at": "2026-03-01"}]
+    teams += parse_teams(config(name="Grouped", id="grouped", group="Eng/Web"))
+    teams += parse_teams(config(name="Moved", id="moved", groups=windows))
     text = write_teams(teams, file, "a comment\nof two lines")
     assert [team.row() for team in parse_teams(text, file)] == [team.row() for team in teams]
 
