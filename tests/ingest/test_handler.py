@@ -69,6 +69,16 @@ def lines(text: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
+def test_ingest_without_teams_logs_how_to_draft_them(
+    function: Any, monkeypatch: pytest.MonkeyPatch, log: io.StringIO
+) -> None:
+    monkeypatch.delenv("TEAM_CONFIG_JSON")
+    assert function({}, Context())["status"] == "complete"
+    [said] = [line for line in lines(log.getvalue()) if "TEAM_CONFIG_JSON" in line["message"]]
+    assert "`dora teams draft`" in said["message"]
+    assert said["level"] == "WARNING"
+
+
 def test_an_ingest_answers_with_what_the_state_machine_needs(
     function: Any,
     github: GitHub,

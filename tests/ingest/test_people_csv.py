@@ -105,6 +105,7 @@ def test_every_fault_is_reported_at_once_with_its_line() -> None:
         "MOE,web,1,2026-02-01,,ada\n"
         "tom,C++,1,2026-02-01,,moe\n"
         "sam,C#,1,2026-02-01,,\n"
+        "kim,---,1,2026-02-01,,\n"
     )
     assert faults(text) == [
         "line 2: weight: should be from 0.00 to 1.00: 50 % is 0.5 (it is '50')",

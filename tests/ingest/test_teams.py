@@ -201,6 +201,7 @@ def test_the_setting_may_name_a_file(tmp_path: Path) -> None:
     assert [team.id for team in read_teams(str(path))] == ["core"]
 
 
+ONE = {"allocation_weight": 1}
 YAML = """
 # Comments are allowed.
 - name: Payments
@@ -291,10 +292,15 @@ def test_member_without_the_field_in_member_and_defaults_is_a_fault() -> None:
             config("ada", defaults={"joined_at": None})  # type: ignore[arg-type]
         )[0]
     )
+
+
+def test_fault_of_a_member_is_told_although_its_value_equals_a_default() -> None:
     # `true` equals 1 in Python.
-    assert (
-        len(faults(config(member(allocation_weight=True), defaults={"allocation_weight": 1}))) == 1
-    )
+    bad = (member(allocation_weight=True), member(github_username="ada", joined_at="soon"))
+    assert [fault.split(" > ")[2] for fault in faults(config(*bad, defaults=ONE))] == [
+        "octocat",
+        "ada",
+    ]
 
 
 @pytest.mark.parametrize("file", ["teams.yaml", "teams.json"])
