@@ -286,11 +286,12 @@ def reply_with_periods(
     team_id: str,
     period: Period,
     unit: Unit,
+    **parameters: object,
 ) -> Response:
     """Reply with a team's weeks or months; the query returns them as JSON, in a column `data`."""
 
     def find() -> Found:
-        found = team_row(reply.marts, query, team_id, period, unit)
+        found = team_row(reply.marts, query, team_id, period, unit, **parameters)
         return found_rows_of_team(found)
 
     return reply.reply(["team_id", *row.model_fields], find)
@@ -305,6 +306,7 @@ def reply_with_page(
     *,
     limit: int,
     cursor: str | None,
+    **parameters: object,
 ) -> Response:
     """Reply with a page of a team's rows.
 
@@ -323,6 +325,7 @@ def reply_with_page(
             after_at=after and after.at,
             after_id=after and after.id,
             limit=limit,
+            **parameters,
         )
         following = None
         if found.row["has_more"]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from api import openapi
 from api.auth import TeamId, team_reader
+from api.filters import CONDITION, Filters, InFilters
 from api.responses import Reply
 from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
 
@@ -30,6 +31,85 @@ MONTHS = periods_of_team(
     """,
 )
 QUERY = of_team(MONTHS)
+# The same months, computed from the pull requests that the filters leave.
+FILTERED = of_team(
+    """
+    select coalesce(json_agg(shown order by shown.month), '[]')::text as data
+    from (
+        select
+            months.month,
+            coalesce(computed.prs_merged, 0) as prs_merged,
+            computed.median_lead_time_hours,
+            computed.p95_lead_time_hours,
+            computed.weighted_median_lead_time_hours,
+            computed.weighted_p95_lead_time_hours,
+            computed.median_coding_hours,
+            computed.median_draft_hours,
+            computed.median_pickup_hours,
+            computed.median_review_hours,
+            months.is_complete
+        from marts.fct_team_lead_time_monthly as months
+        left join (
+            select
+                merged.month,
+                count(*) as prs_merged,
+                percentile_cont(0.5) within group (order by merged.cycle_time_hours)
+                    as median_lead_time_hours,
+                percentile_cont(0.95) within group (order by merged.cycle_time_hours)
+                    as p95_lead_time_hours,
+                min(merged.cycle_time_hours) filter (
+                    where merged.weight > 0
+                    and merged.cumulative_weight >= 0.5 * merged.total_weight
+                ) as weighted_median_lead_time_hours,
+                min(merged.cycle_time_hours) filter (
+                    where merged.weight > 0
+                    and merged.cumulative_weight >= 0.95 * merged.total_weight
+                ) as weighted_p95_lead_time_hours,
+                percentile_cont(0.5) within group (order by merged.coding_hours)
+                    as median_coding_hours,
+                percentile_cont(0.5) within group (order by merged.draft_hours)
+                    as median_draft_hours,
+                percentile_cont(0.5) within group (order by merged.pickup_hours)
+                    as median_pickup_hours,
+                percentile_cont(0.5) within group (order by merged.review_hours)
+                    as median_review_hours
+            from (
+                select
+                    fct_team_pull_requests.month,
+                    fct_team_pull_requests.weight,
+                    fct_pull_requests.cycle_time_hours,
+                    fct_pull_requests.coding_hours,
+                    fct_pull_requests.draft_hours,
+                    fct_pull_requests.pickup_hours,
+                    fct_pull_requests.review_hours,
+                    sum(fct_team_pull_requests.weight) over (
+                        partition by fct_team_pull_requests.month
+                        order by fct_pull_requests.cycle_time_hours
+                    ) as cumulative_weight,
+                    sum(fct_team_pull_requests.weight) over (
+                        partition by fct_team_pull_requests.month
+                    ) as total_weight
+                from marts.fct_team_pull_requests
+                inner join marts.fct_pull_requests
+                    on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
+                where
+                    fct_team_pull_requests.team_id = dim_teams.team_id
+                    and fct_team_pull_requests.month >= coalesce(%(first)s::date, '-infinity')
+                    and fct_team_pull_requests.month <= coalesce(%(last)s::date, 'infinity')
+                    and """
+    + CONDITION
+    + """
+            ) as merged
+            group by merged.month
+        ) as computed
+            on months.month = computed.month
+        where
+            months.team_id = dim_teams.team_id
+            and (%(first)s::date is null or months.month >= %(first)s::date)
+            and (%(last)s::date is null or months.month <= %(last)s::date)
+    ) as shown
+"""
+)
 
 _WEIGHTED = (
     "of `cycle_time_hours`, weighted (inverted CDF): the smallest value at which the cumulative "
@@ -88,10 +168,14 @@ class LeadTime(TeamHead):
     response_model=LeadTime,
     responses=openapi.rows(401, 403, 404, 422, 429, 503),
 )
-def lead_time(team_id: TeamId, period: InPeriod, reply: Reply) -> Response:
+def lead_time(team_id: TeamId, period: InPeriod, filters: InFilters, reply: Reply) -> Response:
     """A team's lead time by month, from opening a pull request to its merge.
 
     `from` and `to` are compared with each month's first day. This is not DORA's change lead time
-    (commit to production); for that, see `/delivery`.
+    (commit to production); for that, see `/delivery`. With `repository`, `label` or `base`, each
+    figure is computed from the pull requests that match.
     """
-    return reply_with_periods(reply, LeadTimeMonth, QUERY, team_id, period, "month")
+    query = QUERY if filters == Filters() else FILTERED
+    return reply_with_periods(
+        reply, LeadTimeMonth, query, team_id, period, "month", **filters._asdict()
+    )

@@ -5,6 +5,7 @@ from typing import Annotated, LiteralString
 
 from pydantic import BaseModel, Field
 
+from api.filters import CONDITION
 from api.schemas import INSTANT, TEAM_PULL_REQUESTS, TeamHead, of_team
 
 # "Recently" in the summary: 13 weeks before `as_of`.
@@ -34,6 +35,7 @@ QUERY = of_team(
             on fct_open_pull_requests.pull_request_id = fct_team_pull_requests.pull_request_id
         where
             fct_team_pull_requests.team_id = dim_teams.team_id
+            and {CONDITION}
             and (
                 %(first)s::date is null
                 or (fct_pull_requests.created_at at time zone build.reporting_timezone)::date
@@ -57,6 +59,7 @@ QUERY = of_team(
             fct_team_pull_requests.team_id = dim_teams.team_id
             and fct_team_pull_requests.merged_at >= build.as_of - interval '{RECENT_DAYS} days'
             and fct_team_pull_requests.merged_at < build.as_of
+            and {CONDITION}
     ),
     page as (
         select

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 
 from api import openapi
 from api.auth import TeamId, team_reader
+from api.filters import CONDITION, InFilters
 from api.responses import Reply
 from api.routes import open_pull_requests
 from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
@@ -52,6 +53,9 @@ QUERY = of_team(
             where
                 fct_team_pull_requests.team_id = dim_teams.team_id
                 and fct_team_pull_requests.merged_at is not null
+                and """
+    + CONDITION
+    + """
                 and (
                     %(first)s::date is null
                     or (
@@ -158,6 +162,7 @@ def pull_requests(
     team_id: TeamId,
     period: InPeriod,
     reply: Reply,
+    filters: InFilters,
     state: Annotated[
         Literal["merged", "open"],
         Query(description="`merged`: newest merge first; `open`: oldest first."),
@@ -174,4 +179,4 @@ def pull_requests(
     query = QUERY
     if state == "open":
         row, query = OpenPullRequest, open_pull_requests.QUERY
-    return reply_with_page(reply, row, query, team_id, period, limit=limit, cursor=cursor)
+    return reply_with_page(reply, row, query, team_id, period, limit=limit, cursor=cursor, **filters._asdict())

@@ -34,7 +34,7 @@ create table marts.fct_pull_requests (
     cycle_time_hours double precision, coding_hours double precision,
     draft_hours double precision, pickup_hours double precision,
     review_hours double precision, total_hours double precision,
-    additions bigint, deletions bigint, size bigint
+    additions bigint, deletions bigint, size bigint, author_id text, labels jsonb, base_ref text
 );
 create table marts.fct_open_pull_requests (
     pull_request_id text, status text, status_since timestamptz, age_hours double precision,
@@ -42,7 +42,7 @@ create table marts.fct_open_pull_requests (
 );
 create table marts.fct_team_pull_requests (
     team_id text, pull_request_id text, weight numeric(3, 2), attributed_at timestamptz,
-    merged_at timestamptz
+    merged_at timestamptz, week date, month date
 );
 create table marts.fct_team_velocity_weekly (
     team_id text, week date, prs_merged bigint, weighted_prs_merged numeric(12, 2),
@@ -223,6 +223,10 @@ insert into marts.fct_pull_requests values
 ('PR_10', 'acme/app', 10, 'Begun', 'https://github.com/acme/app/pull/10', 'cleo', 'open',
  '2026-01-17T00:00Z', null, null, null,
  '2026-01-17T00:00Z', null, null, null, null, null, null, null, 1, 0, 1);
+update marts.fct_pull_requests set author_id = author;
+update marts.fct_team_pull_requests set
+    week = date_trunc('week', merged_at at time zone 'UTC')::date,
+    month = date_trunc('month', merged_at at time zone 'UTC')::date;
 """
 # `eng` contains both teams, `eng.site` contains web.
 ROWS += """

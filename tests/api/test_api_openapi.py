@@ -129,7 +129,11 @@ def test_parameters_have_their_public_names(document):
     parameters = document["paths"]["/metrics/team/{team_id}/pull-requests"]["get"]["parameters"]
     assert parameters.pop() == {"$ref": "#/components/parameters/If-None-Match"}
     names = {parameter["name"] for parameter in parameters}
-    assert names == {"team_id", "from", "to", "state", "limit", "cursor"}
+    assert names == {"team_id", "from", "to", "state", "limit", "cursor"} | {
+        "repository",
+        "label",
+        "base",
+    }
     assert all(parameter.get("description") for parameter in parameters)
 
 
