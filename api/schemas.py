@@ -40,17 +40,39 @@ TEAM_PULL_REQUESTS: LiteralString = """
         team_id,
         pull_request_id,
         weight,
-        merged_at
+        merged_at,
+        week,
+        month
     from marts.fct_team_pull_requests
     union all
     select
         group_id,
         pull_request_id,
         weight,
-        merged_at
+        merged_at,
+        week,
+        month
     from marts.fct_group_pull_requests
 ) as fct_team_pull_requests
 """
+# Their weeks or months, complete or not; `mart` follows `fct_team_`.
+_SPAN: LiteralString = """
+(
+    select
+        team_id,
+        {unit},
+        is_complete
+    from marts.fct_team_{mart}
+    union all
+    select
+        group_id,
+        {unit},
+        is_complete
+    from marts.fct_group_{mart}
+)
+"""
+WEEKS_OF_TEAMS: LiteralString = _SPAN.format(unit="week", mart="velocity_weekly")
+MONTHS_OF_TEAMS: LiteralString = _SPAN.format(unit="month", mart="lead_time_monthly")
 _PERIODS: LiteralString = """
     select
         {columns}

@@ -9,7 +9,15 @@ from api import openapi
 from api.auth import TeamId, team_reader
 from api.filters import CONDITION, Filters, InFilters
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
+from api.schemas import (
+    MONTHS_OF_TEAMS,
+    TEAM_PULL_REQUESTS,
+    InPeriod,
+    TeamHead,
+    of_team,
+    periods_of_team,
+    reply_with_periods,
+)
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -48,7 +56,9 @@ FILTERED = of_team(
             computed.median_pickup_hours,
             computed.median_review_hours,
             months.is_complete
-        from marts.fct_team_lead_time_monthly as months
+        from """
+    + MONTHS_OF_TEAMS
+    + """ as months
         left join (
             select
                 merged.month,
@@ -89,7 +99,9 @@ FILTERED = of_team(
                     sum(fct_team_pull_requests.weight) over (
                         partition by fct_team_pull_requests.month
                     ) as total_weight
-                from marts.fct_team_pull_requests
+                from """
+    + TEAM_PULL_REQUESTS
+    + """
                 inner join marts.fct_pull_requests
                     on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
                 where

@@ -179,4 +179,6 @@ def pull_requests(
     query = QUERY
     if state == "open":
         row, query = OpenPullRequest, open_pull_requests.QUERY
-    return reply_with_page(reply, row, query, team_id, period, limit=limit, cursor=cursor, **filters._asdict())
+    return reply_with_page(
+        reply, row, query, team_id, period, limit=limit, cursor=cursor, **filters._asdict()
+    )

@@ -9,7 +9,15 @@ from api import openapi
 from api.auth import TeamId, team_reader
 from api.filters import CONDITION, Filters, InFilters
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, periods_of_team, reply_with_periods
+from api.schemas import (
+    TEAM_PULL_REQUESTS,
+    WEEKS_OF_TEAMS,
+    InPeriod,
+    TeamHead,
+    of_team,
+    periods_of_team,
+    reply_with_periods,
+)
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -42,7 +50,9 @@ FILTERED = of_team(
                 as weighted_avg_cycle_time_hours,
             coalesce(summed.contributors, 0) as contributors,
             weeks.is_complete
-        from marts.fct_team_velocity_weekly as weeks
+        from """
+    + WEEKS_OF_TEAMS
+    + """ as weeks
         left join (
             select
                 merged.week,
@@ -58,7 +68,9 @@ FILTERED = of_team(
                     fct_team_pull_requests.weight,
                     fct_pull_requests.author_id,
                     (fct_pull_requests.cycle_time_hours * 3600000000)::bigint as microseconds
-                from marts.fct_team_pull_requests
+                from """
+    + TEAM_PULL_REQUESTS
+    + """
                 inner join marts.fct_pull_requests
                     on fct_team_pull_requests.pull_request_id = fct_pull_requests.pull_request_id
                 where

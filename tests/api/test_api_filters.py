@@ -126,8 +126,10 @@ def test_filters_that_match_everything_give_the_figures_of_the_marts(demo, figur
         repositories = [repository for (repository,) in reader.execute(query)]
     assert None not in bases
     teams = [team["id"] for team in client.get("/teams").json()["data"]]
+    groups = [group["id"] for group in client.get("/groups").json()["data"]]
     assert len(teams) > 3
-    for team in teams:
+    assert "all" in groups
+    for team in teams + groups:
         path = f"/metrics/team/{team}/{figure}"
         plain = client.get(path).json()["data"]
         assert sum(row["prs_merged"] for row in plain) > 0
