@@ -4,6 +4,7 @@ from typing import Any
 
 # Plain messages for faults that pydantic finds.
 _PLAIN = {
+    "decimal_parsing": "should be a decimal number, such as 0.5",
     "extra_forbidden": "no such field",
     "greater_than_equal": "should be from 0.00 to 1.00",
     "less_than_equal": "should be from 0.00 to 1.00",

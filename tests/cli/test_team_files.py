@@ -42,10 +42,13 @@ def dora(hub: Server, tmp_path: Path) -> Dora:
         "DORA_HOME": str(tmp_path / "home"),
     }
 
+    unset = {"DB_URL", "TEAM_CONFIG_JSON"}
+    base = {name: value for name, value in os.environ.items() if name not in unset}
+
     def run(*arguments: str, **changes: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
             [sys.executable, "-m", "cli", *arguments],
-            env=os.environ | good | changes,
+            env=base | good | changes,
             cwd=tmp_path,
             capture_output=True,
             text=True,
