@@ -65,7 +65,10 @@ def _parse(lines: bytes, schema: Any) -> Any:
     is_list = [pa.types.is_list(field.type) for field in schema]
     table = csv.read_csv(
         pa.BufferReader(lines),
-        csv.ReadOptions(column_names=schema.names, block_size=_BLOCK),
+        # Threads pay only for several blocks.
+        csv.ReadOptions(
+            column_names=schema.names, block_size=_BLOCK, use_threads=len(lines) > _BLOCK
+        ),
         csv.ParseOptions(newlines_in_values=True),
         csv.ConvertOptions(
             column_types={
