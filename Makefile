@@ -70,7 +70,7 @@ format: $(READY) ## fix and format the Python code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
-bench: $(READY) ## measure requests, points, bytes and seconds; ONLY=functions, delivery, ingest, transform, api or trends
+bench: $(READY) ## measure requests, bytes, seconds; ONLY=functions, delivery, ingest, transform, export, spark, api or trends
 	@$(BIN)/python -m benchmarks $(ONLY)
 
 docs: $(READY) ## write dbt's documentation of the database that `make run` fills, one page in build/docs

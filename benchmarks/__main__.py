@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks import api, delivery, functions, ingest, transform, trends
+from benchmarks import api, delivery, export, functions, ingest, spark, transform, trends
 
 
 def main() -> None:
@@ -16,7 +16,7 @@ def main() -> None:
     # Root's Postgres server runs as another user, who needs access.
     home.chmod(0o755)
     try:
-        for bench in (functions, delivery, ingest, transform, api, trends):
+        for bench in (functions, delivery, ingest, transform, export, spark, api, trends):
             name = bench.__name__.rpartition(".")[2]
             if name in (sys.argv[1:] or [name]):
                 bench.measure(home)
