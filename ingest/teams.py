@@ -139,7 +139,7 @@ class Defaults(BaseModel):
 
 
 class GroupWindow(BaseModel):
-    """A window of a team in a group, `[joined_at, left_at)`; a null end is no limit."""
+    """A window of a team in a group, `[joined_at, left_at)`; a null end means no limit."""
 
     model_config = ConfigDict(extra="forbid")
 

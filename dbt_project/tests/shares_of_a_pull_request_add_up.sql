@@ -1,6 +1,7 @@
--- The weights of a tracked pull request add up to 1 over the teams and `unassigned`, or to
--- more if the memberships' weights do. In a group, it has the sum of the weights in its
--- teams, at most 1: in `all` that of every team. An excluded pull request has no weights.
+-- The weights of a tracked pull request add up to 1 over the teams and `unassigned`, or
+-- to more if the memberships' weights do. In a group it has the sum of the weights in
+-- its teams, at most 1: in `all` that of every team. An excluded pull request has no
+-- weights.
 with
 
 pull_requests as (

@@ -1,6 +1,6 @@
-{#- A row of a rollup counts exactly the pull requests attributed to the team or group and
-    merged in its period, and every merge since `data_from` has a row. `weight_column`
-    is optional. Unless everything is audited, only the periods of changed pull requests
+{#- A row of a rollup counts exactly the pull requests attributed to the team or group
+    and merged in its period, and every merge since `data_from` has a row.
+    `weight_column` is optional. Unless everything is audited, only the periods of changed pull requests
     are tested. -#}
 {% test reconciles_with_attribution(model, column_name, weight_column=none) %}
 

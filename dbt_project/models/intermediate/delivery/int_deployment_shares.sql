@@ -1,5 +1,5 @@
--- A team's or group's share of a deployment, by the changes that it adds or (if a rollback)
--- withdraws.
+-- A team's or group's share of a deployment, by the changes that it adds or (if a
+-- rollback) withdraws.
 {{
     config(
         materialized='incremental',
