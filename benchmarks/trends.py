@@ -201,7 +201,7 @@ def _either(metric: Metric) -> Rule:
 
 
 def _without_clusters(metric: Metric) -> Rule:
-    """The same with each pull request on its own and a critical value of 5 %."""
+    """The same with each pull request as one cluster and a critical value of 5 %."""
     critical = NormalDist().inv_cdf(0.975)
 
     def judged(weeks: Weeks) -> str:

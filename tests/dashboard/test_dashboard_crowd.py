@@ -83,6 +83,29 @@ def test_more_teams_than_one_comparison_allows_are_all_shown(visit: Visit) -> No
     expect(row).to_contain_text(LONG)
 
 
+def test_front_page_lists_what_got_worse_before_what_got_better(site: Site, visit: Visit) -> None:
+    page = visit()
+    items = page.locator("[data-news]")
+    expect(items).to_have_count(2)
+    expect(items.nth(0).locator(".chip.worse")).to_have_text("▲Worse")
+    expect(items.nth(0)).to_contain_text(
+        "Lead time 22.7 → 50.0 h in a year; waiting for review is 22 h of the 27."
+    )
+    expect(items.nth(1).locator(".chip.better")).to_have_text("▲Better")
+    expect(page.locator(".quiet-teams summary")).to_have_text(f"No clear change: {TEAMS} teams")
+    items.nth(0).locator(".trend a").click()
+    expect(page).to_have_url(f"{site.url}?team=web&from=2024-10-21")
+    expect(page.locator("[data-trend=lead_time_hours] .chip.worse")).to_be_visible()
+
+
+def test_team_page_leaves_out_trends_with_too_little_data(visit: Visit) -> None:
+    page = visit("?team=web")
+    expect(page.locator("[data-trend]")).to_have_count(1)
+    page = visit("?team=team-9")
+    expect(page.locator(".tile").first).to_be_visible()
+    expect(page.locator("[data-trend]")).to_have_count(0)
+
+
 @pytest.mark.parametrize("path", ["", "?team=team-9", "?team=web&week=2026-01-12"])
 def test_long_names_fit_a_phone(visit: Visit, path: str) -> None:
     page = visit(path, width=375)

@@ -32,7 +32,10 @@ def test_from_the_front_page_to_the_pull_requests_behind_a_slow_week(
     expect(row.locator(".figure").nth(1)).to_have_text(f"{hours} h")
     median = one_decimal(complete(months)[-1]["median_lead_time_hours"])
     expect(row.locator(".figure").nth(2)).to_have_text(f"{median} h")
-    assert [url.partition("?")[0] for url in asked if "metrics" in url] == ["metrics/compare"]
+    assert [url.partition("?")[0] for url in asked if "metrics" in url] == [
+        "metrics/trends",
+        "metrics/compare",
+    ]
     shot(page, "front-light")
 
     row.get_by_role("link", name="Payments").click()

@@ -1,110 +1,109 @@
-"""The dashboard compares each figure with earlier ones; recomputed here from the API's figures."""
+"""The front page and the team pages show the API's trends, worst first."""
 
 import re
-from datetime import date
-from math import floor
-from statistics import median
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import pytest
-from dashboard_support import Site, Visit
-from playwright.sync_api import Locator, expect
+from dashboard_support import PAYMENTS_KEY, Site, Visit, violations
+from playwright.sync_api import Page, expect
 
-FEW, ENOUGH = 5, 4
+Shot = Callable[[Page, str], None]
 TEAMS = ["data", "identity", "mobile", "payments", "platform", "storefront"]
-FIGURES = {
-    "prs_merged": ("week", 12),
-    "avg_cycle_time_hours": ("week", 12),
-    "median_lead_time_hours": ("month", 6),
-    "p95_lead_time_hours": ("month", 6),
-}
-SIGNS = {"above": "▲", "below": "▼"}
-WORDS = {"above": ("Longer", "worse"), "below": ("Shorter", "better")}
-MANY = {"above": "More", "below": "Fewer"}
+DELIVERY = {"deployments_per_week", "change_lead_time_hours", "change_fail_rate"}
+WORDS = {"worse": "Worse", "better": "Better", "as_usual": "As usual"}
 
 
-class Told(NamedTuple):
-    """The text and the tone of a badge, and the text about the earlier figures."""
-
-    text: str
-    tone: str
-    before: str
+def trends(site: Site, query: str = "") -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = site.api(f"metrics/trends?{query}")["data"]
+    return rows
 
 
-def told(rows: list[dict[str, Any]], name: str) -> Told:
-    """Return the expected badge: a figure stands out if it is above or below all earlier ones."""
-    kind, most = FIGURES[name]
-    is_time = name != "prs_merged"
-    *earlier, last = [row for row in rows if row["is_complete"]][-most - 1 :]
-    needs = FEW if is_time else 0
-    others = [row[name] for row in earlier if row["prs_merged"] >= needs and row[name] is not None]
-    before = spread(others, kind, is_time)
-    if last[name] is not None and last["prs_merged"] < needs:
-        return Told(f"Too few to tell (under {FEW})", "plain", before)
-    if last[name] is None or len(others) < ENOUGH:
-        return Told("Nothing to compare with", "plain", before)
-    if min(others) <= last[name] <= max(others):
-        return Told("As usual", "plain", before)
-    verdict = "above" if last[name] > max(others) else "below"
-    word, tone = WORDS[verdict] if is_time else (MANY[verdict], "noted")
-    text = f"{word} than in any of the {len(others)} {kind}s before"
-    return Told(SIGNS[verdict] + text, tone, before)
+def news(site: Site) -> dict[str, list[dict[str, Any]]]:
+    """Each team's changes, worst first; of two in one direction only the larger."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in trends(site, "verdict=worse&verdict=better"):
+        of_team = found.setdefault(row["team_id"], [])
+        known = {(one["metric"], one["verdict"]) for one in of_team}
+        if (row["metric"], row["verdict"]) not in known:
+            of_team.append(row)
+    return found
 
 
-def year_before(months: list[dict[str, Any]], name: str) -> list[str]:
-    """Return the tile's text about the same month a year earlier; empty if there is none."""
-    whole = {row["month"]: row for row in months if row["is_complete"]}
-    last = date.fromisoformat(max(whole))
-    earlier = whole.get(last.replace(year=last.year - 1).isoformat())
-    if FIGURES[name][0] == "week" or earlier is None:
-        return []
-    few = " (few)" if earlier["prs_merged"] < FEW else ""
-    hours = f"{earlier[name]:,.1f} h" if earlier[name] is not None else "no data"
-    return [f"A year before, {last:%B} {last.year - 1}: {hours}{few}"]
-
-
-def spread(others: list[float], kind: str, is_time: bool) -> str:
-    if not others:
-        return ""
-    low, middle, high = (
-        f"{value:,.1f} h" if is_time else f"{floor(value + 0.5):,}"
-        for value in (min(others), median(others), max(others))
-    )
-    if len(others) == 1:
-        return f"One {kind} before: {middle}"
-    return f"The {len(others)} {kind}s before: {low} to {high}, typically {middle}"
-
-
-def expect_chip(place: Locator, expected: Told) -> None:
-    expect(place).to_have_text(expected.text)
-    expect(place).to_have_class(re.compile(rf"\b{expected.tone}\b"))
-
-
-@pytest.mark.parametrize("team", TEAMS)
-def test_team_page_compares_each_figure_with_earlier_ones(
-    site: Site, visit: Visit, team: str
+def test_front_page_begins_with_the_changes_worst_first(
+    site: Site, visit: Visit, shot: Shot
 ) -> None:
-    weeks = site.api(f"metrics/team/{team}/velocity")["data"]
-    months = site.api(f"metrics/team/{team}/lead-time")["data"]
-    page = visit(f"?team={team}")
-    for name, (kind, _) in FIGURES.items():
-        tile = page.locator(".tile", has=page.locator(f"[data-figure={name}]"))
-        expected = told(weeks if kind == "week" else months, name)
-        expect_chip(tile.locator(".chip"), expected)
-        hints = tile.locator("> .hint:not(.year)")
-        expect(hints).to_have_text([expected.before] if expected.before else [])
-        expect(tile.locator(".year")).to_have_text(year_before(months, name))
-
-
-def test_front_page_compares_the_figures_of_every_team(site: Site, visit: Visit) -> None:
+    expected = news(site)
+    assert expected
     page = visit()
-    tones = set()
-    for team in TEAMS:
-        weeks = site.api(f"metrics/team/{team}/velocity")["data"]
-        months = site.api(f"metrics/team/{team}/lead-time")["data"]
-        chips = page.locator(f"tr[data-team={team}] .chip")
-        for at, name in enumerate(list(FIGURES)[:3]):
-            expected = told(weeks if FIGURES[name][0] == "week" else months, name)
-            expect_chip(chips.nth(at), expected)
-            tones.add(expected.tone)
-    assert tones >= {"plain", "noted", "better"}
+    items = page.locator("[data-news]")
+    expect(items).to_have_count(len(expected))
+    for item, (team, rows) in zip(items.all(), expected.items(), strict=True):
+        expect(item).to_have_attribute("data-news", team)
+        lines = item.locator(".trend")
+        expect(lines).to_have_count(len(rows))
+        for line, row in zip(lines.all(), rows, strict=True):
+            expect(line.get_by_role("link")).to_have_text(row["sentence"])
+            sign = "▲" if row["current_value"] > row["earlier_value"] else "▼"
+            expect(line.locator(".chip")).to_have_text(sign + WORDS[row["verdict"]])
+            expect(line.locator(".chip")).to_have_class(re.compile(rf"\b{row['verdict']}\b"))
+    first = items.first.bounding_box()
+    table = page.locator("table.teams").bounding_box()
+    assert first
+    assert table
+    assert first["y"] < table["y"]
+    shot(page, "news")
+
+
+def test_teams_without_a_change_are_listed_in_one_collapsed_line(site: Site, visit: Visit) -> None:
+    quiet = [team["name"] for team in site.api("teams")["data"] if team["id"] not in news(site)]
+    assert quiet
+    page = visit()
+    line = page.locator(".quiet-teams")
+    expect(line.get_by_role("link").first).to_be_hidden()
+    line.locator("summary").click()
+    expect(line.get_by_role("link")).to_have_text(quiet)
+
+
+def test_a_sentence_leads_to_the_charts_of_both_spans(site: Site, visit: Visit) -> None:
+    team, (row, *_) = next(iter(news(site).items()))
+    page = visit()
+    page.locator(f"[data-news={team}] .trend a").first.click()
+    view = "&view=delivery" if row["metric"] in DELIVERY else ""
+    expect(page).to_have_url(f"{site.url}?team={team}{view}&from={row['earlier_first_week']}")
+    expect(page.locator("a.column").first).to_be_visible()
+
+
+@pytest.mark.parametrize("view", ["", "&view=delivery"])
+@pytest.mark.parametrize("team", TEAMS)
+def test_team_page_shows_the_trends_of_its_view(
+    site: Site, visit: Visit, team: str, view: str
+) -> None:
+    expected = [
+        row
+        for row in trends(site, f"team={team}")
+        if row["verdict"] != "too_little_data" and (row["metric"] in DELIVERY) == bool(view)
+    ]
+    page = visit(f"?team={team}{view}")
+    lines = page.locator("[data-trend]")
+    expect(page.locator(".tile").first).to_be_visible()
+    expect(lines).to_have_count(len(expected))
+    for line, row in zip(lines.all(), expected, strict=True):
+        expect(line).to_contain_text(row["sentence"])
+        expect(line.locator(".chip")).to_contain_text(WORDS[row["verdict"]])
+
+
+def test_key_of_one_team_sees_only_the_changes_of_this_team(site: Site, visit: Visit) -> None:
+    page = visit(key=PAYMENTS_KEY)
+    expect(page.locator("tr[data-team]")).to_have_count(1)
+    expect(page.locator("[data-news]")).to_have_count(int("payments" in news(site)))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious_in_the_changes(visit: Visit, scheme: str, shot: Shot) -> None:
+    page = visit(scheme=scheme, width=375)
+    expect(page.locator("[data-news]").first).to_be_visible()
+    page.locator(".quiet-teams summary").click()
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") == 375
+    shot(page, f"news-phone-{scheme}")

@@ -103,6 +103,27 @@ export interface TeamFigures {
   lead_time: LeadTimeMonth[]
 }
 
+/** A metric of a team over the last 13 complete weeks, beside 13 earlier ones. */
+export interface Trend {
+  team_id: string
+  team_name: string
+  metric: 'merged_per_week' | 'lead_time_hours' | 'deployments_per_week' | 'change_lead_time_hours' | 'change_fail_rate'
+  compared_with: 'quarter_before' | 'year_before'
+  verdict: 'worse' | 'better' | 'as_usual' | 'too_little_data'
+  current_value: number | null
+  earlier_value: number | null
+  sample_size: number
+  earlier_sample_size: number
+  first_week: string
+  earlier_first_week: string
+  /** The trend in words. */
+  sentence: string
+}
+
+export interface Trends extends Head {
+  data: Trend[]
+}
+
 /** All null for periods in which deployments were not measured. */
 interface DeliveryFigures {
   deployments: number | null
@@ -267,6 +288,12 @@ async function fetched(path: string, key: string | null, signal?: AbortSignal): 
 export const teams = (key = apiKey.value): Promise<Teams> => ask<Teams>('teams', key)
 
 export const health = (): Promise<Health> => ask<Health>('health')
+
+/** What changed for all teams, worst first. */
+export const changes = (): Promise<Trends> => ask<Trends>('metrics/trends?verdict=worse&verdict=better')
+
+export const trendsOf = (team: string): Promise<Trends> =>
+  ask<Trends>(`metrics/trends?${new URLSearchParams({ team })}`)
 
 interface Compared<Row> extends Head {
   data: Row[]

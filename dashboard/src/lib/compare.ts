@@ -2,15 +2,11 @@
 export const FEW = 5
 export const WEEKS_BEFORE = 12
 export const MONTHS_BEFORE = 6
-const ENOUGH = 4
 
-export type Verdict = 'above' | 'below' | 'within' | 'few' | 'unknown'
-
-/** A figure compared with the same figure of earlier periods. */
+/** A figure beside the same figure of earlier periods. The verdicts on trends come from the API. */
 export interface Comparison {
   value: number | null
   prs: number
-  verdict: Verdict
   /** The number of earlier periods in the comparison. */
   periods: number
   median: number | null
@@ -25,11 +21,7 @@ export interface Point {
   prs: number
 }
 
-/**
- * Compare the last point with those before it: `above` means above all of them, `below` below all.
- * This needs no threshold; by chance alone it happens in 2 of 13 weeks.
- * Points with fewer pull requests than `needs` are ignored.
- */
+/** Compare the last point with those before it, except points with fewer pull requests than `needs`. */
 export function compare(
   points: readonly Point[],
   before: number,
@@ -42,31 +34,14 @@ export function compare(
     .filter((point) => point.value !== null && point.prs >= needs)
     .map((point) => point.value as number)
     .sort((a, b) => a - b)
-  const low = others[0] ?? null
-  const high = others.at(-1) ?? null
   return {
     ...last,
-    verdict: verdictOf(last, needs, low, high, others.length),
     periods: others.length,
     median: middle(others),
-    low,
-    high,
+    low: others[0] ?? null,
+    high: others.at(-1) ?? null,
     yearBefore,
   }
-}
-
-function verdictOf(
-  last: Point,
-  needs: number,
-  low: number | null,
-  high: number | null,
-  periods: number,
-): Verdict {
-  if (last.value === null) return 'unknown'
-  if (last.prs < needs) return 'few'
-  if (low === null || high === null || periods < ENOUGH) return 'unknown'
-  if (last.value > high) return 'above'
-  return last.value < low ? 'below' : 'within'
 }
 
 function middle(sorted: readonly number[]): number | null {

@@ -6,7 +6,7 @@ type Column = {
   [Name in keyof DeliveryMonth]: DeliveryMonth[Name] extends number | null ? Name : never
 }[keyof DeliveryMonth]
 
-/** One of DORA's five metrics: its column, the column of its sample size (`basis`) and its wording. */
+/** One of DORA's five metrics: its column, the column of its sample size (`basis`) and how it is shown. */
 export interface Metric {
   title: string
   name: Column
@@ -15,20 +15,16 @@ export interface Metric {
   format: (value: number) => string
   /** The text for null if the basis is 0. */
   none: string
-  words: { above: string; below: string }
-  /** Whether a higher value is worse; the number of deployments is not judged. */
-  isJudged: boolean
+  /** A number of deployments is never based on too few. */
+  isCount?: boolean
 }
 
-const LONGER = { above: 'Longer', below: 'Shorter' }
-const HIGHER = { above: 'Higher', below: 'Lower' }
-
 export const METRICS: Metric[] = [
-  { title: 'Change lead time', name: 'median_change_lead_time_hours', basis: 'changes_deployed', noun: 'change', format: hours, none: 'nothing deployed', words: LONGER, isJudged: true },
-  { title: 'Deployments', name: 'deployments', basis: 'deployments', noun: 'deployment', format: count, none: 'nothing deployed', words: { above: 'More', below: 'Fewer' }, isJudged: false },
-  { title: 'Change fail rate', name: 'change_fail_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
-  { title: 'Recovery time', name: 'median_recovery_hours', basis: 'failures_recovered', noun: 'recovery', format: hours, none: 'no recoveries', words: LONGER, isJudged: true },
-  { title: 'Rework rate', name: 'deployment_rework_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed', words: HIGHER, isJudged: true },
+  { title: 'Change lead time', name: 'median_change_lead_time_hours', basis: 'changes_deployed', noun: 'change', format: hours, none: 'nothing deployed' },
+  { title: 'Deployments', name: 'deployments', basis: 'deployments', noun: 'deployment', format: count, none: 'nothing deployed', isCount: true },
+  { title: 'Change fail rate', name: 'change_fail_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed' },
+  { title: 'Recovery time', name: 'median_recovery_hours', basis: 'failures_recovered', noun: 'recovery', format: hours, none: 'no recoveries' },
+  { title: 'Rework rate', name: 'deployment_rework_rate', basis: 'deployments', noun: 'deployment', format: percent, none: 'nothing deployed' },
 ]
 
 export interface Seen {
@@ -51,7 +47,7 @@ export function lastMonth(months: readonly DeliveryMonth[]): { month: DeliveryMo
     const value = month?.[metric.name] ?? null
     return {
       metric,
-      comparison: compare(whole.map(point), MONTHS_BEFORE, metric.isJudged ? FEW : 0),
+      comparison: compare(whole.map(point), MONTHS_BEFORE, metric.isCount ? 0 : FEW),
       text: value === null ? (isMeasured ? metric.none : 'not measured') : metric.format(value),
       isMeasured,
       values: whole.slice(-1 - MONTHS_BEFORE).map((row) => row[metric.name]),

@@ -3,7 +3,7 @@ import { compare, FEW, MONTHS_BEFORE, WEEKS_BEFORE, type Comparison, type Point 
 import { yearEarlier } from './periods.ts'
 
 /** A team's last complete week and month, compared with earlier ones. */
-export interface TeamTrends {
+export interface LatestFigures {
   week: string | null
   month: string | null
   merged: Comparison
@@ -13,7 +13,7 @@ export interface TeamTrends {
   weeks: VelocityWeek[]
 }
 
-export function teamTrends(weeks: VelocityWeek[], months: LeadTimeMonth[]): TeamTrends {
+export function latestFigures(weeks: VelocityWeek[], months: LeadTimeMonth[]): LatestFigures {
   const whole = weeks.filter((row) => row.is_complete)
   const wholeMonths = months.filter((row) => row.is_complete)
   const last = wholeMonths.at(-1)?.month ?? ''
