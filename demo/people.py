@@ -14,17 +14,18 @@ def words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+# Name, description and group.
 TEAMS = (
-    ("Payments", "Charging, refunds and the ledger"),
-    ("Storefront", "What shoppers see"),
-    ("Platform", "Clusters, pipelines and the tools on them"),
-    ("Mobile", "The two apps"),
-    ("Data", "Warehouse, models and reports"),
-    ("Identity", "Accounts, sessions and permissions"),
-    ("Search", None),
-    ("Logistics", None),
-    ("Support Tools", None),
-    ("Partners", None),
+    ("Payments", "Charging, refunds and the ledger", "Commerce"),
+    ("Storefront", "What shoppers see", "Commerce"),
+    ("Platform", "Clusters, pipelines and the tools on them", "Infrastructure"),
+    ("Mobile", "The two apps", "Commerce"),
+    ("Data", "Warehouse, models and reports", "Infrastructure"),
+    ("Identity", "Accounts, sessions and permissions", "Infrastructure"),
+    ("Search", None, "Commerce"),
+    ("Logistics", None, None),
+    ("Support Tools", None, None),
+    ("Partners", None, None),
 )
 FIRST = words(
     """Ada Bruno Chiara Dmitri Elif Farid Greta Hugo Ines Jamal Kaori Lena Marta Nikhil Olga
@@ -81,6 +82,7 @@ class Team:
     id: str
     name: str
     description: str | None
+    group: str | None = None
     members: list[Membership] = field(default_factory=list)
 
     def to_config(self) -> dict[str, Any]:
@@ -89,6 +91,7 @@ class Team:
             "id": self.id,
             "name": self.name,
             "description": self.description,
+            "group": self.group,
             "members": members,
         }
 
@@ -212,8 +215,11 @@ class Staff:
 
 
 def _team(number: int) -> Team:
-    name, description = TEAMS[number] if number < len(TEAMS) else (f"Team {number + 1}", None)
-    return Team(name.lower().replace(" ", "-"), name, description)
+    if number < len(TEAMS):
+        name, description, group = TEAMS[number]
+    else:
+        name, description, group = f"Team {number + 1}", None, None
+    return Team(name.lower().replace(" ", "-"), name, description, group)
 
 
 def _login(number: int, first: str, last: str) -> str:

@@ -77,7 +77,7 @@ def site(built: Path, chromium: str, server: Embedded) -> Iterator[Site]:
 
 def test_more_teams_than_one_comparison_allows_are_all_shown(visit: Visit) -> None:
     page = visit()
-    expect(page.locator("tr[data-team]")).to_have_count(TEAMS + 2)
+    expect(page.locator("tr[data-team]")).to_have_count(TEAMS + 3)
     row = page.locator(f"tr[data-team=team-{TEAMS}]")
     expect(row.locator(".figure").first).to_have_text(str(TEAMS))
     expect(row).to_contain_text(LONG)

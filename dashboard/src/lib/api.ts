@@ -13,6 +13,14 @@ export interface TeamOverview {
   members: Member[]
 }
 
+/** A group of teams, which stands where a team does; the group `all` contains every team. */
+export interface GroupOverview {
+  id: string
+  name: string
+  parent: string | null
+  teams: string[]
+}
+
 interface Head {
   as_of: string | null
   reporting_timezone: string
@@ -20,6 +28,10 @@ interface Head {
 
 export interface Teams extends Head {
   data: TeamOverview[]
+}
+
+export interface Groups extends Head {
+  data: GroupOverview[]
 }
 
 export interface VelocityWeek {
@@ -286,6 +298,8 @@ async function fetched(path: string, key: string | null, signal?: AbortSignal): 
 }
 
 export const teams = (key = apiKey.value): Promise<Teams> => ask<Teams>('teams', key)
+
+export const groups = (): Promise<Groups> => ask<Groups>('groups')
 
 export const health = (): Promise<Health> => ask<Health>('health')
 
