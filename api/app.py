@@ -25,6 +25,7 @@ from api.routes import (
     index,
     lead_time,
     pull_requests,
+    reviews,
     teams,
     trends,
     velocity,
@@ -44,6 +45,7 @@ ROUTES = (
     delivery,
     deployments,
     pull_requests,
+    reviews,
     compare,
     trends,
 )

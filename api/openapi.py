@@ -79,7 +79,7 @@ _FIRST_ID = "$response.body#/data/0/id"
 _LINKS: dict[str, dict[str, dict[str, Any]]] = {
     "teams": {
         name: {"operationId": name, "parameters": {"team_id": _FIRST_ID}}
-        for name in ("velocity", "lead_time", "delivery", "deployments", "pull_requests")
+        for name in ("velocity", "lead_time", "delivery", "deployments", "pull_requests", "reviews")
     }
     | {"compare": {"operationId": "compare", "parameters": {"team": _FIRST_ID}}},
     **{

@@ -36,6 +36,10 @@ create table marts.fct_pull_requests (
     review_hours double precision, total_hours double precision,
     additions bigint, deletions bigint, size bigint, author_id text, labels jsonb, base_ref text
 );
+create table marts.fct_pull_request_reviews (
+    review_id text, pull_request_id text, reviewer_id text, reviewer text, state text,
+    submitted_at timestamptz, is_first boolean, hours_to_review double precision
+);
 create table marts.fct_open_pull_requests (
     pull_request_id text, status text, status_since timestamptz, age_hours double precision,
     waiting_hours double precision, reviews bigint, reviewers bigint
@@ -197,6 +201,9 @@ insert into marts.fct_team_pull_requests values
 ('web', 'PR_8', 1.0, '2026-01-19T00:00Z', null),
 ('web', 'PR_9', 1.0, '2026-01-18T00:00Z', null),
 ('unassigned', 'PR_10', 1.0, '2026-01-17T00:00Z', null);
+insert into marts.fct_pull_request_reviews values
+('R_1', 'PR_1', 'U_bob', 'bob', 'commented', '2026-01-05T15:30Z', true, 6.5),
+('R_2', 'PR_1', 'U_cleo', 'cleo', 'approved', '2026-01-06T08:00Z', false, 23);
 insert into marts.fct_open_pull_requests values
 ('PR_8', 'waiting_for_review', '2026-01-19T00:00Z', 24, 24, 0, 0),
 ('PR_9', 'approved', '2026-01-19T12:00Z', 48, 12, 3, 2),

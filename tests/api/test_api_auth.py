@@ -12,7 +12,7 @@ from dora.errors import ConfigurationError, UnavailableError
 
 CORE = "/metrics/team/core/{}"
 WEB = "/metrics/team/web/{}"
-FIGURES = ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+FIGURES = ["velocity", "lead-time", "delivery", "deployments", "pull-requests", "reviews"]
 BAD = "not-a-key"
 
 

@@ -18,6 +18,7 @@ from api.routes.groups import Groups
 from api.routes.lead_time import LeadTime, LeadTimeMonth
 from api.routes.open_pull_requests import OpenPullRequest, OpenPullRequests
 from api.routes.pull_requests import MergedPullRequest, PullRequests
+from api.routes.reviews import Reviews
 from api.routes.teams import Teams
 from api.routes.trends import Trends
 from api.routes.velocity import Velocity, VelocityWeek
@@ -110,6 +111,7 @@ def test_types_and_nullability_match_the_mart(model: type[BaseModel], marts: lis
         ("/metrics/team/web/pull-requests?limit=1", PullRequests),
         ("/metrics/team/web/pull-requests?state=open", OpenPullRequests),
         ("/metrics/team/web/pull-requests?state=open&limit=1", OpenPullRequests),
+        ("/metrics/team/web/reviews", Reviews),
         ("/metrics/compare?team=web&team=core", Comparison),
         ("/metrics/compare?team=web&team=core&figures=delivery", Comparison),
         ("/metrics/trends", Trends),

@@ -8,7 +8,7 @@ from api_support import ALL_KEY, WEB_KEY, Client, settings_for
 
 from api.app import create_app
 
-FIGURES = ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+FIGURES = ["velocity", "lead-time", "delivery", "deployments", "pull-requests", "reviews"]
 TEXTS = {
     "or": "web' or '1'='1",
     "drop": "web'; drop table marts.dim_teams; --",

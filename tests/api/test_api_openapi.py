@@ -18,6 +18,7 @@ PATHS = {
     "/metrics/team/{team_id}/delivery",
     "/metrics/team/{team_id}/deployments",
     "/metrics/team/{team_id}/pull-requests",
+    "/metrics/team/{team_id}/reviews",
     "/metrics/compare",
     "/metrics/trends",
 }
@@ -73,6 +74,7 @@ def test_operation_ids_are_function_names(document):
         "delivery",
         "deployments",
         "pull_requests",
+        "reviews",
         "compare",
         "trends",
     }

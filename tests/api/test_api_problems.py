@@ -21,7 +21,7 @@ def assert_problem(answer, status: int) -> dict:
 
 
 @pytest.mark.parametrize(
-    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests", "reviews"]
 )
 def test_unknown_team_returns_404(client, figure):
     for team in ["nobody", "unassigned", "WEB", "w%00b", "%F0%9F%9A%80", "x" * 5000]:
@@ -85,7 +85,7 @@ BAD_DATES += [
 @pytest.mark.parametrize("parameter", ["from", "to"])
 @pytest.mark.parametrize("value", BAD_DATES)
 @pytest.mark.parametrize(
-    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests", "reviews"]
 )
 def test_bad_date_is_refused_and_named(no_database, figure, parameter, value):
     answer = no_database.get(f"/metrics/team/web/{figure}", params={parameter: value})
@@ -128,7 +128,7 @@ INJECTIONS = [
 
 
 @pytest.mark.parametrize(
-    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests"]
+    "figure", ["velocity", "lead-time", "delivery", "deployments", "pull-requests", "reviews"]
 )
 def test_sql_in_a_team_id_returns_404(client, figure):
     for text in INJECTIONS:

@@ -22,6 +22,7 @@ EXPECTED = {
     "/metrics/team/{team_id}/delivery": OF_A_TEAM,
     "/metrics/team/{team_id}/deployments": OF_A_TEAM,
     "/metrics/team/{team_id}/pull-requests": OF_A_TEAM,
+    "/metrics/team/{team_id}/reviews": OF_A_TEAM,
     "/metrics/compare": OF_A_TEAM,
     "/metrics/trends": OF_A_TEAM,
 }

@@ -30,6 +30,7 @@ from dora.roles import INGEST
 KEYS: dict[str, LiteralString] = {
     "fct_pull_requests": "select * from marts.fct_pull_requests",
     "fct_pull_request_labels": "select * from marts.fct_pull_request_labels",
+    "fct_pull_request_reviews": "select * from marts.fct_pull_request_reviews",
     "fct_open_pull_requests": "select * from marts.fct_open_pull_requests",
     "fct_team_pull_requests": "select * from marts.fct_team_pull_requests",
     "fct_team_velocity_weekly": "select * from marts.fct_team_velocity_weekly",

@@ -174,6 +174,7 @@ def document(built: Warehouse) -> Iterator[tuple[Client, dict[str, Any]]]:
         "/metrics/team/{team_id}/delivery",
         "/metrics/team/{team_id}/deployments",
         "/metrics/team/{team_id}/pull-requests",
+        "/metrics/team/{team_id}/reviews",
         "/metrics/compare",
     ],
 )

@@ -26,6 +26,10 @@ accounts as (
     select * from {{ ref('int_accounts_identified') }}
 ),
 
+drafts as (
+    select * from {{ ref('int_drafts_spanned') }}
+),
+
 spans as (
     select
         pull_request_id,
@@ -47,6 +51,7 @@ counted as (
         coalesce(accounts.person_id, reviews.reviewer_account_id) as reviewer_id,
         reviews.reviewer_login as reviewer,
         reviews.state,
+        spans.opened_at,
         reviews.submitted_at
     from spans
     inner join reviews
@@ -65,6 +70,48 @@ counted as (
         )
         -- A review by another account of the author does not count.
         and not coalesce(accounts.person_id = spans.author_person_id, false)
+),
+
+drafted as (
+    select
+        counted.review_id,
+        sum(
+            least(drafts.ended_at, counted.submitted_at)
+            - greatest(drafts.started_at, counted.opened_at)
+        ) as drafted
+    from counted
+    inner join drafts
+        on counted.pull_request_id = drafts.pull_request_id
+        and counted.submitted_at > drafts.started_at
+        and counted.opened_at < drafts.ended_at
+    group by counted.review_id
+),
+
+timed as (
+    select
+        counted.review_id,
+        counted.pull_request_id,
+        counted.reviewer_id,
+        counted.reviewer,
+        counted.state,
+        counted.submitted_at,
+        row_number() over (
+            partition by counted.pull_request_id
+            order by counted.submitted_at, counted.review_id
+        ) = 1 as is_first,
+        counted.submitted_at - counted.opened_at
+        - coalesce(drafted.drafted, interval '0') as time_to_review
+    from counted
+    left join drafted on counted.review_id = drafted.review_id
 )
 
-select * from counted
+select
+    review_id,
+    pull_request_id,
+    reviewer_id,
+    reviewer,
+    state,
+    submitted_at,
+    is_first,
+    {{ hours('time_to_review') }} as hours_to_review
+from timed
