@@ -61,12 +61,14 @@ _SPAN: LiteralString = """
     select
         team_id,
         {unit},
+        prs_merged,
         is_complete
     from marts.fct_team_{mart}
     union all
     select
         group_id,
         {unit},
+        prs_merged,
         is_complete
     from marts.fct_group_{mart}
 )

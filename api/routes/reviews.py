@@ -8,7 +8,14 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import TeamId, team_reader
 from api.responses import Reply
-from api.schemas import InPeriod, TeamHead, of_team, reply_with_periods
+from api.schemas import (
+    MONTHS_OF_TEAMS,
+    TEAM_PULL_REQUESTS,
+    InPeriod,
+    TeamHead,
+    of_team,
+    reply_with_periods,
+)
 
 router = APIRouter(tags=["metrics"], dependencies=[Depends(team_reader)])
 
@@ -27,7 +34,9 @@ QUERY = of_team(
             reviewed.busiest_share,
             waits.median_hours_to_first_review,
             months.is_complete
-        from marts.fct_team_lead_time_monthly as months
+        from """
+    + MONTHS_OF_TEAMS
+    + """ as months
         left join (
             select
                 reviewers.month,
@@ -37,34 +46,38 @@ QUERY = of_team(
                 / nullif(sum(reviewers.first_reviews), 0) as busiest_share
             from (
                 select
-                    shares.month,
+                    fct_team_pull_requests.month,
                     count(*) filter (where reviews.is_first) as first_reviews
-                from marts.fct_team_pull_requests as shares
+                from """
+    + TEAM_PULL_REQUESTS
+    + """
                 inner join marts.fct_pull_request_reviews as reviews
-                    on shares.pull_request_id = reviews.pull_request_id
+                    on fct_team_pull_requests.pull_request_id = reviews.pull_request_id
                 where
-                    shares.team_id = dim_teams.team_id
-                    and shares.month >= coalesce(%(first)s::date, '-infinity')
-                    and shares.month <= coalesce(%(last)s::date, 'infinity')
-                group by shares.month, reviews.reviewer_id
+                    fct_team_pull_requests.team_id = dim_teams.team_id
+                    and fct_team_pull_requests.month >= coalesce(%(first)s::date, '-infinity')
+                    and fct_team_pull_requests.month <= coalesce(%(last)s::date, 'infinity')
+                group by fct_team_pull_requests.month, reviews.reviewer_id
             ) as reviewers
             group by reviewers.month
         ) as reviewed
             on months.month = reviewed.month
         left join (
             select
-                shares.month,
+                fct_team_pull_requests.month,
                 percentile_cont(0.5) within group (order by reviews.hours_to_review)
                     as median_hours_to_first_review
-            from marts.fct_team_pull_requests as shares
+            from """
+    + TEAM_PULL_REQUESTS
+    + """
             inner join marts.fct_pull_request_reviews as reviews
-                on shares.pull_request_id = reviews.pull_request_id
+                on fct_team_pull_requests.pull_request_id = reviews.pull_request_id
             where
-                shares.team_id = dim_teams.team_id
-                and shares.month >= coalesce(%(first)s::date, '-infinity')
-                and shares.month <= coalesce(%(last)s::date, 'infinity')
+                fct_team_pull_requests.team_id = dim_teams.team_id
+                and fct_team_pull_requests.month >= coalesce(%(first)s::date, '-infinity')
+                and fct_team_pull_requests.month <= coalesce(%(last)s::date, 'infinity')
                 and reviews.is_first
-            group by shares.month
+            group by fct_team_pull_requests.month
         ) as waits
             on months.month = waits.month
         where

@@ -17,7 +17,7 @@ FILTERS = ["repository", "label", "base"]
 def sorted_marts(marts):
     """The worked example, in which PR 2 is in another repository, with labels and branches."""
     marts.run("update marts.fct_pull_requests set repository = 'acme/lib' where number = 2")
-    marts.run("update marts.fct_pull_requests set labels = '[\"bug\", \"ui\"]' where number = 1")
+    marts.run('update marts.fct_pull_requests set labels = \'["bug", "ui"]\' where number = 1')
     marts.run("update marts.fct_pull_requests set labels = '[]' where number = 2")
     marts.run("update marts.fct_pull_requests set base_ref = 'release' where number in (2, 8)")
     return marts

@@ -1,7 +1,11 @@
 """Groups: their list, their figures in place of a team's, and who may read them."""
 
+from typing import Any
+
 import pytest
-from api_support import WEB_KEY, Client
+from api_support import WEB_KEY, Client, settings_for
+
+from api.app import create_app
 
 PATHS = ["velocity", "lead-time", "delivery", "delivery?unit=month", "deployments", "pull-requests"]
 
@@ -54,6 +58,26 @@ def test_groups_and_teams_are_compared_together(client):
     assert [one["team"]["id"] for one in answer["data"]] == ["web", "all", "eng.site"]
     merged = [sum(week["prs_merged"] for week in one["velocity"]) for one in answer["data"]]
     assert merged == [2, 3, 2]
+
+
+def test_open_pull_requests_and_reviews_of_all_teams_are_those_of_the_teams(demo):
+    app = create_app(settings_for(demo.url))
+    client = Client(app)
+
+    def rows(team: str, path: str) -> list[dict[str, Any]]:
+        return client.get(f"/metrics/team/{team}/{path}").json()["data"]
+
+    teams = [team["id"] for team in client.get("/teams").json()["data"]]
+    path = "pull-requests?state=open&limit=1000"
+    opened = [row["url"] for row in rows("all", path)]
+    assert len(opened) == len(set(opened)) > 0
+    assert set(opened) == {row["url"] for team in teams for row in rows(team, path)}
+    reviewed = {row["month"]: row["prs_reviewed"] for row in rows("all", "reviews")}
+    for team in teams:
+        for row in rows(team, "reviews"):
+            assert row["prs_reviewed"] <= reviewed[row["month"]]
+    assert sum(reviewed.values()) > 0
+    app.state.marts.close()
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -11,6 +11,7 @@ export interface TeamOverview {
   name: string
   description: string | null
   members: Member[]
+  isGroup?: boolean
 }
 
 /** A group of teams, which stands where a team does; the group `all` contains every team. */

@@ -15,5 +15,5 @@ function asTeam({ id, name, teams: ids }: GroupOverview, teams: readonly TeamOve
   const members = within
     .flatMap((team) => team.members)
     .map((member) => [member.github_username.toLowerCase(), member] as const)
-  return { id, name, description: counted(within.length, 'team'), members: [...new Map(members).values()] }
+  return { id, name, description: counted(within.length, 'team'), members: [...new Map(members).values()], isGroup: true }
 }
