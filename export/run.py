@@ -15,7 +15,7 @@ from dora.errors import ConfigurationError
 from dora.roles import READER
 from export.destination import Destination
 from export.marts import LAYOUT, Mart, Partition, read_marts
-from export.parquet import schema_of, write
+from export.parquet import read_ahead, schema_of, write
 
 # Any number that nothing else in this database uses as a lock: see dora.roles, ingest.lock and
 # transform.dbt_runner.
@@ -151,15 +151,16 @@ class _Writer:
         with self.connection.cursor().copy(mart.rows(due, is_all)) as copy:
             # Each element is a line: Postgres sends one row per message.
             rows = iter(copy)
+            groups = read_ahead(rows, [partition.rows for partition in due])
             for partition in due:
                 path = self.scratch / "part.parquet"
-                write(path, rows, partition.rows, schema)
+                write(path, groups, partition.rows, schema)
                 size = path.stat().st_size
                 self.destination.put(path, partition.name)
                 self.sizes[partition.name] = size
                 self.exported.files += 1
                 self.exported.size += size
-            if next(rows, None) is not None:
+            if next(groups, None) is not None or next(rows, None) is not None:
                 raise RuntimeError(f"{mart.name} has more rows than its partitions")
 
     def _describe(self, partition: Partition) -> dict[str, Any]:
