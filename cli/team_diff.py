@@ -62,7 +62,7 @@ sides as (
         split_part(rollup.team_id, ':', 1) as side,
         split_part(rollup.team_id, ':', 2) as team_id,
         rollup.{period} as period,
-        to_jsonb(rollup) - array['team_id', {name}] as figures
+        to_jsonb(rollup) - array['team_id', 'is_group', {name}] as figures
     from {rows} as rollup
 )
 

@@ -141,15 +141,17 @@ def _groups(draw: st.DrawFn, keys: list[datetime]) -> Row:
 def _pull_requests(draw: st.DrawFn, people: list[Row], keys: list[datetime]) -> Row:
     at = st.builds(lambda key, step: key + step, st.sampled_from(keys), st.sampled_from(STEPS))
     created_at, ended_at = sorted([draw(at), draw(at)])
-    state = draw(st.sampled_from(["MERGED", "MERGED", "MERGED", "MERGED", "CLOSED", "OPEN"]))
-    reviews = st.lists(_reviews(people, [created_at, ended_at, *keys]), max_size=3)
+    state = draw(st.sampled_from(["MERGED"] * 4 + ["CLOSED", "OPEN", "OPEN"]))
+    # The status of an open pull request depends on several reviews.
+    most = 8 if state == "OPEN" else 3
+    reviews = st.lists(_reviews(people, [created_at, ended_at, *keys]), max_size=most)
     events = st.lists(st.tuples(st.booleans(), at), max_size=3)
     return {
         "repository": draw(st.sampled_from(REPOSITORIES)),
         "title": "A change",
         **draw(_accounts(people)),
         "state": state,
-        "is_draft": draw(st.booleans()),
+        "is_draft": draw(st.sampled_from([True, False, False])),
         "created_at": created_at.isoformat(),
         "closed_at": ended_at.isoformat() if state != "OPEN" else None,
         "merged_at": ended_at.isoformat() if state == "MERGED" else None,

@@ -46,10 +46,10 @@ dated as (
             -- GitHub does not say when a review was dismissed.
             when reviewed.has_dismissal is not true
                 then greatest(
-                    pull_requests.created_at,
-                    switched.last_switched_at,
-                    decided.decided_at
-                )
+                        pull_requests.created_at,
+                        switched.last_switched_at,
+                        decided.decided_at
+                    )
         end as status_since,
         pull_requests.created_at,
         coalesce(reviewed.reviews, 0) as reviews,
@@ -69,11 +69,10 @@ described as (
         dated.status,
         dated.status_since,
         -- Some repositories may be loaded further than `as_of`.
-        {{ hours("greatest(build.as_of - dated.created_at, interval '0')") }}
-            as age_hours,
+        {{ hours("greatest(build.as_of - dated.created_at, '0')") }} as age_hours,
         case
             when dated.status_since is not null
-                then {{ hours("greatest(build.as_of - dated.status_since, interval '0')") }}
+                then {{ hours("greatest(build.as_of - dated.status_since, '0')") }}
         end as waiting_hours,
         dated.reviews,
         dated.reviewers
