@@ -85,6 +85,17 @@
     inner join {{ due }} as due on changes.pull_request_id = due.pull_request_id
 {%- endmacro %}
 
+{#- Whether this run of an incremental model computes a pull request: in a full refresh
+    all, otherwise those in int_deliveries_due, which dbt then builds first. -#}
+{% macro is_recomputed() -%}
+    {%- set due = ref("int_deliveries_due") -%}
+    {%- if is_incremental() -%}
+        pull_request_id in (select due.pull_request_id from {{ due }} as due)
+    {%- else -%}
+        true
+    {%- endif -%}
+{%- endmacro %}
+
 {#- Runs before rows are appended to an incremental table. -#}
 {% macro delete_due_rows(column="pull_request_id") -%}
     {%- if is_incremental() -%} delete from {{ this }} where {{ is_due(column) }} {%- endif -%}

@@ -13,7 +13,6 @@
     )
 }}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with recursive
 
 deployments as (
@@ -22,12 +21,7 @@ deployments as (
 
 changes as (
     select * from {{ ref('int_changes_listed') }}
-    {%- if is_incremental() %}
-        where pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+    where {{ is_recomputed() }}
 ),
 
 -- The last position of each line of the graph that a deployment contains; the default

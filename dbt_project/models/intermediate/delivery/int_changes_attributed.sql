@@ -13,19 +13,13 @@
 }}
 {%- set timezone = reporting_timezone() %}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 delivered as (
     select * from {{ ref('int_changes_delivered') }}
     where
         deployed_at is not null
-    {%- if is_incremental() %}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+        and {{ is_recomputed() }}
 ),
 
 attributions as (
@@ -63,10 +57,7 @@ former as (
     from {{ this if is_incremental() else 'attributed' }}
     where
         {{ is_incremental() | lower }}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
+        and {{ is_recomputed() }}
     except
     select
         team_id,

@@ -10,7 +10,6 @@
     )
 }}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 pull_requests as (
@@ -18,12 +17,7 @@ pull_requests as (
     where
         merged_at is not null
         and vanished_at is null
-    {%- if is_incremental() %}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+        and {{ is_recomputed() }}
 ),
 
 commits as (
@@ -32,12 +26,7 @@ commits as (
 
 listed as (
     select * from {{ ref('int_changes_listed') }}
-    {%- if is_incremental() %}
-        where pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+    where {{ is_recomputed() }}
 ),
 
 deployments as (
@@ -46,12 +35,7 @@ deployments as (
 
 added as (
     select * from {{ ref('int_changes_added') }}
-    {%- if is_incremental() %}
-        where pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+    where {{ is_recomputed() }}
 ),
 
 measured_targets as (

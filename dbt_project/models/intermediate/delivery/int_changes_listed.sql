@@ -9,7 +9,6 @@
     )
 }}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 targets as (
@@ -33,12 +32,7 @@ merged as (
     where
         merged_at is not null
         and vanished_at is null
-    {%- if is_incremental() %}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+        and {{ is_recomputed() }}
 ),
 
 -- The files of changes that have to be known; null until they are loaded.

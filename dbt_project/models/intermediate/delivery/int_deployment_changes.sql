@@ -13,7 +13,6 @@
     )
 }}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 deployments as (
@@ -24,12 +23,7 @@ changes as (
     select * from {{ ref('int_changes_added') }}
     where
         is_counted
-    {%- if is_incremental() %}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+        and {{ is_recomputed() }}
 ),
 
 moved as (
@@ -70,10 +64,7 @@ former as (
     from {{ this if is_incremental() else 'listed' }}
     where
         {{ is_incremental() | lower }}
-        and pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
+        and {{ is_recomputed() }}
     except
     select
         deployment_id,

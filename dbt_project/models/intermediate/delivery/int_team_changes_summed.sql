@@ -9,7 +9,6 @@
     )
 }}
 
--- depends_on: {{ ref('int_deliveries_due') }}
 with
 
 changes as not materialized (
@@ -22,12 +21,7 @@ changed as (
         week,
         month
     from changes
-    {%- if is_incremental() %}
-        where pull_request_id in (
-            select due.pull_request_id
-            from {{ ref('int_deliveries_due') }} as due
-        )
-    {%- endif %}
+    where {{ is_recomputed() }}
 ),
 
 periods as (
