@@ -105,8 +105,8 @@ listed as (
     left join commits
         on merged.repository_id = commits.repository_id
         and merged.merge_commit_sha = commits.commit_sha
-    -- A target without a filter has every change; a change that no filter claims belongs
-    -- to every target, and so does one with more files than GitHub lists.
+    -- A target without a filter has every change. A change that no filter claims
+    -- belongs to every target, and so does one with more files than GitHub lists.
     where
         coalesce(targets.labels, targets.path_patterns) is null
         or claimed.pull_request_id is not null
