@@ -79,7 +79,7 @@ class Work:
 def draft_from_github(organisation: str, teams: Iterable[GitHubTeam]) -> list[Team]:
     """Return a draft of the teams with members, in groups named after the teams above them.
 
-    A team above with members of its own has an id that no group may have; it is in the description.
+    No group may have the id of a team: a team above that has members is named in the description.
 
     GitHub does not say when somebody joined, but not before the team was created. Somebody in
     several teams counts equally in each. Raises `ConfigurationError` for unusable ids, and if there

@@ -111,10 +111,11 @@ def _plain(team: "Team") -> dict[str, Any]:
 def _plain_groups(team: "Team") -> dict[str, Any]:
     if team.group is not None:
         return {"group": team.group}
-    windows = []
+    windows: list[dict[str, Any]] = []
     for window in team.groups:
         dates = {"joined_at": window.joined_at, "left_at": window.left_at}
-        windows.append({"path": window.path} | {k: _day(at) for k, at in dates.items() if at})
+        days = {name: _day(at) for name, at in dates.items() if at}
+        windows.append({"path": window.path, **days})
     return {"groups": windows} if windows else {}
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from api import openapi
 from api.auth import Reader, expect_reader_of
+from api.database import FromMarts
 from api.responses import Found, Reply, found_rows
 from api.schemas import Head, storable, unknown_team
 from api.trend_sentences import sentence
@@ -128,6 +129,7 @@ class Trends(Head):
 
 async def asked_teams(
     reader: Reader,
+    marts: FromMarts,
     team: Annotated[
         list[str],
         Query(
@@ -139,8 +141,7 @@ async def asked_teams(
     ],
 ) -> list[str]:
     """Dependency: the requested teams. Raises `ProblemError` 403 if the key may not read one."""
-    for team_id in team:
-        expect_reader_of(team_id, reader)
+    await expect_reader_of(team, reader, marts)
     return team
 
 
