@@ -31,15 +31,20 @@ from starlette.requests import Request
 # over these rows, the sum of each column named here.
 TOOLS: dict[str, tuple[str, ...]] = {
     "teams": (),
+    "groups": (),
+    "trends": (),
     "velocity": ("prs_merged",),
     "lead_time": ("prs_merged",),
     "delivery": ("deployments", "changes_deployed"),
     "deployments": (),
     "pull_requests": (),
+    "reviews": ("prs_merged",),
 }
 INSTRUCTIONS = (
     "Figures about how the work of software teams flows and reaches production. Call `teams` "
-    "first for the ids. Give `from` and `to`: an answer without them covers the whole history. To "
+    "first for the ids, `trends` for what changed, `pull_requests` with `state` open for what is "
+    "stuck. `all` and the ids of `groups` stand in place of a team's, except in `trends`. Give "
+    "`from` and `to`: an answer without them covers the whole history. To "
     "explain a figure, pass the `from` and `to` of its week or month to `pull_requests` (velocity "
     "and lead time) or `deployments` (delivery), and link the rows. Each answer has `definitions` "
     "of its columns, `as_of` (how far the data is loaded) and `sample_size`; mention them with a "

@@ -124,7 +124,8 @@ def test_tools_are_read_only_and_described_by_the_api(stdio, client):
         for parameter in tool.input_schema["properties"].values():
             assert parameter["description"]
     velocity = next(tool for tool in tools if tool.name == "velocity").input_schema
-    assert set(velocity["properties"]) == {"team_id", "from", "to"}
+    filters = {"repository", "label", "base"}
+    assert set(velocity["properties"]) == {"team_id", "from", "to", *filters}
     assert velocity["required"] == ["team_id"]
 
 
@@ -177,13 +178,32 @@ def test_every_tool_answers_and_unknown_sample_sizes_are_null(stdio):
     assert json.loads(empty.content[0].text)["data"] == []
 
 
+def test_trends_open_pull_requests_reviews_and_groups_are_the_apis(stdio, client):
+    cases = {
+        "/groups": ("groups", {}),
+        "/metrics/trends?verdict=worse&verdict=better": (
+            "trends",
+            {"verdict": ["worse", "better"]},
+        ),
+        "/metrics/team/web/pull-requests?state=open": (
+            "pull_requests",
+            {"team_id": "web", "state": "open"},
+        ),
+        "/metrics/team/all/reviews": ("reviews", {"team_id": "all"}),
+    }
+    for path, result in zip(cases, ask(stdio(), *cases.values()), strict=True):
+        data = client.get(path).json()["data"]
+        assert data
+        assert result.structured_content["data"] == data
+
+
 def test_bad_arguments_are_refused_with_the_reason(stdio):
     cases = {
         "There is no team 'wbe'": ("velocity", {"team_id": "wbe"}),
         "from: should be a date like 2026-01-31": ("velocity", WEEK | {"from": "5 January"}),
         "fron: is unknown; did you mean from?": ("velocity", WEEK | {"fron": "2026-01-05"}),
         "team_id is required": ("velocity", {"from": "2026-01-05"}),
-        "team_id is required: The team's": ("velocity", {"team_id": ["web"]}),
+        "team_id is required: The `id`": ("velocity", {"team_id": ["web"]}),
         "There is nothing at this path": ("velocity", {"team_id": "../teams"}),
         "this path takes no parameters": ("teams", {"team_id": "web"}),
         "limit: ": ("pull_requests", WEEK | {"limit": {"a": 1}}),
