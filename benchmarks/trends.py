@@ -1,6 +1,6 @@
 """The verdicts on planted changes and on shuffled weeks, beside two simpler rules.
 
-The weeks are those of real repositories (`../shared/real`) and of the demo. Each stretch of
+The weeks are those of real repositories (`tests/reference/data`) and of the demo. Each stretch of
 65 weeks is shuffled, by week or in blocks of four weeks, so that nothing in it is a trend. Then a
 change is planted.
 """
@@ -20,7 +20,7 @@ from typing import NamedTuple
 from demo.organisation import generate
 from tests.reference.trends import COUNT, HOURS, RATIO, Metric, Weeks, statistic, verdict
 
-REAL = Path(__file__).resolve().parents[2] / "shared" / "real"
+REAL = Path(__file__).resolve().parents[1] / "tests" / "reference" / "data" / "lead_times.json.gz"
 WEEK_SECONDS = 7 * 24 * 3600
 STRETCH, QUARTER, YEAR = 65, 13, 52
 TRIALS = 400
@@ -57,11 +57,7 @@ CHANGES = [
 
 def measure(_: Path) -> None:
     """Print the share of false alarms and of planted changes found, for each rule."""
-    if not REAL.is_dir():
-        print(f"trends: real repositories are not measured, because {REAL} is absent")
-    sources = {"a company": list(_demo_teams())}
-    if REAL.is_dir():
-        sources["open source"] = list(_real_teams())
+    sources = {"a company": list(_demo_teams()), "open source": list(_real_teams())}
     for title, metric in (("lead time", HOURS), ("merged per week", COUNT)):
         for source, teams in sources.items():
             print(f"trends: {title}, {source}: per cent of {TRIALS} stretches of 65 weeks")
@@ -111,21 +107,8 @@ def _demo_teams() -> Iterator[list[list[float]]]:
 
 def _real_teams() -> Iterator[list[list[float]]]:
     """The hours of the pull requests of each week, of a repository or a group of authors."""
-    merged: dict[str, list[tuple[float, float]]] = defaultdict(list)
-    for row in _rows("ietf"):
-        if row["merged_at"]:
-            merged[row["repository"]].append((_at(row["created_at"]), _at(row["merged_at"])))
-    for row in _rows("datasette"):
-        if row["first_authored_at"]:
-            span = _at(row["first_authored_at"]), _at(row["committed_at"])
-            merged["datasette"].append(span)
-    # A repository with many authors, as five teams.
-    for row in _rows("devlake"):
-        if row["first_authored_at"] and row["author"]:
-            group = int(row["author"].rpartition("-")[2]) % 5
-            span = _at(row["first_authored_at"]), _at(row["committed_at"])
-            merged[f"devlake {group}"].append(span)
-    yield from map(_by_week, merged.values())
+    for team in json.loads(gzip.decompress(REAL.read_bytes())):
+        yield [[seconds / 3600 for seconds in week] for week in team]
 
 
 def _by_week(pulls: list[tuple[float, float]]) -> list[list[float]]:
@@ -134,11 +117,6 @@ def _by_week(pulls: list[tuple[float, float]]) -> list[list[float]]:
     for (begin, end), week in zip(pulls, ends, strict=True):
         weeks[week - min(ends)].append(max(0.0, end - begin) / 3600)
     return weeks
-
-
-def _rows(name: str) -> Iterator[dict[str, str]]:
-    with gzip.open(REAL / f"{name}_pull_requests.jsonl.gz", "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
 
 
 def _at(text: str) -> float:
