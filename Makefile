@@ -32,7 +32,7 @@ $(READY): $(LOCK) pyproject.toml
 dashboard: $(DASHBOARD) ## build the dashboard, with Node from a Python wheel
 	@:
 
-$(DASHBOARD): $(READY) docs/metrics.md docs/open.md $(shell find dashboard -type f -not -path '*/node_modules*' -not -path '*/dist/*')
+$(DASHBOARD): $(READY) docs/metrics.md docs/open.md docs/reviews.md $(shell find dashboard -type f -not -path '*/node_modules*' -not -path '*/dist/*')
 	@PATH="$(abspath $(BIN)):$$PATH"; cd dashboard && npm ci --silent --no-progress --fetch-retries=1 && npm run --silent build -- --logLevel warn
 	@touch $@
 

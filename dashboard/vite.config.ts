@@ -18,7 +18,7 @@ function fontLicence(): Plugin {
   }
 }
 
-const pages = ['metrics', 'open'].map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
+const pages = ['metrics', 'open', 'reviews'].map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
 
 export default defineConfig({
   // Relative, because the page may be served below the path of an API Gateway stage.

@@ -17,6 +17,7 @@ OF_A_TEAM = {"200", "401", "404", "422"}
 EXPECTED = {
     "/health": {"200"},
     "/teams": {"200", "401"},
+    "/groups": {"200", "401"},
     "/metrics/team/{team_id}/velocity": OF_A_TEAM,
     "/metrics/team/{team_id}/lead-time": OF_A_TEAM,
     "/metrics/team/{team_id}/delivery": OF_A_TEAM,

@@ -41,7 +41,7 @@ def test_query_finds_rows(sql: str, demo: Database) -> None:
 
 
 def test_there_is_a_query_for_each_tool_and_one_login() -> None:
-    assert len(QUERIES) == 6
+    assert len(QUERIES) == 7
     assert len(BLOCKS) == len(QUERIES) + 1
 
 

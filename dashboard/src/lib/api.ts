@@ -227,6 +227,21 @@ export interface Deployment {
   incidents: LinkedIncident[]
 }
 
+export interface ReviewMonth {
+  month: string
+  prs_merged: number
+  prs_reviewed: number
+  unreviewed_share: number | null
+  reviewers: number
+  busiest_share: number | null
+  median_hours_to_first_review: number | null
+  is_complete: boolean
+}
+
+export interface Reviews extends Head {
+  data: ReviewMonth[]
+}
+
 export interface Health {
   as_of: string | null
   /** Whether this is demo data. */
@@ -357,6 +372,10 @@ export const pullRequests = (team: string, from: string, to: string): Promise<Li
 /** The open pull requests, oldest first. */
 export const openPullRequests = (team: string): Promise<OpenPullRequests> =>
   listed(team, 'pull-requests', { state: 'open', limit: '1000' })
+
+/** How the pull requests merged in each month were reviewed. */
+export const reviews = (team: string): Promise<Reviews> =>
+  ask<Reviews>(`metrics/team/${encodeURIComponent(team)}/reviews`)
 
 /** The deployments of the days `from` to `to`, newest first. */
 export const deployments = (team: string, from: string, to: string): Promise<Listed<Deployment>> =>

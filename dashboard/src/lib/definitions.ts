@@ -5,7 +5,7 @@ export interface Piece {
   isCode: boolean
 }
 
-/** The definition of a figure in docs/metrics.md or docs/open.md, in pieces of prose and code. */
+/** The definition of a figure in docs/metrics.md, docs/open.md or docs/reviews.md, in pieces of prose and code. */
 export function definition(name: string): Piece[] {
   return (all[name] ?? '')
     .split('`')
