@@ -8,6 +8,7 @@ import typer
 from cli.build import build
 from cli.db import app as db
 from cli.deployments import app as deployments
+from cli.digest import digest
 from cli.export import export
 from cli.incidents import app as incidents
 from cli.ingest import ingest
@@ -31,6 +32,7 @@ app.command()(retry)
 app.command()(serve)
 app.command()(mcp)
 app.command()(export)
+app.command()(digest)
 app.add_typer(db, name="db")
 app.add_typer(teams, name="teams")
 app.add_typer(deployments, name="deployments")

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 # At most this many objects of others are named; there may be thousands.
 _NAMED = 20
 _SNAPSHOTS = re.compile(r"^  - name: (\w+)$", re.MULTILINE)
-# Every table that the ingest loads: dora has to know them if the ingest is not installed.
+# Every table that the ingest loads, which dora has to know if the ingest is not installed, and the
+# table of `dora digest`.
 RAW_TABLES = frozenset(
     {
         *("repositories", "pull_requests", "pull_request_reviews", "pull_request_draft_events"),
         *("user_logins", "teams", "team_memberships", "team_groups", "settings"),
         *("commits", "deployments", "deployment_statuses", "releases", "tags", "workflow_runs"),
         *("pull_request_files", "incidents", "delivery_coverage"),
-        *("ingest_runs", "ingest_failures"),
+        *("ingest_runs", "ingest_failures", "digests"),
     }
 )
 _OBJECTS = """

@@ -43,6 +43,7 @@ class Settings(BaseSettings):
     api_keys: SecretStr | None = None
     api_keys_secret_arn: str | None = None
     dlq_url: str | None = None
+    digest_to: SecretStr | None = None
     dora_home: Path = Path(".dora")
     dora_schema_prefix: str = ""
     log_level: str = "INFO"

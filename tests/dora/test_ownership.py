@@ -93,8 +93,8 @@ def refused(database: Database) -> str:
     return str(refusal.value)
 
 
-def test_raw_tables_list_every_table_of_the_ingest() -> None:
-    assert TABLES.keys() == RAW_TABLES
+def test_raw_tables_list_every_table_of_the_ingest_and_of_the_digest() -> None:
+    assert TABLES.keys() | {"digests"} == RAW_TABLES
 
 
 @pytest.mark.parametrize("schema", OWNERS)
