@@ -11,6 +11,7 @@ import typer
 from cli.build import build_once
 from cli.console import say, set_up_logging
 from cli.db import prepare
+from cli.digest import digest_faults, send_weekly
 from cli.ingest import ingest_once
 from cli.schedule import parse_interval, run_every
 from cli.serve import HOST, PORT, listen, serve_marts
@@ -53,6 +54,8 @@ def run(
             " showing the demo organisation, in a separate database."
         )
         demo = True
+    if not demo:
+        faults += digest_faults(settings)
     listening = listen(host, port) if serve else None
     if interval is not None and listening is not None:
         _stay_up(settings, faults, listening, interval, is_demo=demo)
@@ -68,6 +71,8 @@ def run(
     database = prepare(settings)
     build_once(database, settings.dora_home)
     print_summary(database)
+    if not demo:
+        exit_code = exit_code or send_weekly(settings, database)
     if demo:
         say("`dora db url --demo` prints the demo's database; `dora serve --demo` serves it again.")
     if listening is not None:

@@ -17,6 +17,7 @@ from demo.github import GitHub
 from demo.organisation import Organisation, generate
 from demo.server import Server, serve
 from dora.database import Database
+from tests.webhook import Webhook
 from transform.dbt_runner import LOCK
 
 TOKEN = "ghp_not_to_be_shown_anywhere"
@@ -108,6 +109,29 @@ def test_settings_of_other_dlt_and_dbt_projects_are_ignored(dora: Dora, tmp_path
     assert done.returncode == 0, done.stderr
     assert "200 pull requests" in done.stdout
     assert "unit test" not in done.stdout
+
+
+def test_run_sends_the_digest_of_a_week_once(dora: Dora) -> None:
+    webhook = Webhook()
+    to = f"json://{webhook.address}/{TOKEN}"
+    done = dora("run", "--no-serve", DIGEST_TO=to)
+    assert done.returncode == 0, done.stderr
+    assert " was sent to destination 1 (json://…)\n" in done.stdout
+    assert TOKEN not in done.stdout + done.stderr
+    (message,) = webhook.received
+    assert message["title"].startswith("All teams: week of ")
+    # A refused digest does not end the run before it serves, but sets its exit code.
+    done = dora("run", "--no-serve", DIGEST_TO=f"{to},json://{webhook.address}/403")
+    assert done.returncode == 1
+    assert len(webhook.received) == 2
+    assert dora("run", "--no-serve", DIGEST_TO=to).returncode == 0
+    assert len(webhook.received) == 2
+    webhook.close()
+    done = dora("run", "--no-serve", DIGEST_TO=f"nope://{TOKEN}", GITHUB_PAT=None)
+    assert done.returncode == 2
+    assert "destination 1 (nope://…) is not a URL" in done.stderr
+    assert "GITHUB_PAT" in done.stderr
+    assert TOKEN not in done.stdout + done.stderr
 
 
 def test_every_configuration_fault_is_reported_at_once(dora: Dora) -> None:
