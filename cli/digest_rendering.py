@@ -66,7 +66,8 @@ def render(digest: Digest, form: Format, *, heading: bool = True) -> str:
 
 def subject(digest: Digest) -> str:
     """Return the title of a message, in plain text."""
-    return f"{_one_line(digest.team.name)}: week of {digest.week:%-d %B %Y}"
+    week = digest.week
+    return f"{_one_line(digest.team.name)}: week of {week.day} {week:%B %Y}"
 
 
 @cache
@@ -79,8 +80,6 @@ def _environment(form: Format) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES, encoding="utf-8"),
         finalize=finalize,
-        # Otherwise macros would return text, and escape it twice.
-        autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

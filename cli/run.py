@@ -72,7 +72,9 @@ def run(
     build_once(database, settings.dora_home)
     print_summary(database)
     if not demo:
-        exit_code = exit_code or send_weekly(settings, database)
+        # Also if some repositories failed: the digest covers what is loaded completely.
+        sent = send_weekly(settings, database)
+        exit_code = exit_code or sent
     if demo:
         say("`dora db url --demo` prints the demo's database; `dora serve --demo` serves it again.")
     if listening is not None:

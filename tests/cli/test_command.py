@@ -111,8 +111,9 @@ def test_settings_of_other_dlt_and_dbt_projects_are_ignored(dora: Dora, tmp_path
     assert "unit test" not in done.stdout
 
 
-def test_run_sends_the_digest_of_a_week_once(dora: Dora) -> None:
+def test_run_sends_the_digest_of_a_week_once(dora: Dora, hub: Server) -> None:
     webhook = Webhook()
+    repositories = ",".join(found.name_with_owner for found in hub.github.repositories())
     to = f"json://{webhook.address}/{TOKEN}"
     done = dora("run", "--no-serve", DIGEST_TO=to)
     assert done.returncode == 0, done.stderr
@@ -124,8 +125,13 @@ def test_run_sends_the_digest_of_a_week_once(dora: Dora) -> None:
     done = dora("run", "--no-serve", DIGEST_TO=f"{to},json://{webhook.address}/403")
     assert done.returncode == 1
     assert len(webhook.received) == 2
-    assert dora("run", "--no-serve", DIGEST_TO=to).returncode == 0
-    assert len(webhook.received) == 2
+    # A failed repository does not keep the digest back.
+    also = {"REPOSITORIES": f"{repositories},{repositories.split('/')[0]}/gone"}
+    done = dora("run", "--no-serve", DIGEST_TO=f"{to}/new", **also)
+    assert done.returncode == 1
+    assert len(webhook.received) == 3, done.stderr
+    dora("run", "--no-serve", DIGEST_TO=to)
+    assert len(webhook.received) == 3
     webhook.close()
     done = dora("run", "--no-serve", DIGEST_TO=f"nope://{TOKEN}", GITHUB_PAT=None)
     assert done.returncode == 2
