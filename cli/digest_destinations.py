@@ -19,6 +19,7 @@ from dora.errors import ConfigurationError
 from dora.remote_config import read_reference
 from dora.settings import Settings
 
+SECONDS = 30.0
 _SCHEMA = re.compile(r"([a-z][a-z0-9+.-]{0,30})://", re.IGNORECASE)
 # A comma inside of a URL, as in `mailto://…?to=a@acme.example,b@acme.example`, separates nothing.
 _SEPARATOR = re.compile(r"[,\s]+(?=[a-z][a-z0-9+.-]*://)", re.IGNORECASE)
@@ -116,11 +117,12 @@ def configured_destinations(settings: Settings) -> list[Destination]:
     text = settings.digest_to.get_secret_value().strip()
     if text.startswith(("s3://", "ssm:")) or not (text.startswith("[") or _SCHEMA.search(text)):
         text = read_reference(text, "DIGEST_TO").strip()
-    return parse_destinations(_urls(text), "DIGEST_TO")
+    return parse_destinations([text], "DIGEST_TO")
 
 
-def parse_destinations(urls: Sequence[str], setting: str) -> list[Destination]:
-    """Return the destinations of these URLs, each once; `setting` names them in the error."""
+def parse_destinations(texts: Sequence[str], setting: str) -> list[Destination]:
+    """Return the destinations in these texts, each once; `setting` names them in the error."""
+    urls = [url for text in texts for url in _urls(text, setting)]
     found: list[Destination] = []
     faults = []
     for number, url in enumerate(dict.fromkeys(urls), start=1):
@@ -142,6 +144,11 @@ def parse_destinations(urls: Sequence[str], setting: str) -> list[Destination]:
             )
             continue
         service.retry = 0
+        # Apprise would wait four seconds. A timeout leaves it open whether the message has arrived.
+        if "cto=" not in url:
+            service.socket_connect_timeout = SECONDS
+        if "rto=" not in url:
+            service.socket_read_timeout = SECONDS
         if isinstance(service, NotifySlack):
             # Without blocks, Apprise escapes our text again and turns names into mentions.
             service.use_blocks = True
@@ -152,15 +159,15 @@ def parse_destinations(urls: Sequence[str], setting: str) -> list[Destination]:
     return found
 
 
-def _urls(text: str) -> list[str]:
+def _urls(text: str, setting: str) -> list[str]:
     if not text.startswith("["):
-        return [url for url in _SEPARATOR.split(text) if url.strip(", \n")]
+        return _SEPARATOR.split(text.strip(", \n"))
     try:
         found = json.loads(text)
     except ValueError:
         found = None
     if not isinstance(found, list) or not all(isinstance(each, str) for each in found):
-        raise ConfigurationError("DIGEST_TO is not a JSON array of texts")
+        raise ConfigurationError(f"{setting} is not a JSON array of texts")
     return [url.strip() for url in found]
 
 

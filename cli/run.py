@@ -72,7 +72,7 @@ def run(
     build_once(database, settings.dora_home)
     print_summary(database)
     if not demo:
-        # Also if some repositories failed: the digest covers what is loaded completely.
+        # Also if some repositories failed: the digest is about completely loaded weeks.
         sent = send_weekly(settings, database)
         exit_code = exit_code or sent
     if demo:

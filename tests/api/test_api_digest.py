@@ -393,6 +393,33 @@ def test_slack_gets_our_text_unchanged(
         }
 
 
+def test_teams_gets_a_card_with_markdown(dora: Dora, tmp_path: Path) -> None:
+    certificate = tmp_path / "server.pem"
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-keyout", certificate, "-out", tmp_path / "server.crt"),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    with certificate.open("ab") as file:
+        file.write((tmp_path / "server.crt").read_bytes())
+    webhook = Webhook(certificate)
+    to = f"workflows://{webhook.address}/{TOKEN}/{TOKEN}?verify=no"
+    done = dora("--team", "web", DIGEST_TO=to, LOG_LEVEL="DEBUG")
+    webhook.close()
+    assert done.returncode == 0, done.stderr
+    assert TOKEN not in done.stdout + done.stderr
+    (message,) = webhook.received
+    title, text = (
+        block for block in message["attachments"][0]["content"]["body"] if "text" in block
+    )
+    assert title["text"] == "Web: week of 12 January 2026"
+    assert text["text"].startswith(f"- Worse: {WORSE}\n\n")
+    assert "[Ready](https://github.com/acme/lib/pull/9)" in text["text"]
+
+
 def test_secrets_are_in_no_output(
     dora: Dora, webhook: Webhook, mailbox: tuple[Mailbox, int]
 ) -> None:
@@ -422,7 +449,7 @@ def test_secrets_are_in_no_output(
 @pytest.mark.parametrize(
     ("written", "text"),
     [
-        ("{0}/a, {0}/b\n", None),
+        ("{0}/a, {0}/b,\n", None),
         ('["{0}/a", "{0}/b"]', None),
         ("to.txt", "{0}/a\n{0}/b\n"),
     ],
@@ -435,6 +462,13 @@ def test_destinations_are_separated_by_commas_or_in_json_or_in_a_file(
     if text is not None:
         (tmp_path / "to.txt").write_text(text.format(base))
     done = dora(DIGEST_TO=written.format(base))
+    assert done.returncode == 0, done.stderr
+    assert len(webhook.received) == 2
+
+
+def test_slow_server_has_time_to_confirm(dora: Dora, webhook: Webhook) -> None:
+    webhook.on_message = lambda: time.sleep(5)
+    done = dora("--to", f"json://{webhook.address}/a,json://{webhook.address}/b")
     assert done.returncode == 0, done.stderr
     assert len(webhook.received) == 2
 
