@@ -42,8 +42,8 @@ TOOLS: dict[str, tuple[str, ...]] = {
 }
 INSTRUCTIONS = (
     "Figures about how the work of software teams flows and reaches production. Call `teams` "
-    "first for the ids, `trends` for what changed, `pull_requests` with `state` open for what is "
-    "stuck. `all` and the ids of `groups` stand in place of a team's, except in `trends`. Give "
+    "first for the ids, `trends` for what changed, `pull_requests` with `state` open for work that "
+    "waits. `all` and the ids of `groups` stand in place of a team's, except in `trends`. Give "
     "`from` and `to`: an answer without them covers the whole history. To "
     "explain a figure, pass the `from` and `to` of its week or month to `pull_requests` (velocity "
     "and lead time) or `deployments` (delivery), and link the rows. Each answer has `definitions` "

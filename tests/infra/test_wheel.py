@@ -18,7 +18,17 @@ from dora.database import Database
 from transform.dbt_runner import ROOT
 
 TOKEN = "a-token"
-FOLDERS = {"api", "cli", "dashboard", "dbt_project", "demo", "dora", "ingest", "transform"}
+FOLDERS = {
+    "api",
+    "cli",
+    "dashboard",
+    "dbt_project",
+    "demo",
+    "dora",
+    "export",
+    "ingest",
+    "transform",
+}
 
 
 @pytest.fixture(scope="module")
