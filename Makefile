@@ -99,5 +99,6 @@ lock: ## resolve requirements/*.txt from pyproject.toml
 	@for extra in dev $(EXTRAS); do \
 	  $(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-annotate \
 	    --python-version 3.11 --extra $$extra -o requirements/$$extra.txt \
+	    $$(test $$extra = dev || echo --constraint requirements/dev.txt) \
 	    --custom-compile-command "make lock" pyproject.toml || exit 1; \
 	done

@@ -108,9 +108,9 @@ def _quiet(digest: Digest, more: int) -> str:
     if not digest.is_group:
         return " ".join(rest or ([] if digest.changes else ["No metric has changed clearly."]))
     if len(digest.quiet) > _NAMES:
-        rest.append(f"As usual: {counted(len(digest.quiet), 'team')}.")
+        rest.append(f"No clear change: {counted(len(digest.quiet), 'team')}.")
     elif digest.quiet:
-        rest.append(f"As usual: {', '.join(digest.quiet)}.")
+        rest.append(f"No clear change: {', '.join(digest.quiet)}.")
     return " ".join(rest)
 
 

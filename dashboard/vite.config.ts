@@ -18,7 +18,7 @@ function fontLicence(): Plugin {
   }
 }
 
-const pages = ['metrics', 'open', 'reviews'].map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
+const pages = ['metrics', 'reviews', 'open'].map((name) => fileURLToPath(new URL(`../docs/${name}.md`, import.meta.url)))
 
 export default defineConfig({
   // Relative, because the page may be served below the path of an API Gateway stage.
@@ -39,7 +39,7 @@ export default defineConfig({
   },
   server: {
     proxy: {
-      '^/(health|teams|metrics|openapi.json)': process.env.DORA_API ?? 'http://127.0.0.1:8000',
+      '^/(health|teams|groups|metrics|openapi.json)': process.env.DORA_API ?? 'http://127.0.0.1:8000',
     },
   },
 })

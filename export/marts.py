@@ -57,6 +57,9 @@ MONTHS = {
     "fct_deployments": Month("deployed_at"),
     "fct_deployment_pull_requests": Month("created_at", "fct_pull_requests", "pull_request_id"),
     "fct_team_deployments": Month("deployed_at", "fct_deployments", "deployment_id"),
+    "fct_group_pull_requests": Month("attributed_at"),
+    "fct_group_deployments": Month("deployed_at", "fct_deployments", "deployment_id"),
+    "fct_pull_request_reviews": Month("created_at", "fct_pull_requests", "pull_request_id"),
 }
 
 

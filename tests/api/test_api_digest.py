@@ -139,10 +139,10 @@ def test_digest_of_a_group_names_the_teams_and_the_quiet_ones_in_one_line(marts:
     marts.run("update marts.fct_team_trends set verdict = 'as_usual' where verdict = 'better'")
     text = render(read(marts.url), Format.TEXT)
     assert text.startswith("All teams: week of 12 January 2026\n\nWorse: Web: ")
-    assert "As usual: Core.\n" in text
+    assert "No clear change: Core.\n" in text
     assert "Core:" not in text
     marts.run("update marts.fct_team_trends set verdict = 'as_usual' where verdict = 'worse'")
-    assert "\nAs usual: Core, Web.\n" in render(read(marts.url), Format.TEXT)
+    assert "\nNo clear change: Core, Web.\n" in render(read(marts.url), Format.TEXT)
     assert "No metric has changed clearly." in render(read(marts.url, "web"), Format.TEXT)
 
 

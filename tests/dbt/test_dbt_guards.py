@@ -32,7 +32,7 @@ def test_corrupted_tables_fail(own_warehouse: Warehouse) -> None:
         "update intermediate.int_pull_requests_measured set draft_hours = 1 where number = 2",
         """
         insert into intermediate.int_pull_requests_attributed
-        values ('core', 'PR_2', 'U_bob', 0, '2026-01-05T19:00Z', '2026-01-05T19:00Z',
+        values ('core', false, 'PR_2', 'U_bob', 0, '2026-01-05T19:00Z', '2026-01-05T19:00Z',
             '2026-01-05', '2026-01-01', true)
         """,
         """

@@ -30,7 +30,7 @@ def test_reader_finds_the_rows_and_types_of_every_mart(
     demo: Database, exported: Path, reader: str
 ) -> None:
     marts = marts_of(demo)
-    assert len(marts) == 14
+    assert len(marts) == 25
     for mart in marts:
         types, rows = READERS[reader](files_of(exported, mart.name))
         number = list(READERS).index(reader)
