@@ -9,6 +9,7 @@ from cli.console import out, say, set_up_logging, tell
 from cli.demo_github import with_demo_database
 from dora.database import Database, open_database
 from dora.errors import ConfigurationError, DoraError
+from dora.roles import READER
 from dora.settings import Settings, load_settings
 
 if TYPE_CHECKING:
@@ -84,6 +85,11 @@ def send_weekly(settings: Settings, database: Database) -> int:
 
     try:
         destinations = configured_destinations(settings)
+        query = database.schemas.qualify("select from marts.dim_teams limit 1")
+        with database.connect(READER) as connection:
+            if not connection.execute(query).fetchall():
+                # The summary of the run has said that there are no teams.
+                return 0
         return _send(database, _read(settings, "all"), destinations)
     except DoraError as error:
         say(f"digest: {error}", "yellow")

@@ -84,6 +84,10 @@ class _Reader:
             raise UnavailableError("no repository is loaded completely yet: run `dora run` again")
         week = last_week(opened.as_of, opened.reporting_timezone)
         days = {"from": str(week), "to": str(week + timedelta(6))}
+        # No row: nobody is in the team any more. A later first row: nothing of the week is loaded.
+        loaded = (await self._get(f"{path}/velocity", **{"from": str(week)}))["data"]
+        if loaded and not (loaded[0]["week"] == str(week) and loaded[0]["is_complete"]):
+            raise UnavailableError(f"the week of {week} is not loaded completely yet: run again")
         merged = [row async for row in self._merged(f"{path}/pull-requests", days)]
         weeks = (await self._get(f"{path}/delivery", **days))["data"]
         measured = [DeliveryWeek.model_validate(row) for row in weeks]

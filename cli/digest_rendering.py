@@ -144,6 +144,8 @@ def _delivery(digest: Digest) -> str | None:
     week = digest.delivery
     if week is None or week.deployments is None:
         return None
+    if not week.is_complete:
+        return "not loaded completely yet"
     failed = "" if week.deployments == 0 else f", {week.failed_deployments or 0} failed"
     if failed and not week.is_settled:
         failed += " so far"

@@ -232,8 +232,13 @@ def _replace(
     from cli.print_team_diff import changes
     from cli.team_diff import Configuration
     from ingest.team_file import write_teams
+    from ingest.teams import parse_teams
 
-    lines = list(changes(Configuration.of(before), Configuration.of(after)))
+    text = write_teams(after, file.name, comment)
+    # New teams and the groups of the existing file may not fit together.
+    parse_teams(text, str(file))
+    lines = [*changes(Configuration.of(before), Configuration.of(after))]
+    lines += _group_changes(before, after)
     if not lines:
         tell(f"{file} stays as it is: {_counts(before)}")
         return
@@ -241,10 +246,24 @@ def _replace(
         tell(line)
     _warn(after)
     if write:
-        _save(file, write_teams(after, file.name, comment))
+        _save(file, text)
         tell(f"{file} has {_counts(after)}")
     else:
         tell(f"nothing was written: --write changes {file}")
+
+
+def _group_changes(before: "list[Team]", after: "list[Team]") -> list[str]:
+    """List the windows in groups that only one of the two has, marked `-` and `+`."""
+    old, new = (
+        {
+            ", ".join([team.id, window.path, *(str(at) for at in window.dates if at)])
+            for team in teams
+            for window in team.group_windows
+        }
+        for teams in (before, after)
+    )
+    marked = sorted([(row, "-") for row in old - new] + [(row, "+") for row in new - old])
+    return ["groups:", *(f"  {mark} {row}" for row, mark in marked)] if marked else []
 
 
 def _warn(teams: "list[Team]") -> None:
@@ -255,9 +274,14 @@ def _warn(teams: "list[Team]") -> None:
 
 
 def _save(file: Path, text: str) -> None:
+    # A full disk must not leave half a file in place of the old one.
+    file = file.resolve()
+    partial = file.with_name(f".{file.name}.partial")
     try:
-        file.write_text(text, "utf-8")
+        partial.write_text(text, "utf-8")
+        partial.replace(file)
     except OSError as error:
+        partial.unlink(missing_ok=True)
         raise ConfigurationError(f"{file} cannot be written: {error.strerror}") from None
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_DOWN, Decimal
 from fnmatch import fnmatchcase
+from itertools import takewhile
 from typing import Any, LiteralString
 
 from slugify import slugify
 
 from dora.errors import ConfigurationError
 from ingest.github.teams import GitHubTeam
-from ingest.team_groups import RESERVED, groups_of
+from ingest.team_groups import RESERVED
 from ingest.teams import Team, parse_teams, person
 
 # Where a person worked in the last days of the loaded data decides on the team.
@@ -92,11 +93,13 @@ def draft_from_github(organisation: str, teams: Iterable[GitHubTeam]) -> list[Te
     taken = RESERVED.keys() | {team.slug for team in found}
     drafted = []
     for team in found:
-        group = "/".join(team.parents) or None
+        # A team above that has members cannot be a group as well.
+        above = [*takewhile(lambda slug: slug not in taken, team.parents)]
         description = team.description
-        if group and taken & {group_id for group_id, _, _ in groups_of(group)}:
-            description = "; ".join(filter(None, (description, f"part of {group}")))
-            group = None
+        if len(above) < len(team.parents):
+            part = f"part of {'/'.join(team.parents)}"
+            description = "; ".join(filter(None, (description, part)))
+        group = "/".join(above) or None
         members = [
             _member(member.login, team.created_at, in_teams[member.login])
             for member in team.members

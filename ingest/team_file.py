@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -98,13 +99,16 @@ def _plain(team: "Team") -> dict[str, Any]:
     """Return a team with the most frequent `joined_at` of its members as a default."""
     starts = Counter(member.joined_at for member in team.members)
     usual = next((start for start, count in starts.most_common(1) if count > 1), None)
+    defaults: dict[str, Any] = {} if usual is None else {"joined_at": _day(usual)}
+    if team.usual_weight != 1:
+        defaults["allocation_weight"] = float(team.usual_weight)
     return {
         "id": team.id,
         "name": team.name,
         **({} if team.description is None else {"description": team.description}),
         **_plain_groups(team),
-        **({} if usual is None else {"defaults": {"joined_at": _day(usual)}}),
-        "members": [_plain_member(member, usual) for member in team.members],
+        **({"defaults": defaults} if defaults else {}),
+        "members": [_plain_member(member, usual, team.usual_weight) for member in team.members],
     }
 
 
@@ -119,12 +123,12 @@ def _plain_groups(team: "Team") -> dict[str, Any]:
     return {"groups": windows} if windows else {}
 
 
-def _plain_member(member: "Member", usual: datetime | None) -> Any:
+def _plain_member(member: "Member", usual: datetime | None, weight: Decimal) -> Any:
     """Return a member without its defaults; a bare login if nothing else is left."""
     fields: dict[str, Any] = {"github_username": member.github_username}
     if member.also:
         fields["also"] = member.also
-    if member.allocation_weight != 1:
+    if member.allocation_weight != weight:
         fields["allocation_weight"] = float(member.allocation_weight)
     if member.joined_at != usual:
         fields["joined_at"] = _day(member.joined_at)

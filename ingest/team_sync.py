@@ -8,8 +8,20 @@ from typing import LiteralString
 from ingest.github.teams import Account, GitHubTeam
 from ingest.teams import Member, Team, person
 
-# Every login that an account has had in the loaded data.
-LOGINS: LiteralString = "select user_id, login from raw.user_logins"
+# Every login that an account has had in the loaded data, unless another account had it later.
+LOGINS: LiteralString = """
+select
+    user_id,
+    login
+from raw.user_logins as logins
+where not exists (
+    select from raw.user_logins as later
+    where
+        lower(later.login) = lower(logins.login)
+        and later.user_id <> logins.user_id
+        and later.seen_at > coalesce(logins.seen_at, '-infinity')
+)
+"""
 
 
 @dataclass
@@ -32,7 +44,8 @@ def sync(
     who were renamed are recognised. Teams that only one side has stay as they are.
     """
     teams, by_slug = list(teams), {team.slug: team for team in on_github}
-    people = _People(teams, logins)
+    present = {person(one.login): one.id for team in by_slug.values() for one in team.members}
+    people = _People(teams, logins, present)
     synced = Synced([])
     for team in teams:
         found = by_slug.pop(team.id, None)
@@ -55,8 +68,14 @@ def sync(
 class _People:
     """Which login of the file belongs to which account."""
 
-    def __init__(self, teams: Iterable[Team], logins: Mapping[str, Set[str]]) -> None:
-        self._logins = logins
+    def __init__(
+        self, teams: Iterable[Team], logins: Mapping[str, Set[str]], present: Mapping[str, str]
+    ) -> None:
+        # A former login that another account has today means that account.
+        self._logins = {
+            account: {login for login in former if present.get(login, account) == account}
+            for account, former in logins.items()
+        }
         # The login under which the file lists a person, by each of the person's logins.
         self._listed = {
             person(login): member.github_username
@@ -97,7 +116,11 @@ class _Follow:
     def new(self) -> Iterator[Member]:
         for login in self.come:
             listed = self.people.listed_as(self.on_github[login])
-            yield Member(github_username=listed, joined_at=self.now)
+            yield Member(
+                github_username=listed,
+                joined_at=self.now,
+                allocation_weight=self.team.usual_weight,
+            )
 
     def notes(self) -> Iterator[str]:
         for login, account in self.on_github.items():

@@ -168,6 +168,11 @@ class GroupWindow(BaseModel):
         ]
 
     @property
+    def dates(self) -> tuple[datetime | None, datetime | None]:
+        """`joined_at` and `left_at`."""
+        return self.joined_at, self.left_at
+
+    @property
     def start(self) -> datetime:
         """`joined_at`, or the beginning of time."""
         return self.joined_at or ALWAYS
@@ -207,6 +212,12 @@ class Team(BaseModel):
             raise ValueError("no id can be made from this name: give the team an id")
         _usable_id(self.id)
         return self
+
+    @property
+    def usual_weight(self) -> Decimal:
+        """The weight of members that give none."""
+        given = self.defaults.allocation_weight if self.defaults else None
+        return Decimal("1.00") if given is None else given
 
     @property
     def group_windows(self) -> list[GroupWindow]:

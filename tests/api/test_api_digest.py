@@ -21,11 +21,14 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import AuthResult, LoginPassword
 from api_support import Marts, settings_for
 from apprise.plugins.slack import NotifySlack
+from pydantic import SecretStr
 
 from api.app import create_app
+from cli.digest import send_weekly
 from cli.digest_content import Digest, last_week, read_digest
 from cli.digest_destinations import Status, parse_destinations
 from cli.digest_rendering import SLACK_LENGTH, Format, render
+from dora.database import open_database
 from dora.errors import ConfigurationError, UnavailableError
 from tests.webhook import Webhook
 
@@ -181,6 +184,37 @@ def test_unknown_team_and_missing_build_are_told(marts: Marts) -> None:
     marts.run("delete from marts.dim_build")
     with pytest.raises(UnavailableError):
         read(marts.url)
+
+
+def test_week_that_is_not_loaded_completely_is_not_digested(marts: Marts) -> None:
+    week = "where group_id = 'all' and week = '2026-01-12'"
+    marts.run(f"update marts.fct_group_velocity_weekly set is_complete = false {week}")
+    with pytest.raises(UnavailableError, match="2026-01-12 is not loaded completely yet"):
+        read(marts.url)
+    marts.run(f"delete from marts.fct_group_velocity_weekly {week}")
+    marts.run("delete from marts.fct_group_velocity_weekly where week < '2026-01-12'")
+    marts.run(
+        "insert into marts.fct_group_velocity_weekly (group_id, week, prs_merged, "
+        "weighted_prs_merged, contributors, is_complete) "
+        "values ('all', '2026-01-19', 0, 0, 0, false)"
+    )
+    with pytest.raises(UnavailableError, match="not loaded completely yet"):
+        read(marts.url)
+
+
+def test_delivery_of_a_week_that_is_not_loaded_completely_has_no_figures(marts: Marts) -> None:
+    marts.run("update marts.fct_team_delivery_weekly set is_complete = false")
+    assert "Delivery: not loaded completely yet" in render(read(marts.url, "core"), Format.TEXT)
+
+
+def test_nothing_is_sent_without_teams(marts: Marts) -> None:
+    marts.run("delete from marts.fct_group_pull_requests")
+    marts.run("delete from marts.dim_team_memberships")
+    marts.run("delete from marts.dim_teams")
+    settings = settings_for(marts.url, None).model_copy(
+        update={"digest_to": SecretStr("json://127.0.0.1:9")}
+    )
+    assert send_weekly(settings, open_database(settings)) == 0
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,30 @@ def test_import_keeps_the_groups_of_the_file_that_it_replaces(dora: Dora, tmp_pa
     assert "groups, which CSV cannot hold, of the teams: web" in exported.stderr
 
 
+def test_import_that_would_not_fit_the_groups_of_the_file_writes_nothing(
+    dora: Dora, tmp_path: Path
+) -> None:
+    before = '[{"name": "Web", "group": "platform", "members": []}]'
+    (tmp_path / "teams.json").write_text(before)
+    (tmp_path / "people.csv").write_text(
+        "login,team,joined\nada,Web,2026-01-01\nbob,Platform,2026-01-01\n", "utf-8"
+    )
+    done = dora("teams", "import", "people.csv", "--out", "teams.json", "--write")
+    assert done.returncode == 2
+    assert "'platform' is the id of a team and of a group" in done.stderr
+    assert (tmp_path / "teams.json").read_text() == before
+
+
+def test_changed_groups_are_shown_and_written(dora: Dora, tmp_path: Path) -> None:
+    assert dora("teams", "draft", *FROM, "--out", "teams.json").returncode == 0
+    path = tmp_path / "teams.json"
+    path.write_text(path.read_text().replace('"group": "engineering"', '"group": "product"'))
+    done = dora("teams", "draft", *FROM, "--out", "teams.json", "--write")
+    assert "  - payments, product\n" in done.stdout
+    assert "  + payments, engineering\n" in done.stdout
+    assert read(path)["payments"].group == "engineering"
+
+
 def test_every_fault_of_a_csv_exits_with_2_and_writes_nothing(dora: Dora, tmp_path: Path) -> None:
     (tmp_path / "people.csv").write_text(
         "Mail,Team,Start\nada,Web,03/04/2026\n@bob,Web,05/06/2026\n", "utf-8"

@@ -9,6 +9,7 @@ import pytest
 from dora.errors import ConfigurationError
 from ingest.github.teams import Account, GitHubTeam
 from ingest.team_drafts import Work, draft_from_github, draft_from_work, without_automation
+from ingest.team_file import write_teams
 from ingest.team_sync import Synced, sync
 from ingest.teams import Team, parse_teams
 
@@ -81,6 +82,20 @@ def test_draft_names_a_team_above_in_the_description_if_it_has_members() -> None
     )
     assert [team.group for team in teams] == [None, None]
     assert [team.description for team in teams] == [None, "part of web"]
+
+
+def test_group_of_a_draft_ends_above_the_first_team_with_members() -> None:
+    teams = draft_from_github(
+        "acme",
+        [
+            on_github("platform", "ada", parents=("engineering",)),
+            on_github("sre", "bob", parents=("engineering", "platform")),
+        ],
+    )
+    assert [(team.group, team.description) for team in teams] == [
+        ("engineering", None),
+        ("engineering", "part of engineering/platform"),
+    ]
 
 
 def test_draft_without_members_or_with_a_reserved_id_is_refused() -> None:
@@ -181,6 +196,28 @@ def test_person_who_cannot_be_recognised_is_reported() -> None:
     assert note.startswith("web: the loaded data does not have ada: if ada-acme is a new login")
     # The data knows another account of this login, so it is another person.
     assert follow(file_of("ada"), on_github("web", "new"), U_2={"ada"}).notes == []
+
+
+def test_login_that_changed_hands_means_its_present_bearer() -> None:
+    renamed, bearer = Account("U_1", "new"), Account("U_2", "ada")
+    team = GitHubTeam("web", "Web", None, CREATED, (), (renamed, bearer))
+    synced = follow(file_of("ada"), team, U_1={"ada", "new"}, U_2={"ada"})
+    assert windows(synced.teams) == [
+        ("web", "ada", "2026-01-01", None),
+        ("web", "new", "2026-06-30", None),
+    ]
+
+
+def test_new_member_gets_the_default_weight_of_the_team() -> None:
+    entry = {
+        "name": "Web",
+        "defaults": {"joined_at": "2026-01-01", "allocation_weight": 0.5},
+        "members": ["ada"],
+    }
+    synced = follow(parse_teams(json.dumps([entry])), on_github("web", "ada", "bob"))
+    assert [one.allocation_weight for one in synced.teams[0].members] == [Decimal("0.5")] * 2
+    again = parse_teams(write_teams(synced.teams, "teams.yaml"), "teams.yaml")
+    assert again[0].usual_weight == Decimal("0.5")
 
 
 def test_another_account_of_a_person_counts_as_the_person() -> None:
