@@ -186,13 +186,13 @@ TeamId = Annotated[
 Reader = Annotated[ApiKey, Depends(api_key)]
 
 
-# The groups whose teams, at all times, are among these teams.
-_READABLE_GROUPS: LiteralString = """
-select group_id
+# Each group, and whether its teams, at all times, are among these teams.
+_GROUPS: LiteralString = """
+select
+    group_id,
+    group_id <> 'all' and bool_and(team_id = any(%(teams)s::text[])) as may_be_read
 from marts.dim_group_teams
-where group_id <> 'all'
 group by group_id
-having bool_and(team_id = any(%(teams)s::text[]))
 """
 
 
@@ -201,15 +201,13 @@ async def expect_reader_of(team_ids: Iterable[str], reader: ApiKey, marts: Marts
 
     They need not exist. A key for some teams may read a group if it may read all of its teams.
     """
-    others = [team_id for team_id in team_ids if not reader.may_read(team_id)]
-    if not others:
+    if reader.teams is None:
         return
-    found = await run_in_threadpool(
-        marts.rows, _READABLE_GROUPS, {"teams": sorted(reader.teams or ())}
-    )
-    readable = {row["group_id"] for row in found}
-    for team_id in others:
-        if team_id not in readable:
+    found = await run_in_threadpool(marts.rows, _GROUPS, {"teams": sorted(reader.teams)})
+    groups = {row["group_id"]: row["may_be_read"] for row in found}
+    for team_id in team_ids:
+        # A key that names a team which has become a group is not a key for the group.
+        if not groups.get(team_id, reader.may_read(team_id)):
             raise ProblemError(403, f"The API key {reader.name!r} may not read team {team_id!r}.")
 
 

@@ -54,7 +54,8 @@ def _change(metric: str, before: float, now: float) -> str:
     if metric.endswith("_hours"):
         return _hours(before, now)
     if metric.endswith("_rate"):
-        return f"{before:.0%} → {now:.0%}"
+        digits = 1 if f"{before:.0%}" == f"{now:.0%}" else 0
+        return f"{before:.{digits}%} → {now:.{digits}%}"
     return f"{before:,.1f} → {now:,.1f}"
 
 

@@ -38,7 +38,6 @@ left join lateral (
         ) as teams
         where
             %(teams)s::text[] is null
-            or dim_groups.group_id = any(%(teams)s::text[])
             or (teams.may_be_read and dim_groups.group_id <> 'all')
     ) as shown
 ) as groups

@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from api import openapi
 from api.auth import Reader, expect_reader_of
 from api.database import FromMarts
+from api.problems import ProblemError
 from api.responses import Found, Reply, found_rows
-from api.schemas import Head, storable, unknown_team
+from api.schemas import Head, storable
 from api.trend_sentences import sentence
 
 router = APIRouter(tags=["metrics"])
@@ -175,7 +176,10 @@ def trends(
         (row,) = reply.marts.of_one_build(QUERY, given)
         for team_id in teams:
             if team_id not in row["known"]:
-                raise unknown_team(team_id)
+                raise ProblemError(
+                    404,
+                    f"There are no trends of {team_id!r}: /teams lists the ids, groups have none.",
+                )
         rows = json.loads(row["data"])
         data = json.dumps([each | {"sentence": sentence(each)} for each in rows])
         head = Head(as_of=row["as_of"], reporting_timezone=row["reporting_timezone"])

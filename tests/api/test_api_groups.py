@@ -1,11 +1,14 @@
 """Groups: their list, their figures in place of a team's, and who may read them."""
 
+import json
 from typing import Any
 
 import pytest
 from api_support import WEB_KEY, Client, settings_for
+from pydantic import SecretStr
 
 from api.app import create_app
+from dora.api_keys import new_key
 
 PATHS = ["velocity", "lead-time", "delivery", "delivery?unit=month", "deployments", "pull-requests"]
 
@@ -104,3 +107,18 @@ def test_key_reads_all_only_if_it_is_for_all_teams(app, marts):
     assert limited.get("/metrics/team/all/velocity").status_code == 403
     assert limited.get("/metrics/compare?team=all").status_code == 403
     assert [group["id"] for group in limited.get("/groups").json()["data"]] == ["eng", "eng.site"]
+
+
+@pytest.mark.parametrize("group", ["eng", "all"])
+def test_key_that_names_a_group_as_a_team_may_not_read_the_group(marts, group: str):
+    """It may be the key of a team that had this id before."""
+    key, entry = new_key("former team", [group])
+    settings = settings_for(marts.url).model_copy(
+        update={"api_keys": SecretStr(json.dumps([entry]))}
+    )
+    app = create_app(settings)
+    client = Client(app, key=key)
+    assert client.get(f"/metrics/team/{group}/velocity").status_code == 403
+    assert client.get(f"/metrics/compare?team={group}").status_code == 403
+    assert client.get("/groups").json()["data"] == []
+    app.state.marts.close()

@@ -373,9 +373,9 @@ export const pullRequests = (team: string, from: string, to: string): Promise<Li
 export const openPullRequests = (team: string): Promise<OpenPullRequests> =>
   listed(team, 'pull-requests', { state: 'open', limit: '1000' })
 
-/** How the pull requests merged in each month were reviewed. */
-export const reviews = (team: string): Promise<Reviews> =>
-  ask<Reviews>(`metrics/team/${encodeURIComponent(team)}/reviews`)
+/** How the pull requests merged in each month from `from` on were reviewed. */
+export const reviews = (team: string, from: string): Promise<Reviews> =>
+  ask<Reviews>(`metrics/team/${encodeURIComponent(team)}/reviews?${new URLSearchParams({ from })}`)
 
 /** The deployments of the days `from` to `to`, newest first. */
 export const deployments = (team: string, from: string, to: string): Promise<Listed<Deployment>> =>

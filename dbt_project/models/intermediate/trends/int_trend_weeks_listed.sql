@@ -12,7 +12,7 @@ flow as (
 -- Every week of a team, also those of changes deployed after its last member left.
 delivery as (
     select * from {{ ref('int_team_deliveries_filled') }}
-    where unit = 'week'
+    where unit = 'week' and not is_group
 ),
 
 listed as (
