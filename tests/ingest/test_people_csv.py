@@ -150,7 +150,8 @@ def test_export_and_import_give_the_same_teams(organisation: Organisation) -> No
     config[0]["description"] = 'With "quotes", commas\nand two lines'
     config[0]["members"][0]["also"] = ["octocat_acme", "octo-old"]
     config[1]["id"] = "another-id"
-    teams = parse_teams(json.dumps(config))
+    # CSV has no groups.
+    teams = parse_teams(json.dumps([{**team, "group": None} for team in config]))
     text = write_people(teams)
     again = parse_people(text, "people.csv", {}).teams
     assert [team.row() for team in again] == [team.row() for team in teams]
