@@ -63,7 +63,8 @@ setbacks as (
     group by successes.deployment_id
 ),
 
-recoveries as (
+-- Materialized: otherwise Postgres may compute it again for each deployment.
+recoveries as materialized (
     select
         setbacks.deployment_id,
         setbacks.failed_at,
