@@ -1,7 +1,7 @@
 """Reads deployments, releases and tags by node id, and further statuses of deployments."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -114,7 +114,18 @@ class ById:
             if ids:
                 self.desk.select(_VANISH.format(table=kind), self.desk.now, ids)
                 self.desk.failures.resolve(_FAILING[kind], ids, self.desk.now)
+                self._compare_again(kind, {gone[key][1] for key in ids})
         return not found.unclear
+
+    def _compare_again(self, kind: Kind, repositories: Iterable[str]) -> None:
+        """Compare these lists with GitHub's count again.
+
+        A new object may have taken the place of the deleted one in an unchanged count.
+        """
+        for repository_id in repositories:
+            lists = self.desk.delivered(repository_id).lists
+            if kind in lists:
+                lists[kind] = lists[kind].model_copy(update={"is_compared": False})
 
     async def _complete(self, deployments: Sequence[Deployment]) -> None:
         """Read the statuses on further pages to their end."""

@@ -213,6 +213,22 @@ def test_a_moved_tag_changes_its_release_within_a_day(
     assert unlike(database, github, "releases") == []
 
 
+def test_tag_of_an_old_commit_in_place_of_a_deleted_one_is_found(
+    once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
+) -> None:
+    oids = list(shop.commits)
+    deleted = github.tag(shop, "v1", oids[2])
+    github.tag(shop, "v2", oids[4], clock.now())
+    once(deployments=TAGS)
+    # Neither the count nor the top of the list changes.
+    github.delete_tag(deleted)
+    github.tag(shop, "v0", oids[0])
+    for _ in range(2):
+        clock.pass_by(timedelta(days=8).total_seconds())
+        once(deployments=TAGS)
+    assert unlike(database, github, "tags") == []
+
+
 def test_tags_of_both_kinds_move_come_back_and_vanish(
     once: Ingest, database: Database, github: GitHub, shop: Repository, clock: SimulatedClock
 ) -> None:
