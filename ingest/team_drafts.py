@@ -149,7 +149,7 @@ def _team(
 
 
 def _member(login: str, joined_at: datetime, teams: int = 1) -> dict[str, str]:
-    """Return a member who is in that many teams; shares are rounded down to two places."""
+    """Return a member with an equal share for each of `teams`, rounded down to two places."""
     weight = (1 / Decimal(teams)).quantize(Decimal("0.01"), ROUND_DOWN)
     return {
         "github_username": login,
